@@ -1,0 +1,71 @@
+/**
+ * Every limit of the wire and of memory, with its unit, its reason and the test that trips it.
+ *
+ * docs/protocol.md §9 repeats the ones a peer can notice; `test/arch/docs-parity.test.ts` compares them.
+ * A limit that an operator may want to change is a default in `config/` instead.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const LIMITS = {
+  /** Largest payload of one DATA frame, bytes. One frame is the most a keystroke waits behind. test/unit/protocol/frame.test.ts */
+  dataBytes: 64 * KiB,
+  /** Largest frame of any type, bytes: a DATA frame with its header. test/fuzz/frame.test.ts */
+  frameBytes: 64 * KiB + 13,
+  /** Largest control message, OPEN or ACCEPT, bytes of JSON. `register` carries every ingress rule. test/unit/protocol/control-message.test.ts */
+  controlBytes: 60 * KiB,
+  /** Longest reason in a RESET, bytes of UTF-8; longer ones are cut by the sender. test/unit/protocol/frame.test.ts */
+  reasonBytes: 1 * KiB,
+
+  /** Streams open on one link. A link with more is broken or hostile. test/unit/protocol/link-abuse.test.ts M6 */
+  streamsPerLink: 10_000,
+  /** OPEN frames a peer may send on one link per second, with a burst of as many. M7 */
+  opensPerSecond: 5_000,
+  /** PING and control frames a peer may send on one link per second. M10 */
+  controlFramesPerSecond: 500,
+
+  /** Bytes an initiator may send before ACCEPT. Enough for an HTTP request head; small, because nobody granted it. M2 */
+  earlyDataBytes: 16 * KiB,
+  /** What an endpoint grants a stream at first, bytes. */
+  initialWindowBytes: 256 * KiB,
+  /** The least an endpoint grants when its budget is used up, bytes: slow, never stuck. */
+  minWindowBytes: 16 * KiB,
+  /** The most one stream's window grows to, bytes: 16 MiB is 1 Gbit/s at 134 ms. */
+  maxWindowBytes: 16 * MiB,
+  /** Unacknowledged bytes one link's streams may hold between them, bytes. */
+  linkUnackedBytes: 64 * MiB,
+  /** Unacknowledged bytes all streams of the process may hold, bytes. */
+  processUnackedBytes: 256 * MiB,
+  /** Windows all streams of the process may have granted above the least, bytes. M8 */
+  processWindowBytes: 256 * MiB,
+  /** Bytes waiting in one socket before the scheduler stops handing out frames. */
+  socketQueueBytes: 256 * KiB,
+
+  /** Detached streams one process keeps. test/unit/protocol/stream-table.test.ts */
+  detachedStreams: 20_000,
+  /** How long a detached stream is kept, ms, where nobody says otherwise. */
+  detachedMs: 60_000,
+  /** How long the end of a finished stream is remembered for a peer that comes back, ms. */
+  tombstoneMs: 60_000,
+  /** Remembered ends of finished streams, per process. */
+  tombstones: 20_000,
+
+  /** A link that received nothing for this long sends PING, ms. */
+  pingIdleMs: 5_000,
+  /** A link that received nothing for this long is dead, ms. */
+  deadPeerMs: 15_000,
+  /** How long `hello` and `register` may take on a new link, ms. */
+  handshakeMs: 10_000,
+  /** TCP, TLS and WebSocket upgrade together, ms. */
+  dialMs: 15_000,
+
+  /** Links that have not registered yet, per gateway. A link costs memory before we know whose it is. */
+  unregisteredLinks: 256,
+  /** Replicas of one tunnel. */
+  replicasPerTunnel: 100,
+  /** Links of one replica. */
+  linksPerReplica: 16,
+  /** Ingress rules a connector may announce. */
+  announcedRules: 500,
+} as const;

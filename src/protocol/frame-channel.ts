@@ -1,0 +1,29 @@
+/**
+ * What a link runs over: something that carries whole frames in order, until it breaks. In production a WebSocket
+ * (`transport/ws-frame-channel.ts`), in tests a pair in memory. See docs/protocol.md §2.
+ *
+ * A channel never splits, joins, reorders or drops frames, and never calls back from inside a call to it.
+ */
+import type { PosternError } from '../core/error.ts';
+
+export interface FrameChannelEvents {
+  /** One whole frame. The bytes belong to the callee from now on. */
+  onFrame(frame: Uint8Array): void;
+  /** `queuedBytes` fell below the low-water mark after having been above it. */
+  onDrain(): void;
+  /** Exactly once, when nothing will arrive any more. Undefined after a close() of our own. */
+  onClose(error: PosternError | undefined): void;
+}
+
+export interface FrameChannel {
+  /** Who is told. Set by the link before the first frame can arrive. */
+  events: FrameChannelEvents;
+  /** Bytes that send() took and the socket has not yet handed to the kernel. */
+  readonly queuedBytes: number;
+  /** Sends frames in order, as one batch. The channel owns the bytes afterwards. Ignored once closed. */
+  send(frames: readonly Uint8Array[]): void;
+  /** Closes after what was sent. `code` is a WebSocket close code of docs/protocol.md §8. Safe to call twice. */
+  close(code: number, reason: string): void;
+  /** Closes at once and drops what was not sent. */
+  terminate(): void;
+}
