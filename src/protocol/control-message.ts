@@ -1,0 +1,290 @@
+/**
+ * The JSON of the link protocol: control messages, and the bodies of OPEN and ACCEPT. See docs/protocol.md §4 and §5.
+ *
+ * Parsing checks every field that we read, and drops the rest: unknown types and keys are allowed on the wire.
+ * Everything here comes from a peer that may be hostile, so strings and lists have lengths.
+ */
+import { LIMITS } from '../core/limits.ts';
+import { badControl, JsonFields } from './json-fields.ts';
+
+/** An ingress rule as a connector tells it to the gateway. `id` stands for the whole rule and is what OPEN names. */
+export interface AnnouncedRule {
+  readonly id: string;
+  /** `''` or `*` for any, `*.example.com`, or one hostname. */
+  readonly hostname: string;
+  /** An RE2 pattern, found anywhere in the path. */
+  readonly path?: string;
+  readonly kind: 'http' | 'tcp';
+  /** How the gateway should speak HTTP to the origin. */
+  readonly http?: AnnouncedHttp;
+}
+
+export interface AnnouncedHttp {
+  /** Replaces the Host header. */
+  readonly hostHeader?: string;
+  readonly keepAliveConnections?: number;
+  readonly keepAliveTimeoutMs?: number;
+  readonly http2?: boolean;
+}
+
+/** What a stream should reach. */
+export interface StreamRequest {
+  readonly kind: 'http' | 'tcp';
+  readonly hostname: string;
+  /** Id of the announced rule. */
+  readonly rule: string;
+  readonly requestId: string;
+  /** Who is at the other end, for logs and the PROXY protocol. */
+  readonly client?: { readonly address: string; readonly port: number };
+}
+
+/** How far an endpoint's receive side is (§5.4). */
+export interface Position {
+  readonly received: number;
+  readonly consumed: number;
+  readonly window: number;
+}
+
+export interface OpenMessage {
+  readonly key: string;
+  readonly epoch: number;
+  readonly resume: boolean;
+  readonly position: Position;
+  readonly request: StreamRequest;
+}
+
+/** What the acceptor says about the origin it connected. */
+export interface AcceptInfo {
+  readonly alpn?: string;
+  readonly origin?: string;
+}
+
+export interface AcceptMessage {
+  readonly position: Position;
+  readonly info: AcceptInfo;
+}
+
+export interface HelloMessage {
+  readonly type: 'hello';
+  readonly versions: readonly number[];
+  readonly features: readonly string[];
+  /** Name and version, for listings. */
+  readonly software: string;
+  /** The id of this run of the program: streams resume only with the same one. */
+  readonly process: string;
+}
+
+export interface ReplicaInfo {
+  readonly hostname: string;
+  readonly platform: string;
+  /** ms since 1970. */
+  readonly startedAt: number;
+}
+
+export interface RegisterMessage {
+  readonly type: 'register';
+  readonly role: 'connector';
+  readonly token: string;
+  /** Index of this link among the replica's, from 0. */
+  readonly link: number;
+  readonly replica: ReplicaInfo;
+  readonly rules: readonly AnnouncedRule[];
+}
+
+export type HostnameState = 'routed' | 'unrouted' | 'refused';
+
+export interface RegisteredMessage {
+  readonly type: 'registered';
+  readonly tunnel: { readonly id: string; readonly name: string };
+  readonly gateway: string;
+  readonly hostnames: Readonly<Record<string, HostnameState>>;
+}
+
+export interface RefusedMessage {
+  readonly type: 'refused';
+  readonly code: string;
+  readonly message: string;
+  readonly permanent: boolean;
+}
+
+export interface RulesMessage {
+  readonly type: 'rules';
+  readonly rules: readonly AnnouncedRule[];
+}
+
+export interface HostnamesMessage {
+  readonly type: 'hostnames';
+  readonly hostnames: Readonly<Record<string, HostnameState>>;
+}
+
+export interface DrainMessage {
+  readonly type: 'drain';
+  readonly reason: string;
+  readonly dialAgainMs: number;
+  readonly graceMs: number;
+}
+
+export type ControlMessage =
+  | HelloMessage
+  | RegisterMessage
+  | RegisteredMessage
+  | RefusedMessage
+  | RulesMessage
+  | HostnamesMessage
+  | DrainMessage;
+
+const MAX_STRING = 1_024;
+const MAX_HOSTNAME = 253;
+const KEY_PATTERN = /^[A-Za-z0-9_-]{22,64}$/;
+
+/** Parses a control message. Undefined for a type we do not know. Throws PROTO_BAD_CONTROL. */
+export function parseControl(json: Uint8Array): ControlMessage | undefined {
+  const fields = JsonFields.parse(json);
+  const type = fields.text('type');
+  switch (type) {
+    case 'hello':
+      return {
+        type,
+        versions: fields.list('versions', 16).filter((v): v is number => typeof v === 'number'),
+        features: fields.list('features', 64).filter((v): v is string => typeof v === 'string'),
+        software: fields.text('software'),
+        process: fields.text('process', 64),
+      };
+    case 'register':
+      if (fields.text('role') !== 'connector') throw badControl('"role" is not "connector"');
+      return {
+        type,
+        role: 'connector',
+        token: fields.text('token'),
+        link: fields.integer('link'),
+        replica: parseReplica(fields.object('replica')),
+        rules: parseRules(fields),
+      };
+    case 'registered':
+      return {
+        type,
+        tunnel: parseTunnel(fields.object('tunnel')),
+        gateway: fields.text('gateway'),
+        hostnames: parseHostnames(fields.object('hostnames')),
+      };
+    case 'refused':
+      return {
+        type,
+        code: fields.text('code'),
+        message: fields.text('message'),
+        permanent: fields.boolean('permanent'),
+      };
+    case 'rules':
+      return { type, rules: parseRules(fields) };
+    case 'hostnames':
+      return { type, hostnames: parseHostnames(fields.object('hostnames')) };
+    case 'drain':
+      return {
+        type,
+        reason: fields.text('reason'),
+        dialAgainMs: fields.integer('dialAgainMs'),
+        graceMs: fields.integer('graceMs'),
+      };
+    default:
+      return undefined;
+  }
+}
+
+/** Parses the body of OPEN. Throws PROTO_BAD_CONTROL. */
+export function parseOpen(json: Uint8Array): OpenMessage {
+  const fields = JsonFields.parse(json);
+  const key = fields.text('key');
+  if (!KEY_PATTERN.test(key)) throw badControl('"key" is not 22 to 64 characters of base64url');
+  return {
+    key,
+    epoch: fields.integer('epoch'),
+    resume: fields.boolean('resume'),
+    position: parsePosition(fields.object('position')),
+    request: parseRequest(fields.object('request')),
+  };
+}
+
+/** Parses the body of ACCEPT. Throws PROTO_BAD_CONTROL. */
+export function parseAccept(json: Uint8Array): AcceptMessage {
+  const fields = JsonFields.parse(json);
+  const info = fields.object('info');
+  return {
+    position: parsePosition(fields.object('position')),
+    info: {
+      ...optional('alpn', info.optionalText('alpn')),
+      ...optional('origin', info.optionalText('origin')),
+    },
+  };
+}
+
+function parsePosition(fields: JsonFields): Position {
+  const position = {
+    received: fields.integer('received'),
+    consumed: fields.integer('consumed'),
+    window: fields.integer('window'),
+  };
+  if (position.consumed > position.received) throw badControl('"consumed" is above "received"');
+  if (position.window > LIMITS.maxWindowBytes) throw badControl('"window" is above the limit');
+  return position;
+}
+
+function parseRequest(fields: JsonFields): StreamRequest {
+  const client = fields.has('client') ? fields.object('client') : undefined;
+  return {
+    kind: fields.kind('kind'),
+    hostname: fields.text('hostname', MAX_HOSTNAME),
+    rule: fields.text('rule', 64),
+    requestId: fields.text('requestId', 64),
+    ...(client && { client: { address: client.text('address', 64), port: client.integer('port') } }),
+  };
+}
+
+function parseReplica(fields: JsonFields): ReplicaInfo {
+  return {
+    hostname: fields.text('hostname', MAX_HOSTNAME),
+    platform: fields.text('platform', 64),
+    startedAt: fields.integer('startedAt'),
+  };
+}
+
+function parseTunnel(fields: JsonFields): { id: string; name: string } {
+  return { id: fields.text('id', 64), name: fields.text('name', 64) };
+}
+
+function parseRules(fields: JsonFields): AnnouncedRule[] {
+  return fields.list('rules', LIMITS.announcedRules).map((value) => {
+    const rule = JsonFields.of(value, 'rules');
+    const http = rule.has('http') ? rule.object('http') : undefined;
+    return {
+      id: rule.text('id', 64),
+      hostname: rule.text('hostname', MAX_HOSTNAME),
+      ...optional('path', rule.optionalText('path')),
+      kind: rule.kind('kind'),
+      ...(http && { http: parseHttp(http) }),
+    };
+  });
+}
+
+function parseHttp(fields: JsonFields): AnnouncedHttp {
+  return {
+    ...optional('hostHeader', fields.optionalText('hostHeader')),
+    ...optional('keepAliveConnections', fields.optionalInteger('keepAliveConnections')),
+    ...optional('keepAliveTimeoutMs', fields.optionalInteger('keepAliveTimeoutMs')),
+    ...(fields.has('http2') && { http2: fields.boolean('http2') }),
+  };
+}
+
+function parseHostnames(fields: JsonFields): Record<string, HostnameState> {
+  const states: Record<string, HostnameState> = Object.create(null) as Record<
+    string,
+    HostnameState
+  >;
+  for (const [hostname, state] of fields.entries().slice(0, LIMITS.announcedRules)) {
+    if (state === 'routed' || state === 'unrouted' || state === 'refused') states[hostname] = state;
+  }
+  return states;
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : ({ [key]: value } as Record<K, V>);
+}
