@@ -1,0 +1,56 @@
+/**
+ * The names of log fields. They are API: dashboards and alerts read them, and docs/operations.md lists each one.
+ *
+ * A field has one name and one meaning in every component, so that one search joins gateway, connector and client.
+ * A name is never reused for something else. Values that come from outside need no care here: `log.ts` makes them safe.
+ */
+export const FIELD = {
+  /** Which program wrote the line: `gateway`, `connector`, `cli`. Set by createLog(). */
+  component: 'component',
+  /** Joins the lines of one request in gateway, connector and origin; the user sees it on error pages. */
+  request: 'requestId',
+  tunnel: 'tunnelId',
+  tunnelName: 'tunnelName',
+  replica: 'replicaId',
+  link: 'linkId',
+  stream: 'streamId',
+  /** Stream kind: `http` or `tcp`. */
+  kind: 'kind',
+  /** The public hostname that was asked for. */
+  hostname: 'hostname',
+  method: 'method',
+  /** Path of an HTTP request, without its query. */
+  path: 'path',
+  /** HTTP status that was answered. */
+  status: 'status',
+  /** Id of the ingress rule. */
+  rule: 'ruleId',
+  /** The address of the origin that a connector dialled. */
+  origin: 'origin',
+  /** The address of the user, after trusted proxies. */
+  client: 'client',
+  /** The URL of the gateway that a connector or client dials. */
+  gateway: 'gateway',
+  /** A socket address we listen on or talk to. */
+  address: 'address',
+  /** A file that was read or written. */
+  file: 'file',
+  /** The code of docs/errors.md, or Node's. Filled in from `err` where it is not given. */
+  code: 'errCode',
+  /** What went wrong: code, message and the chain of causes. */
+  err: 'err',
+  /** Why something ended, in words. */
+  reason: 'reason',
+  durationMs: 'durationMs',
+  /** How long until the next attempt, ms. */
+  waitMs: 'waitMs',
+  /** Which attempt this was, from 1. */
+  attempt: 'attempt',
+  bytesSent: 'bytesSent',
+  bytesReceived: 'bytesReceived',
+  /** How many of what the message speaks of. */
+  count: 'count',
+  version: 'version',
+  /** Type of an audit event, such as `tunnel.create`. */
+  event: 'event',
+} as const;

@@ -1,0 +1,123 @@
+/**
+ * The log: pino on stderr, for people on a terminal and as JSON elsewhere.
+ *
+ * Whatever is passed to it is cleaned first (`log-value.ts`): no secret and no control character of a user's reaches the
+ * line, so callers log values as they are. Writing is synchronous, because the last line before an exit is the one that
+ * matters; it must therefore not be called once per frame. See docs/operations.md "Logs".
+ */
+import { pino } from 'pino';
+import { messageOf } from '../core/error.ts';
+import { FIELD } from './log-field.ts';
+import { cleanText, escapeJsonControls } from './log-text.ts';
+import { cleanError, cleanRecord, cleanValue, isErrorLike } from './log-value.ts';
+import { createPrettyLine } from './pretty-line.ts';
+
+/** A pino logger whose records are cleaned. Make one per component and `child()` it with what a part knows. */
+export type Log = pino.Logger;
+
+/** From the noisiest to none. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+export interface LogOptions {
+  /** The least level that is written. Default `info`. */
+  readonly level?: LogLevel;
+  /** `pretty` for people, `json` for machines, `auto` by whether stderr is a terminal. Default `auto`. */
+  readonly format?: 'auto' | 'pretty' | 'json';
+  /** Which program this is: `gateway`, `connector`, `cli`. */
+  readonly component: string;
+  /** Where lines go. Default stderr. */
+  readonly destination?: { write(line: string): void };
+}
+
+/** A new log. Logs share nothing; several may write to one destination. */
+export function createLog(options: LogOptions): Log {
+  const { level = 'info', format = 'auto', component } = options;
+  const destination = options.destination ?? pino.destination({ fd: 2, sync: true });
+  const isPretty = format === 'pretty' || (format === 'auto' && isTerminal(options));
+  const log = pino(
+    {
+      level,
+      base: { [FIELD.component]: component, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: {
+        level: (label) => ({ level: label }),
+        bindings: cleanRecord,
+        log: (record) => withErrorCode(cleanRecord(record)),
+      },
+      // cleanRecord() has turned errors into data; pino's own serialiser would do it again, and keep less.
+      serializers: { err: (error: unknown) => error },
+      hooks: {
+        logMethod(args, method) {
+          method.apply(this, cleanArguments(...args));
+        },
+        streamWrite: escapeJsonControls,
+      },
+    },
+    isPretty ? prettyDestination(destination, options) : destination,
+  );
+  cleanBindingsOfChildren(log);
+  return log;
+}
+
+/** pino gives a child its bindings as they are, whatever `formatters.bindings` says. Grandchildren inherit this. */
+function cleanBindingsOfChildren(log: Log): void {
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with its `this` below
+  const createChild = log.child;
+  function child(
+    this: unknown,
+    bindings: pino.Bindings,
+    options?: pino.ChildLoggerOptions,
+  ): unknown {
+    return Reflect.apply(createChild, this, [cleanRecord(bindings), options]);
+  }
+  Object.defineProperty(log, 'child', { value: child });
+}
+
+function isTerminal(options: LogOptions): boolean {
+  return options.destination === undefined && process.stderr.isTTY;
+}
+
+function prettyDestination(
+  destination: { write(line: string): void },
+  options: LogOptions,
+): { write(line: string): void } {
+  const prettyLine = createPrettyLine({
+    hasColors: isTerminal(options) && process.stderr.hasColors(),
+  });
+  return { write: (line) => destination.write(prettyLine(line)) };
+}
+
+type LogArguments = [recordOrMessage: unknown, message?: string, ...values: unknown[]];
+
+/** Cleans what pino would put into the message. The record itself is cleaned by the formatters. */
+function cleanArguments(first: unknown, message?: unknown, ...values: unknown[]): LogArguments {
+  const rest = values.map(cleanArgument);
+  if (typeof first === 'string') {
+    return message === undefined
+      ? [cleanText(first)]
+      : [cleanText(first), textOf(message), ...rest];
+  }
+  const record = isErrorLike(first) ? { err: first } : first;
+  if (message !== undefined) return [record, textOf(message), ...rest];
+  // Without a message pino would take the one of `err`, as it is.
+  const hasError = typeof record === 'object' && record !== null && 'err' in record;
+  return hasError ? [record, textOf(messageOf(record.err))] : [record];
+}
+
+function cleanArgument(argument: unknown): unknown {
+  return typeof argument === 'string' ? cleanText(argument) : cleanValue(argument);
+}
+
+function textOf(message: unknown): string {
+  if (typeof message === 'string') return cleanText(message);
+  return JSON.stringify(cleanValue(message)) ?? typeof message;
+}
+
+/** Lifts the code of `err` to where dashboards look for it; makes an error of an `err` that is something else. */
+function withErrorCode(record: Record<string, unknown>): Record<string, unknown> {
+  const err = record[FIELD.err];
+  if (err === undefined || err === null) return record;
+  if (typeof err !== 'object') return { ...record, [FIELD.err]: cleanError(err) };
+  if (FIELD.code in record || !('code' in err)) return record;
+  return { ...record, [FIELD.code]: err.code };
+}
