@@ -1,0 +1,52 @@
+/**
+ * Files that are there whole or not at all, whatever happens to the process or the machine while they are written.
+ *
+ * A temporary file beside the target, synced, then moved into place. Two writers never mix; the last one wins, or with
+ * createFileAtomic() the first.
+ */
+import { randomBytes } from 'node:crypto';
+import { link, open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { hasCode } from '../../core/error.ts';
+
+/** Replaces `file`. `mode` is exact whatever the umask. Rejects with Node's error. */
+export async function writeFileAtomic(file: string, data: string, mode: number): Promise<void> {
+  const temporary = await writeTemporary(file, data, mode);
+  await rename(temporary, file);
+  await syncFolder(file);
+}
+
+/** Creates `file`; false, and nothing changed, when it was already there. Rejects with Node's error. */
+export async function createFileAtomic(file: string, data: string, mode: number): Promise<boolean> {
+  const temporary = await writeTemporary(file, data, mode);
+  try {
+    await link(temporary, file); // unlike rename, fails when the target exists
+  } catch (err) {
+    if (hasCode(err, 'EEXIST')) return false;
+    throw err;
+  } finally {
+    await unlink(temporary);
+  }
+  await syncFolder(file);
+  return true;
+}
+
+async function writeTemporary(file: string, data: string, mode: number): Promise<string> {
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    await handle.chmod(mode);
+    await handle.writeFile(data);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return temporary;
+}
+
+/** Makes the new name durable too. Best effort: not every system can sync a folder, and the file itself is safe. */
+async function syncFolder(file: string): Promise<void> {
+  const handle = await open(dirname(file), 'r').catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
+}
