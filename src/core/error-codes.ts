@@ -78,11 +78,16 @@ export const ERROR_CODES = {
   HTTP_UPGRADE: 'Only WebSocket upgrades are supported',
   HTTP_MISDIRECTED: 'The host of the request is not the host of the TLS connection',
   HTTP_TOO_MANY: 'Too many requests or links are open',
+  HTTP_TOO_LARGE: 'The head of the HTTP request is larger than the limit',
+  HTTP_TIMEOUT: 'The HTTP request did not arrive in time',
+  HTTP_ABORTED: 'The user went away before the response was complete',
+  HTTP_INTERNAL: 'The gateway failed to handle the request',
 
   STORE_OPEN: 'The database cannot be opened or migrated',
   STORE_EXISTS: 'Something with this name already exists',
   STORE_NOT_FOUND: 'Nothing with this name exists',
   STORE_BUSY: 'The database is busy',
+  STORE_FAILED: 'The database cannot be read or written',
 
   CLI_USAGE: 'The command line is not understood',
   CLI_GATEWAY_RUNNING: 'The gateway runs but its admin socket cannot be used',
