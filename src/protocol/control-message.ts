@@ -133,7 +133,6 @@ export type ControlMessage =
   | HostnamesMessage
   | DrainMessage;
 
-const MAX_STRING = 1_024;
 const MAX_HOSTNAME = 253;
 const KEY_PATTERN = /^[A-Za-z0-9_-]{22,64}$/;
 
@@ -235,7 +234,9 @@ function parseRequest(fields: JsonFields): StreamRequest {
     hostname: fields.text('hostname', MAX_HOSTNAME),
     rule: fields.text('rule', 64),
     requestId: fields.text('requestId', 64),
-    ...(client && { client: { address: client.text('address', 64), port: client.integer('port') } }),
+    ...(client && {
+      client: { address: client.text('address', 64), port: client.integer('port') },
+    }),
   };
 }
 

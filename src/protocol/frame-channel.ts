@@ -9,7 +9,7 @@ import type { PosternError } from '../core/error.ts';
 export interface FrameChannelEvents {
   /** One whole frame. The bytes belong to the callee from now on. */
   onFrame(frame: Uint8Array): void;
-  /** `queuedBytes` fell below the low-water mark after having been above it. */
+  /** `queuedBytes` fell below half of `socketQueueBytes` after having been at or above it. */
   onDrain(): void;
   /** Exactly once, when nothing will arrive any more. Undefined after a close() of our own. */
   onClose(error: PosternError | undefined): void;

@@ -60,7 +60,10 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const onControlStream =
     type === FRAME_TYPE.CONTROL || type === FRAME_TYPE.PING || type === FRAME_TYPE.PONG;
   if (onControlStream !== (id === 0) && type <= FRAME_TYPE.PONG && type > 0) {
-    throw new PosternError('PROTO_BAD_STREAM_ID', `Cannot take frame type ${type}: stream id ${id}`);
+    throw new PosternError(
+      'PROTO_BAD_STREAM_ID',
+      `Cannot take frame type ${type}: stream id ${id}`,
+    );
   }
   switch (type) {
     case FRAME_TYPE.CONTROL:
@@ -151,13 +154,19 @@ function decodeData(frame: Buffer, id: number): Frame {
       `Cannot take DATA: ${bytes} bytes, the limit is ${LIMITS.dataBytes}`,
     );
   }
-  return { type: 'DATA', id, offset: readOffset(frame, 5), data: frame.subarray(DATA_HEADER_BYTES) };
+  return {
+    type: 'DATA',
+    id,
+    offset: readOffset(frame, 5),
+    data: frame.subarray(DATA_HEADER_BYTES),
+  };
 }
 
 function decodeReset(frame: Buffer, id: number): Frame {
   const reasonBytes = frame.length - HEADER_BYTES - 2;
   if (reasonBytes < 0) throw badFrame('RESET without a code');
-  if (reasonBytes > LIMITS.reasonBytes) throw badFrame(`RESET with a reason of ${reasonBytes} bytes`);
+  if (reasonBytes > LIMITS.reasonBytes)
+    throw badFrame(`RESET with a reason of ${reasonBytes} bytes`);
   return {
     type: 'RESET',
     id,
@@ -185,7 +194,8 @@ function writeOffset(frame: Buffer, offset: number, at: number): void {
 }
 
 function expectBytes(frame: Buffer, name: string, bytes: number): void {
-  if (frame.length !== bytes) throw badFrame(`${name} of ${frame.length} bytes instead of ${bytes}`);
+  if (frame.length !== bytes)
+    throw badFrame(`${name} of ${frame.length} bytes instead of ${bytes}`);
 }
 
 function badFrame(why: string): PosternError {

@@ -1,0 +1,404 @@
+/**
+ * The multiplexer on one channel: stream ids, order of sending, liveness, and the rules that end a link.
+ * See docs/protocol.md §3, §4 and §8.
+ *
+ * A link knows ids and frames, not what a stream is: whoever holds an id is told its frames, be it an endpoint
+ * (`stream.ts`) or a relay. Anything against the rules ends the link with a PROTO_* error and never throws at the caller
+ * of the channel.
+ */
+import type { Clock } from '../core/clock.ts';
+import { codeOf, PosternError } from '../core/error.ts';
+import { LIMITS } from '../core/limits.ts';
+import {
+  parseControl,
+  parseOpen,
+  type AcceptMessage,
+  type ControlMessage,
+  type OpenMessage,
+} from './control-message.ts';
+import type { FrameChannel } from './frame-channel.ts';
+import {
+  decodeFrame,
+  encodeJson,
+  encodePing,
+  encodeReset,
+  type Frame,
+  type StreamFrame,
+} from './frame.ts';
+import { Liveness } from './liveness.ts';
+import { RateLimit } from './rate-limit.ts';
+import type { ResetCode } from './reset-code.ts';
+import { SendScheduler, type Sender } from './send-scheduler.ts';
+import { ByteBudget } from './byte-budget.ts';
+
+/** WebSocket close codes (§8). */
+export const CLOSE_CODE = {
+  done: 1000,
+  goingAway: 1001,
+  protocol: 4400,
+  refused: 4401,
+  timeout: 4408,
+  tooMany: 4429,
+} as const;
+
+/** Who holds a stream id on a link: an endpoint or a relay. */
+export interface StreamHolder {
+  /** ACCEPT, DATA, ACK or FIN for the id. May throw a PROTO_* error, which ends the link. */
+  onFrame(frame: StreamFrame): void;
+  /** The peer sent RESET, or answered ours (`isAnswer`). The id is closed. */
+  onReset(slot: Slot, code: ResetCode, reason: string, isAnswer: boolean): void;
+  /** The link ended, and the id with it. */
+  onLinkClosed(slot: Slot): void;
+  /** The acknowledgement due now, if any. */
+  nextAck(): Uint8Array | undefined;
+  /** The next DATA or FIN frame, if any. */
+  nextFrame(maxBytes: number): Uint8Array | undefined;
+  /** Every few seconds, for what falls back when idle. */
+  onTick(now: number): void;
+}
+
+export interface LinkEvents {
+  /** A control message; `hello` is one of them. */
+  onControl(message: ControlMessage): void;
+  /** The peer opens a stream. Returns who holds the id; may reset the slot at once. */
+  onOpen(slot: Slot, message: OpenMessage): StreamHolder;
+  /** Exactly once. The holders have been told. Undefined after close() of our own. */
+  onClose(error: PosternError | undefined): void;
+}
+
+export interface LinkOptions {
+  readonly channel: FrameChannel;
+  /** Whether we dialled: the dialler opens odd ids. */
+  readonly isDialler: boolean;
+  readonly clock: Clock;
+  readonly events: LinkEvents;
+}
+
+/** How long an acknowledgement that nobody waits for may wait, ms. */
+const ACK_DELAY_MS = 100;
+
+export class Link {
+  readonly #channel: FrameChannel;
+  readonly #clock: Clock;
+  readonly #events: LinkEvents;
+  readonly #scheduler: SendScheduler;
+  readonly #liveness: Liveness;
+  readonly #opens = new RateLimit(LIMITS.opensPerSecond);
+  readonly #controls = new RateLimit(LIMITS.controlFramesPerSecond);
+  readonly #slots = new Map<number, Slot>();
+  readonly #lateAcks = new Set<Slot>();
+  /** Unacknowledged bytes of the streams on this link. */
+  readonly unacked = new ByteBudget(LIMITS.linkUnackedBytes);
+  #nextId: number;
+  #lastPeerId: number;
+  #isTrusted = false;
+  #isClosed = false;
+  #isDraining = false;
+
+  constructor(options: LinkOptions) {
+    this.#channel = options.channel;
+    this.#clock = options.clock;
+    this.#events = options.events;
+    this.#nextId = options.isDialler ? 1 : 2;
+    this.#lastPeerId = options.isDialler ? 0 : -1;
+    this.#scheduler = new SendScheduler(options.channel);
+    this.#liveness = new Liveness(options.clock, {
+      onPingDue: (opaque) => this.#onPingDue(opaque),
+      onDead: () => this.#fail(new PosternError('LINK_DEAD', deadMessage())),
+    });
+    this.#channel.events = {
+      onFrame: (bytes) => this.#onBytes(bytes),
+      onDrain: () => this.#scheduler.onDrain(),
+      onClose: (error) => this.#finish(error),
+    };
+    this.#liveness.start();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Whether this side may open streams here now. */
+  get takesStreams(): boolean {
+    return (
+      !this.#isClosed &&
+      !this.#isDraining &&
+      this.#slots.size < LIMITS.streamsPerLink &&
+      this.#nextId < 2 ** 32
+    );
+  }
+
+  get streamCount(): number {
+    return this.#slots.size;
+  }
+
+  /** Smoothed round trip, ms; an assumption until the first PONG. */
+  get roundTripMs(): number {
+    return this.#liveness.roundTripMs;
+  }
+
+  /** The round trip as measured, ms; undefined before the first PONG. */
+  get measuredRoundTripMs(): number | undefined {
+    return this.#liveness.isMeasured ? this.#liveness.roundTripMs : undefined;
+  }
+
+  /** Allows streams. Until then only CONTROL, PING and PONG may arrive (§4). */
+  trust(): void {
+    this.#isTrusted = true;
+  }
+
+  /** This side opens no more streams here; those that are open go on. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  sendControl(message: ControlMessage): void {
+    this.#sendControl(encodeJson('CONTROL', 0, message));
+  }
+
+  /** Opens an id and sends OPEN. The caller checked `takesStreams`. */
+  open(holder: StreamHolder, message: OpenMessage): Slot {
+    const slot = new Slot(this, this.#nextId, this.#scheduler);
+    this.#nextId += 2;
+    slot.holder = holder;
+    this.#slots.set(slot.id, slot);
+    this.#sendControl(encodeJson('OPEN', slot.id, message));
+    return slot;
+  }
+
+  /** Ends the link in order: what was queued is sent first. */
+  close(code: number, reason: string): void {
+    if (this.#isClosed) return;
+    this.#scheduler.flush();
+    this.#channel.close(code, reason);
+    this.#finish(undefined);
+  }
+
+  /** Ends the link at once, as if the network had broken. */
+  terminate(error: PosternError): void {
+    if (this.#isClosed) return;
+    this.#channel.terminate();
+    this.#finish(error);
+  }
+
+  /** For slots: sends a control frame. */
+  sendFrame(frame: Uint8Array): void {
+    this.#sendControl(frame);
+  }
+
+  /** For slots: the id is closed. */
+  forget(slot: Slot): void {
+    this.#slots.delete(slot.id);
+    this.#lateAcks.delete(slot);
+    this.#scheduler.remove(slot);
+  }
+
+  /** For slots: an acknowledgement is due within ACK_DELAY_MS. */
+  ackLater(slot: Slot): void {
+    if (this.#lateAcks.size === 0) {
+      this.#clock.after(ACK_DELAY_MS, () => {
+        for (const late of this.#lateAcks) this.#scheduler.ackDue(late);
+        this.#lateAcks.clear();
+      });
+    }
+    this.#lateAcks.add(slot);
+  }
+
+  #onBytes(bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    this.#liveness.heard();
+    try {
+      this.#onFrame(decodeFrame(bytes));
+    } catch (error) {
+      // Anything but a broken rule is our own bug and must be seen.
+      if (!codeOf(error)?.startsWith('PROTO_')) throw error;
+      this.#fail(error as PosternError);
+    }
+  }
+
+  #onFrame(frame: Frame): void {
+    switch (frame.type) {
+      case 'CONTROL': {
+        this.#limitControl();
+        const message = parseControl(frame.json);
+        if (message !== undefined) this.#events.onControl(message);
+        return;
+      }
+      case 'PING':
+        this.#limitControl();
+        this.#sendControl(encodePing('PONG', frame.opaque));
+        return;
+      case 'PONG':
+        this.#limitControl();
+        this.#liveness.onPong(frame.opaque);
+        return;
+      default:
+        if (!this.#isTrusted) {
+          throw new PosternError('PROTO_UNEXPECTED', `Cannot take ${frame.type}: not registered`);
+        }
+        this.#onStreamFrame(frame);
+    }
+  }
+
+  #onStreamFrame(frame: StreamFrame): void {
+    if (frame.type === 'OPEN') {
+      this.#onOpen(frame.id, parseOpen(frame.json));
+      return;
+    }
+    const slot = this.#slots.get(frame.id);
+    if (slot !== undefined) {
+      slot.onFrame(frame);
+      return;
+    }
+    if (frame.type === 'RESET' && this.#wasOpened(frame.id)) {
+      // Both ends finished and the peer had already given up: let it know that the id is closed (§5.5).
+      this.#limitControl();
+      this.#sendControl(encodeReset(frame.id, frame.code, ''));
+      return;
+    }
+    throw new PosternError(
+      'PROTO_UNKNOWN_STREAM',
+      `Cannot take ${frame.type} for stream ${frame.id}: not open`,
+    );
+  }
+
+  #onOpen(id: number, message: OpenMessage): void {
+    if (id <= this.#lastPeerId || (id - this.#lastPeerId) % 2 !== 0) {
+      throw new PosternError(
+        'PROTO_BAD_STREAM_ID',
+        `Cannot open stream ${id}: the last one was ${this.#lastPeerId}`,
+      );
+    }
+    if (!this.#opens.take(this.#clock.now())) {
+      throw new PosternError(
+        'PROTO_OPEN_RATE',
+        `Cannot open stream ${id}: more than ${LIMITS.opensPerSecond} a second`,
+      );
+    }
+    if (this.#slots.size >= LIMITS.streamsPerLink) {
+      throw new PosternError(
+        'PROTO_TOO_MANY_STREAMS',
+        `Cannot open stream ${id}: ${LIMITS.streamsPerLink} are open`,
+      );
+    }
+    this.#lastPeerId = id;
+    const slot = new Slot(this, id, this.#scheduler);
+    this.#slots.set(id, slot);
+    slot.holder = this.#events.onOpen(slot, message);
+  }
+
+  #wasOpened(id: number): boolean {
+    const isPeers = id % 2 === Math.abs(this.#lastPeerId % 2);
+    return isPeers ? id <= this.#lastPeerId : id < this.#nextId;
+  }
+
+  #limitControl(): void {
+    if (this.#controls.take(this.#clock.now())) return;
+    throw new PosternError(
+      'PROTO_FLOOD',
+      `Cannot take more than ${LIMITS.controlFramesPerSecond} control frames a second`,
+    );
+  }
+
+  #onPingDue(opaque: Buffer): void {
+    this.#sendControl(encodePing('PING', opaque));
+    const now = this.#clock.now();
+    for (const slot of this.#slots.values()) slot.holder?.onTick(now);
+  }
+
+  #sendControl(frame: Uint8Array): void {
+    if (this.#isClosed || this.#scheduler.sendControl(frame)) return;
+    this.#fail(new PosternError('PROTO_FLOOD', 'Cannot queue more control frames: nobody reads'));
+  }
+
+  #fail(error: PosternError): void {
+    if (this.#isClosed) return;
+    const code = error.code === 'LINK_DEAD' ? CLOSE_CODE.timeout : CLOSE_CODE.protocol;
+    this.#channel.close(code, `${error.code}: ${error.message}`);
+    this.#finish(error);
+  }
+
+  #finish(error: PosternError | undefined): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#liveness.stop();
+    this.#scheduler.stop();
+    const slots = [...this.#slots.values()];
+    this.#slots.clear();
+    this.#lateAcks.clear();
+    for (const slot of slots) slot.holder?.onLinkClosed(slot);
+    this.#events.onClose(error);
+  }
+}
+
+/** One stream id on one link, as its holder sees it. */
+export class Slot implements Sender {
+  readonly link: Link;
+  readonly id: number;
+  readonly #scheduler: SendScheduler;
+  holder: StreamHolder | undefined;
+  #isResetting = false;
+
+  constructor(link: Link, id: number, scheduler: SendScheduler) {
+    this.link = link;
+    this.id = id;
+    this.#scheduler = scheduler;
+  }
+
+  /** Sends ACCEPT. */
+  accept(message: AcceptMessage): void {
+    this.link.sendFrame(encodeJson('ACCEPT', this.id, message));
+  }
+
+  /** There is data to send. */
+  ready(): void {
+    if (!this.#isResetting) this.#scheduler.ready(this);
+  }
+
+  /** An acknowledgement is due now. */
+  ackNow(): void {
+    if (!this.#isResetting) this.#scheduler.ackDue(this);
+  }
+
+  /** An acknowledgement is due soon. */
+  ackSoon(): void {
+    if (!this.#isResetting) this.link.ackLater(this);
+  }
+
+  /** Sends RESET. The holder hears onReset when the peer has answered, and no frame in between. */
+  reset(code: ResetCode, reason: string): void {
+    if (this.#isResetting || this.link.isClosed) return;
+    this.#isResetting = true;
+    this.#scheduler.remove(this);
+    this.link.sendFrame(encodeReset(this.id, code, reason));
+  }
+
+  /** Both directions finished: the id is closed without RESET. */
+  close(): void {
+    this.link.forget(this);
+  }
+
+  nextAck(): Uint8Array | undefined {
+    return this.#isResetting ? undefined : this.holder?.nextAck();
+  }
+
+  nextFrame(maxBytes: number): Uint8Array | undefined {
+    return this.#isResetting ? undefined : this.holder?.nextFrame(maxBytes);
+  }
+
+  /** For the link: a frame of this id arrived. */
+  onFrame(frame: StreamFrame): void {
+    if (frame.type === 'RESET') {
+      this.link.forget(this);
+      if (!this.#isResetting) this.link.sendFrame(encodeReset(this.id, frame.code, ''));
+      this.holder?.onReset(this, frame.code, frame.reason, this.#isResetting);
+      return;
+    }
+    // What was on its way when we sent RESET ends with the answer to it.
+    if (!this.#isResetting) this.holder?.onFrame(frame);
+  }
+}
+
+function deadMessage(): string {
+  return `Cannot reach the peer: nothing arrived for ${LIMITS.deadPeerMs / 1000} s`;
+}

@@ -1,0 +1,130 @@
+/**
+ * Decides whose turn it is on a link. See docs/protocol.md §8 "Order".
+ *
+ * Three classes: control frames in order, then acknowledgements, then one DATA frame a turn over the streams that have
+ * something. It stops when `socketQueueBytes` wait in the socket and goes on when they have drained, and it collects
+ * what one turn of the event loop produced into one batch, because a batch of small frames costs one write.
+ */
+import { LIMITS } from '../core/limits.ts';
+import type { FrameChannel } from './frame-channel.ts';
+
+/** What the scheduler asks of a stream id. */
+export interface Sender {
+  /** The acknowledgement that is due now, if any. */
+  nextAck(): Uint8Array | undefined;
+  /** The next DATA or FIN frame, if any. */
+  nextFrame(maxBytes: number): Uint8Array | undefined;
+}
+
+/** Control frames may wait up to here, bytes; a peer that lets more pile up does not read. */
+export const MAX_CONTROL_QUEUE_BYTES = 4 * 1024 * 1024;
+
+/** Where a channel says that it has room again (`FrameChannelEvents.onDrain`), bytes. */
+export const LOW_WATER_BYTES = LIMITS.socketQueueBytes / 2;
+
+export class SendScheduler {
+  readonly #channel: FrameChannel;
+  #control: Uint8Array[] = [];
+  #controlBytes = 0;
+  readonly #acks = new Set<Sender>();
+  readonly #ready = new Set<Sender>();
+  #pumpScheduled = false;
+  #isStopped = false;
+
+  constructor(channel: FrameChannel) {
+    this.#channel = channel;
+  }
+
+  /** Queues a control frame. False when so many wait that the peer must be considered hostile or dead. */
+  sendControl(frame: Uint8Array): boolean {
+    this.#control.push(frame);
+    this.#controlBytes += frame.byteLength;
+    this.#schedule();
+    return this.#controlBytes <= MAX_CONTROL_QUEUE_BYTES;
+  }
+
+  /** `sender` has an acknowledgement to send. */
+  ackDue(sender: Sender): void {
+    this.#acks.add(sender);
+    this.#schedule();
+  }
+
+  /** `sender` has data to send. Calling it again changes nothing. */
+  ready(sender: Sender): void {
+    this.#ready.add(sender);
+    this.#schedule();
+  }
+
+  /** Takes the sender out: its id is closed. */
+  remove(sender: Sender): void {
+    this.#acks.delete(sender);
+    this.#ready.delete(sender);
+  }
+
+  /** The socket has room again. */
+  onDrain(): void {
+    this.#pump();
+  }
+
+  /** Sends what waits without a turn of the event loop in between; for the last words on a link. */
+  flush(): void {
+    this.#pump();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#control = [];
+    this.#acks.clear();
+    this.#ready.clear();
+  }
+
+  #schedule(): void {
+    if (this.#pumpScheduled) return;
+    this.#pumpScheduled = true;
+    setImmediate(() => {
+      this.#pumpScheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#isStopped) return;
+    const batch: Uint8Array[] = [];
+    let room = LIMITS.socketQueueBytes - this.#channel.queuedBytes;
+    if (room <= 0) return;
+    room -= this.#takeControl(batch);
+    for (const sender of this.#acks) {
+      const ack = sender.nextAck();
+      if (ack === undefined) continue;
+      batch.push(ack);
+      room -= ack.byteLength;
+    }
+    this.#acks.clear();
+    this.#takeData(batch, room);
+    if (batch.length > 0) this.#channel.send(batch);
+    // Above the low-water mark onDrain() will come; below it nobody else would call.
+    if (this.#ready.size > 0 && this.#channel.queuedBytes < LOW_WATER_BYTES) this.#schedule();
+  }
+
+  #takeControl(batch: Uint8Array[]): number {
+    const bytes = this.#controlBytes;
+    batch.push(...this.#control);
+    this.#control = [];
+    this.#controlBytes = 0;
+    return bytes;
+  }
+
+  #takeData(batch: Uint8Array[], roomBytes: number): void {
+    let room = roomBytes;
+    // A Set iterates in insertion order, also over what is added meanwhile: deleting and adding again is a round robin.
+    for (const sender of this.#ready) {
+      if (room <= 0) return;
+      this.#ready.delete(sender);
+      const frame = sender.nextFrame(LIMITS.dataBytes);
+      if (frame === undefined) continue;
+      batch.push(frame);
+      room -= frame.byteLength;
+      this.#ready.add(sender);
+    }
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Takes the streams that another process opens here, and attaches them again when it comes back over another link.
+ * See docs/protocol.md §6, the acceptor's side.
+ *
+ * One table for all links of a process, by the stream's key: who knows the key may resume the stream. It keeps detached
+ * streams and the ends of finished ones, both for a bounded time and in a bounded number.
+ */
+import type { Clock, Timer } from '../core/clock.ts';
+import { PosternError } from '../core/error.ts';
+import { LIMITS } from '../core/limits.ts';
+import type { OpenMessage, Position } from './control-message.ts';
+import type { Slot, StreamHolder } from './link.ts';
+import { isResetCode, type ResetCode } from './reset-code.ts';
+import { Stream, type StreamBudgets, type StreamKeeper } from './stream.ts';
+
+export interface AccepterOptions {
+  readonly clock: Clock;
+  readonly budgets: StreamBudgets;
+  /**
+   * A new stream. Assign its handler, then accept() or reset() it, now or later. May reset it at once.
+   */
+  onStream(stream: Stream): void;
+  /** Whether new streams are taken; a resumed one always is. Default: always. */
+  readonly takesStreams?: () => boolean;
+  /** How long a stream may be detached, ms. Default LIMITS.detachedMs. */
+  readonly detachedMs?: number;
+}
+
+/** How a stream ended, for a peer that asks again. */
+interface Tombstone {
+  readonly until: number;
+  readonly epoch: number;
+  readonly position: Position;
+  readonly error: PosternError | undefined;
+}
+
+export class StreamAccepter implements StreamKeeper {
+  readonly #options: AccepterOptions;
+  readonly #detachedMs: number;
+  readonly #streams = new Map<string, Stream>();
+  readonly #detached = new Map<Stream, Timer>();
+  /** In the order of their end, so the oldest come first. */
+  readonly #tombstones = new Map<string, Tombstone>();
+
+  constructor(options: AccepterOptions) {
+    this.#options = options;
+    this.#detachedMs = options.detachedMs ?? LIMITS.detachedMs;
+  }
+
+  /** Streams that live here, attached or not. */
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  get detachedCount(): number {
+    return this.#detached.size;
+  }
+
+  /** OPEN arrived: a new stream, or one that comes back. Returns who holds the slot. */
+  open(slot: Slot, message: OpenMessage): StreamHolder {
+    const known = this.#streams.get(message.key);
+    if (known !== undefined) return this.#attachAgain(known, slot, message);
+    const ended = this.#tombstones.get(message.key);
+    if (ended !== undefined) return answerEnded(ended, slot, message);
+    if (message.resume) {
+      return refuse(slot, 'STREAM_UNKNOWN', 'Cannot resume the stream: it is not known here');
+    }
+    if (this.#options.takesStreams?.() === false) {
+      return refuse(slot, 'STREAM_REFUSED', 'Cannot open a stream: this process is going away');
+    }
+    return this.#start(slot, message);
+  }
+
+  /** Ends every stream, telling the initiators. */
+  resetAll(code: ResetCode, reason: string): void {
+    for (const stream of [...this.#streams.values()]) stream.reset(code, reason);
+  }
+
+  onDetached(stream: Stream): void {
+    // One that only lacks acknowledgements holds nothing that anybody waits for.
+    const patienceMs = stream.isWindingDown
+      ? Math.min(this.#detachedMs, LIMITS.tombstoneMs)
+      : this.#detachedMs;
+    const timer = this.#options.clock.after(patienceMs, () => this.#giveUp(stream));
+    this.#detached.set(stream, timer);
+    if (this.#detached.size > LIMITS.detachedStreams) {
+      this.#giveUp(this.#detached.keys().next().value as Stream);
+    }
+  }
+
+  onEnded(stream: Stream): void {
+    this.#keepDetached(stream);
+    this.#streams.delete(stream.key);
+    this.#bury(stream);
+  }
+
+  onResetSettled(): void {
+    // A RESET that was lost is repeated when the initiator asks: the tombstone knows it.
+  }
+
+  #start(slot: Slot, message: OpenMessage): StreamHolder {
+    const { clock, budgets, onStream } = this.#options;
+    const stream = new Stream({
+      key: message.key,
+      request: message.request,
+      isInitiator: false,
+      clock,
+      budgets,
+      keeper: this,
+    });
+    if (!stream.attachAsAcceptor(slot, message.epoch, message.position)) {
+      return refuse(slot, 'STREAM_BAD_POSITION', 'Cannot open a stream: nothing was sent yet');
+    }
+    this.#streams.set(message.key, stream);
+    // The link knows the holder only after we return, and the application may reset the stream right away.
+    slot.holder = stream;
+    onStream(stream);
+    return stream;
+  }
+
+  #attachAgain(stream: Stream, slot: Slot, message: OpenMessage): StreamHolder {
+    if (message.epoch <= stream.epoch) {
+      return refuse(
+        slot,
+        'STREAM_STALE_EPOCH',
+        'Cannot attach the stream: a newer attach was seen',
+      );
+    }
+    this.#keepDetached(stream);
+    if (stream.isAttached) stream.leaveSlot();
+    if (!stream.attachAsAcceptor(slot, message.epoch, message.position)) {
+      const error = new PosternError(
+        'STREAM_BAD_POSITION',
+        'Cannot resume the stream: the positions of the two endpoints contradict each other',
+      );
+      stream.fail(error);
+      return refuse(slot, 'STREAM_BAD_POSITION', error.message);
+    }
+    return stream;
+  }
+
+  #giveUp(stream: Stream): void {
+    const why = `Cannot resume the stream: nobody came back within ${this.#detachedMs / 1000} s`;
+    stream.fail(new PosternError('STREAM_LOST', why));
+  }
+
+  #keepDetached(stream: Stream): void {
+    this.#detached.get(stream)?.cancel();
+    this.#detached.delete(stream);
+  }
+
+  #bury(stream: Stream): void {
+    const now = this.#options.clock.now();
+    for (const [key, { until }] of this.#tombstones) {
+      if (until > now && this.#tombstones.size < LIMITS.tombstones) break;
+      this.#tombstones.delete(key);
+    }
+    this.#tombstones.set(stream.key, {
+      until: now + LIMITS.tombstoneMs,
+      epoch: stream.epoch,
+      position: stream.position(),
+      error: stream.error,
+    });
+  }
+}
+
+/** Holds the slot of a stream that is not there, until the peer has answered the RESET or read the ACCEPT. */
+const NOBODY: StreamHolder = {
+  onFrame: () => undefined,
+  onReset: () => undefined,
+  onLinkClosed: () => undefined,
+  nextAck: () => undefined,
+  nextFrame: () => undefined,
+  onTick: () => undefined,
+};
+
+function refuse(slot: Slot, code: ResetCode, reason: string): StreamHolder {
+  slot.reset(code, reason);
+  return NOBODY;
+}
+
+function answerEnded(ended: Tombstone, slot: Slot, message: OpenMessage): StreamHolder {
+  if (message.epoch <= ended.epoch) {
+    return refuse(slot, 'STREAM_STALE_EPOCH', 'Cannot attach the stream: a newer attach was seen');
+  }
+  if (ended.error !== undefined) {
+    const code = isResetCode(ended.error.code) ? ended.error.code : 'STREAM_LOST';
+    return refuse(slot, code, ended.error.message);
+  }
+  // Everything arrived and was acknowledged; only the initiator does not know yet. Nothing follows on this id.
+  slot.accept({ position: ended.position, info: {} });
+  slot.close();
+  return NOBODY;
+}

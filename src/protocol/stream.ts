@@ -1,0 +1,421 @@
+/**
+ * One endpoint of a stream: an ordered, two-way byte flow that outlives the links under it. See docs/protocol.md §5 and §6.
+ *
+ * A stream owns its two halves and knows the slot (link and id) it is attached to, if any. It does not look for links
+ * and keeps no time: `resumable-opener.ts` and `stream-accepter.ts` attach it, and end it when it was detached for too long.
+ */
+import type { Clock } from '../core/clock.ts';
+import { PosternError } from '../core/error.ts';
+import { LIMITS } from '../core/limits.ts';
+import type { ByteBudget } from './byte-budget.ts';
+import {
+  parseAccept,
+  type AcceptInfo,
+  type Position,
+  type StreamRequest,
+} from './control-message.ts';
+import { encodeAck, type StreamFrame } from './frame.ts';
+import type { Slot, StreamHolder } from './link.ts';
+import { ReceiveHalf } from './receive-half.ts';
+import { isResetCode, type ResetCode } from './reset-code.ts';
+import { SendHalf } from './send-half.ts';
+
+/** What the application at an endpoint is told. Called from inside the link's read, so it must not block. */
+export interface StreamEvents {
+  /** Initiator: the other endpoint has connected its origin. Once. */
+  onAccept?(info: AcceptInfo): void;
+  /** Call `consume` when the bytes have been handed on. */
+  onData(chunk: Uint8Array): void;
+  /** The other endpoint sent FIN. All data has been delivered. */
+  onEnd(): void;
+  /** write() returned false and there is room again. */
+  onWritable(): void;
+  /** Exactly once. Undefined when both directions finished; nothing is called afterwards. */
+  onClose(error: PosternError | undefined): void;
+}
+
+/** What the table that keeps the stream is told. */
+export interface StreamKeeper {
+  /** The slot is gone and the stream is not: find another. */
+  onDetached(stream: Stream, because: 'link-closed' | 'moved'): void;
+  /** The stream ended. Unless `isTold`, the other endpoint must still learn it by RESET. */
+  onEnded(stream: Stream, isTold: boolean): void;
+  /** The RESET of an ended stream was answered, or the link ended before it was. */
+  onResetSettled(stream: Stream, isAnswered: boolean): void;
+}
+
+export interface StreamBudgets {
+  /** Unacknowledged bytes of the process. */
+  readonly unacked: ByteBudget;
+  /** Granted windows of the process. */
+  readonly windows: ByteBudget;
+}
+
+export interface StreamOptions {
+  readonly key: string;
+  readonly request: StreamRequest;
+  readonly isInitiator: boolean;
+  readonly clock: Clock;
+  readonly budgets: StreamBudgets;
+  readonly keeper: StreamKeeper;
+}
+
+const NO_EVENTS: StreamEvents = {
+  onData: () => undefined,
+  onEnd: () => undefined,
+  onWritable: () => undefined,
+  onClose: () => undefined,
+};
+
+export class Stream implements StreamHolder {
+  readonly key: string;
+  readonly request: StreamRequest;
+  readonly #isInitiator: boolean;
+  readonly #clock: Clock;
+  readonly #budgets: StreamBudgets;
+  readonly #keeper: StreamKeeper;
+  readonly #send: SendHalf;
+  readonly #receive: ReceiveHalf;
+  readonly #wake = (): void => this.#wakeWriter();
+  /** Who is told. Assign right after obtaining the stream. */
+  handler: StreamEvents = NO_EVENTS;
+  #slot: Slot | undefined;
+  #epoch = -1;
+  /** Whether both ends agree on the positions of this attach, so that frames may flow. */
+  #isSynced = false;
+  #state: 'opening' | 'open' | 'closed' = 'opening';
+  #isWriterWaiting = false;
+  #info: AcceptInfo = {};
+  #error: PosternError | undefined;
+  /** Where our RESET was sent and is not answered yet. */
+  #resetSlot: Slot | undefined;
+
+  constructor(options: StreamOptions) {
+    this.key = options.key;
+    this.request = options.request;
+    this.#isInitiator = options.isInitiator;
+    this.#clock = options.clock;
+    this.#budgets = options.budgets;
+    this.#keeper = options.keeper;
+    this.#send = new SendHalf(options.isInitiator ? LIMITS.earlyDataBytes : 0);
+    this.#receive = new ReceiveHalf(options.budgets.windows);
+  }
+
+  get state(): 'opening' | 'open' | 'closed' {
+    return this.#state;
+  }
+
+  get isAttached(): boolean {
+    return this.#slot !== undefined;
+  }
+
+  /** The link under the stream, if any. */
+  get slot(): Slot | undefined {
+    return this.#slot;
+  }
+
+  /** The epoch of the last attach; -1 before the first. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Why the stream ended, if it ended with an error. */
+  get error(): PosternError | undefined {
+    return this.#error;
+  }
+
+  get bytesSent(): number {
+    return this.#send.end;
+  }
+
+  get bytesReceived(): number {
+    return this.#receive.receivedBytes;
+  }
+
+  /** Whether the bytes of both directions are complete here, and only acknowledgements are missing. */
+  get isWindingDown(): boolean {
+    return this.#send.isEnded && this.#receive.isAtEnd;
+  }
+
+  /** Takes `chunk`, which belongs to the stream from now on. False: write no more until onWritable. */
+  write(chunk: Uint8Array): boolean {
+    if (this.#state === 'closed' || this.#send.isEnded) return true;
+    if (chunk.byteLength > 0) {
+      this.#send.write(chunk);
+      this.#budgets.unacked.take(chunk.byteLength);
+      this.#slot?.link.unacked.take(chunk.byteLength);
+      this.#readyToSend();
+    }
+    if (this.#mayWrite()) return true;
+    this.#isWriterWaiting = true;
+    this.#awaitRoom();
+    return false;
+  }
+
+  /** Ends the sending direction after what was written. */
+  end(): void {
+    if (this.#state === 'closed') return;
+    this.#send.finish();
+    this.#readyToSend();
+  }
+
+  /** The application has handed on `bytes` of what onData gave it. */
+  consume(bytes: number): void {
+    if (this.#state === 'closed') return;
+    this.#receive.consume(bytes);
+    this.#acknowledge();
+  }
+
+  /** Acceptor: the origin is connected. Tells the initiator and lets data flow. */
+  accept(info: AcceptInfo = {}): void {
+    if (this.#state !== 'opening' || this.#isInitiator) return;
+    this.#state = 'open';
+    this.#info = info;
+    if (this.#slot !== undefined) this.#sendAccept(this.#slot);
+  }
+
+  /** Ends both directions at once, at both endpoints. */
+  reset(code: ResetCode, reason: string): void {
+    if (this.#state === 'closed') return;
+    const slot = this.#slot;
+    this.#close(new PosternError(code, reason), false);
+    if (slot !== undefined) this.resetOn(slot);
+  }
+
+  /** For the keeper of an ended stream: tells the other endpoint on `slot`. */
+  resetOn(slot: Slot): void {
+    this.#resetSlot = slot;
+    const code = isResetCode(this.#error?.code) ? this.#error.code : 'STREAM_CANCELLED';
+    slot.reset(code, this.#error?.message ?? '');
+  }
+
+  /** For the keeper: the position to put into OPEN. */
+  position(): Position {
+    return this.#receive.tell(this.#clock.now(), this.#slot?.link.roundTripMs ?? 0);
+  }
+
+  /** For the keeper of an initiator: OPEN with `epoch` was sent on `slot`. */
+  attachAsInitiator(slot: Slot, epoch: number): void {
+    this.#attach(slot, epoch);
+    // Behind the very first OPEN early data may follow; later ones wait for ACCEPT to say where to continue.
+    if (epoch === 0) this.#readyToSend();
+  }
+
+  /**
+   * For the keeper of an acceptor: OPEN arrived on `slot`. False when the peer's position cannot be.
+   * Throws nothing; the caller answers with STREAM_BAD_POSITION.
+   */
+  attachAsAcceptor(slot: Slot, epoch: number, position: Position): boolean {
+    if (!this.#resume(position, epoch > 0)) return false;
+    this.#attach(slot, epoch);
+    if (this.#state === 'open') this.#sendAccept(slot);
+    return true;
+  }
+
+  /** For the keeper: leaves the slot, telling the peer that the stream goes on elsewhere. */
+  leaveSlot(): void {
+    const slot = this.#slot;
+    this.#detach();
+    slot?.reset('STREAM_MOVED', '');
+  }
+
+  /** For the keeper: the stream cannot go on. */
+  fail(error: PosternError): void {
+    this.#close(error, true);
+  }
+
+  onFrame(frame: StreamFrame): void {
+    switch (frame.type) {
+      case 'DATA':
+        this.#expectSynced('DATA');
+        this.#receive.onData(frame.offset, frame.data.byteLength);
+        this.handler.onData(frame.data);
+        return;
+      case 'FIN':
+        this.#expectSynced('FIN');
+        this.#receive.onFin(frame.offset);
+        this.handler.onEnd();
+        this.#acknowledge();
+        return;
+      case 'ACK':
+        this.#expectSynced('ACK');
+        this.#onAck(frame.consumed, frame.window);
+        return;
+      case 'ACCEPT':
+        this.#onAccept(parseAccept(frame.json));
+        return;
+      default:
+        throw new PosternError('PROTO_UNEXPECTED', `Cannot take ${frame.type} on an open stream`);
+    }
+  }
+
+  onReset(slot: Slot, code: ResetCode, reason: string, isAnswer: boolean): void {
+    if (slot === this.#resetSlot) {
+      this.#resetSlot = undefined;
+      this.#keeper.onResetSettled(this, true);
+      return;
+    }
+    if (isAnswer || slot !== this.#slot) return;
+    if (code === 'STREAM_MOVED') {
+      this.#detach();
+      this.#keeper.onDetached(this, 'moved');
+      return;
+    }
+    const why = reason === '' ? 'the other endpoint reset the stream' : reason;
+    this.#close(new PosternError(code, why), true);
+  }
+
+  onLinkClosed(slot: Slot): void {
+    if (slot === this.#resetSlot) {
+      this.#resetSlot = undefined;
+      this.#keeper.onResetSettled(this, false);
+    }
+    if (slot !== this.#slot) return;
+    this.#detach();
+    this.#keeper.onDetached(this, 'link-closed');
+  }
+
+  nextAck(): Uint8Array | undefined {
+    if (this.#slot === undefined || !this.#isSynced || this.#receive.ackUrgency === 'none') {
+      return undefined;
+    }
+    const { consumed, window } = this.position();
+    const ack = encodeAck(this.#slot.id, consumed, window);
+    this.#finishWhenDone();
+    return ack;
+  }
+
+  nextFrame(maxBytes: number): Uint8Array | undefined {
+    return this.#slot && this.#send.nextFrame(this.#slot.id, maxBytes);
+  }
+
+  onTick(now: number): void {
+    this.#receive.shrinkWhenIdle(now);
+  }
+
+  #onAccept({ position, info }: ReturnType<typeof parseAccept>): void {
+    if (!this.#isInitiator || this.#isSynced || this.#slot === undefined) {
+      throw new PosternError('PROTO_UNEXPECTED', 'Cannot take ACCEPT: nothing was opened');
+    }
+    // Early data of the first OPEN is under way on this same link; after that, continue where the peer stands.
+    if (!this.#resume(position, this.#epoch > 0)) {
+      this.reset('STREAM_BAD_POSITION', 'the positions of the two endpoints contradict each other');
+      return;
+    }
+    this.#isSynced = true;
+    const isFirst = this.#state === 'opening';
+    this.#state = 'open';
+    if (isFirst) this.handler.onAccept?.(info);
+    this.#readyToSend();
+    this.#acknowledge();
+    this.#wakeWriter();
+    this.#finishWhenDone();
+  }
+
+  #onAck(consumed: number, window: number): void {
+    this.#freed(this.#send.acknowledge(consumed, window));
+    this.#readyToSend();
+    this.#wakeWriter();
+    this.#finishWhenDone();
+  }
+
+  /** Takes over the peer's receive position. False when it contradicts what was sent. */
+  #resume(position: Position, isReplay: boolean): boolean {
+    if (!this.#send.canResumeAt(position.received)) return false;
+    if (!this.#send.canResumeAt(position.consumed)) return false;
+    this.#freed(this.#send.acknowledge(position.consumed, position.window));
+    if (isReplay) this.#send.resumeAt(position.received);
+    return true;
+  }
+
+  #attach(slot: Slot, epoch: number): void {
+    this.#slot = slot;
+    this.#epoch = epoch;
+    this.#isSynced = false;
+    slot.link.unacked.take(this.#send.unackedBytes);
+  }
+
+  #detach(): void {
+    this.#slot?.link.unacked.give(this.#send.unackedBytes);
+    this.#slot?.link.unacked.forget(this.#wake);
+    this.#slot = undefined;
+    this.#isSynced = false;
+  }
+
+  #sendAccept(slot: Slot): void {
+    this.#isSynced = true;
+    slot.accept({ position: this.position(), info: this.#info });
+    this.#readyToSend();
+    this.#acknowledge();
+    this.#wakeWriter();
+    this.#finishWhenDone();
+  }
+
+  /** Early data may arrive at an acceptor before it accepted; everything else needs both ends in step. */
+  #expectSynced(what: string): void {
+    if (this.#isSynced || (!this.#isInitiator && what !== 'ACK' && this.#state === 'opening'))
+      return;
+    throw new PosternError('PROTO_UNEXPECTED', `Cannot take ${what} before ACCEPT`);
+  }
+
+  #readyToSend(): void {
+    const maySend = this.#isSynced || (this.#isInitiator && this.#epoch === 0);
+    if (maySend && this.#send.hasFrame) this.#slot?.ready();
+  }
+
+  #acknowledge(): void {
+    const slot = this.#slot;
+    if (slot === undefined || !this.#isSynced) return;
+    const urgency = this.#receive.ackUrgency;
+    if (urgency === 'now') slot.ackNow();
+    if (urgency === 'soon') slot.ackSoon();
+  }
+
+  #mayWrite(): boolean {
+    if (this.#send.isWindowFull) return false;
+    if (this.#send.unackedBytes < LIMITS.minWindowBytes) return true;
+    return this.#budgets.unacked.hasRoom && (this.#slot?.link.unacked.hasRoom ?? true);
+  }
+
+  #wakeWriter(): void {
+    if (!this.#isWriterWaiting || this.#state === 'closed') return;
+    if (this.#mayWrite()) {
+      this.#isWriterWaiting = false;
+      this.handler.onWritable();
+      return;
+    }
+    this.#awaitRoom();
+  }
+
+  /** Asks to be woken when a budget has room. A full window needs no waiter: the ACK that opens it wakes. */
+  #awaitRoom(): void {
+    if (this.#send.isWindowFull) return;
+    this.#budgets.unacked.onRoom(this.#wake);
+    this.#slot?.link.unacked.onRoom(this.#wake);
+  }
+
+  #freed(bytes: number): void {
+    this.#budgets.unacked.give(bytes);
+    this.#slot?.link.unacked.give(bytes);
+  }
+
+  #finishWhenDone(): void {
+    if (this.#state === 'closed' || !this.#send.isFinished || !this.#receive.isFinished) return;
+    this.#slot?.close();
+    this.#close(undefined, true);
+  }
+
+  #close(error: PosternError | undefined, isTold: boolean): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#error = error;
+    this.#budgets.unacked.forget(this.#wake);
+    const freed = this.#send.clear();
+    this.#freed(freed);
+    this.#slot?.link.unacked.forget(this.#wake);
+    this.#slot = undefined;
+    this.#keeper.onEnded(this, isTold);
+    this.#receive.release();
+    this.handler.onClose(error);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A stream as a Node Duplex, for code that wants a socket: the HTTP client of the gateway, upgrades, built-in services.
+ *
+ * Bytes count as handed on when the reader has taken them, give or take one high-water mark, so back-pressure reaches the
+ * other endpoint. Destroying the duplex before both directions ended resets the stream.
+ */
+import { Duplex } from 'node:stream';
+import type { PosternError } from '../core/error.ts';
+import type { AcceptInfo } from '../protocol/control-message.ts';
+import type { Stream } from '../protocol/stream.ts';
+
+/** Bytes the readable side holds before the window has to hold the rest. */
+const HIGH_WATER_BYTES = 64 * 1024;
+
+export class StreamDuplex extends Duplex {
+  readonly stream: Stream;
+  #unconsumed = 0;
+  #afterWrite: (() => void) | undefined;
+
+  constructor(stream: Stream) {
+    super({
+      allowHalfOpen: true,
+      readableHighWaterMark: HIGH_WATER_BYTES,
+      writableHighWaterMark: HIGH_WATER_BYTES,
+    });
+    this.stream = stream;
+    stream.handler = {
+      onAccept: (info) => this.emit('accept', info),
+      onData: (chunk) => this.#onData(chunk),
+      onEnd: () => this.push(null),
+      onWritable: () => this.#onWritable(),
+      onClose: (error) => this.#onClose(error),
+    };
+  }
+
+  /** Resolves when the other endpoint has connected its origin; rejects with the stream's error. */
+  async accepted(): Promise<AcceptInfo> {
+    return new Promise((resolve, reject) => {
+      this.once('accept', resolve);
+      this.once('error', reject);
+      this.once('accept', () => this.off('error', reject));
+    });
+  }
+
+  override _read(): void {
+    const bytes = this.#unconsumed;
+    if (bytes === 0) return;
+    this.#unconsumed = 0;
+    this.stream.consume(bytes);
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    if (this.stream.write(chunk)) done();
+    else this.#afterWrite = done;
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
+    let mayContinue = true;
+    for (const { chunk } of chunks) mayContinue = this.stream.write(chunk);
+    if (mayContinue) done();
+    else this.#afterWrite = done;
+  }
+
+  override _final(done: () => void): void {
+    this.stream.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    // Without effect on a stream that has ended, or whose two directions are only waiting for acknowledgements.
+    if (!(this.readableEnded && this.writableFinished)) {
+      this.stream.reset('STREAM_CANCELLED', error?.message ?? 'no longer wanted');
+    }
+    done(error);
+  }
+
+  #onData(chunk: Uint8Array): void {
+    this.#unconsumed += chunk.byteLength;
+    if (this.push(chunk)) this._read();
+  }
+
+  #onWritable(): void {
+    const done = this.#afterWrite;
+    this.#afterWrite = undefined;
+    done?.();
+  }
+
+  #onClose(error: PosternError | undefined): void {
+    if (error !== undefined) this.destroy(error);
+  }
+}
