@@ -4,23 +4,20 @@
  * What comes out is complete: defaults filled in, durations in ms, paths absolute, every file it names readable.
  * Reading it opens no socket and changes nothing.
  */
+import { resolve } from 'node:path';
+import { bySpecificity } from './application.ts';
 import type { Application, IdentityProvider } from './application.ts';
+import { ConfigSource } from './config-source.ts';
+import type { Overrides } from './config-source.ts';
+import { GATEWAY_ENVIRONMENT, gatewaySchema } from './gateway-schema.ts';
+import type { WrittenGatewayConfig } from './gateway-schema.ts';
+import { clashes, formatListenAddress } from './listen-address.ts';
 import type { ListenAddress } from './listen-address.ts';
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
-export const LOG_FORMATS = ['auto', 'pretty', 'json'] as const;
-
-/** What is logged, and how; `auto` is pretty on a terminal and JSON elsewhere. */
-export interface LogConfig {
-  readonly level: (typeof LOG_LEVELS)[number];
-  readonly format: (typeof LOG_FORMATS)[number];
-}
-
-/** A certificate chain and its private key, PEM, absolute paths. */
-export interface TlsFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
-}
+import type { LogConfig } from './log-config.ts';
+import { checkTlsFiles } from './pem-file.ts';
+import type { TlsFiles } from './pem-file.ts';
+import { readYamlFile } from './yaml-file.ts';
+import type { KeyPath } from './yaml-file.ts';
 
 /** A plain TCP port whose connections go to the service behind a hostname. */
 export interface TcpListener {
@@ -58,4 +55,121 @@ export interface GatewayConfig {
   /** The most specific hostname first, so that the first match is the right one. */
   readonly applications: readonly Application[];
   readonly log: LogConfig;
+}
+
+/**
+ * Reads, checks and completes the gateway's file. Flags and the environment win over it.
+ * Throws CONFIG_* with one line that names the place, the key, what is wrong and what to do.
+ */
+export async function loadGatewayConfig(
+  file: string,
+  overrides: Overrides = {},
+): Promise<GatewayConfig> {
+  const source = new ConfigSource(await readYamlFile(file), GATEWAY_ENVIRONMENT, overrides);
+  const written = source.parse(gatewaySchema);
+  checkListeners(source, written);
+  checkDuplicates(source, written);
+  const { domain, listen, plaintext, log } = written;
+  return {
+    file: resolve(file),
+    domain,
+    dataDir: source.resolveFile(['data-dir'], written['data-dir']),
+    listen,
+    plaintext,
+    tls: await ownTls(source, written),
+    gracePeriodMs: written['grace-period'],
+    resumeTimeoutMs: written['resume-timeout'],
+    tcp: await resolveTcp(source, written),
+    defaultPolicy: written['default-policy'],
+    identityProviders: resolveProviders(source, written),
+    applications: written.applications.toSorted(bySpecificity),
+    log,
+  };
+}
+
+async function ownTls(
+  source: ConfigSource,
+  { tls }: WrittenGatewayConfig,
+): Promise<TlsFiles | undefined> {
+  return tls === undefined ? undefined : checkTlsFiles(source, ['tls'], tls);
+}
+
+async function resolveTcp(
+  source: ConfigSource,
+  { tcp }: WrittenGatewayConfig,
+): Promise<TcpListener[]> {
+  const listeners: TcpListener[] = [];
+  for (const [at, { listen, hostname, tls }] of tcp.entries()) {
+    const files =
+      // One after the other, so that the first problem in the file is the one that is told.
+      // oxlint-disable-next-line no-await-in-loop
+      typeof tls === 'object' ? await checkTlsFiles(source, ['tcp', at, 'tls'], tls) : tls;
+    listeners.push({ listen, hostname, tls: files });
+  }
+  return listeners;
+}
+
+function resolveProviders(
+  source: ConfigSource,
+  { 'identity-providers': providers }: WrittenGatewayConfig,
+): IdentityProvider[] {
+  return providers.map((provider, at): IdentityProvider => {
+    const fileOf = (key: string, name: string): string =>
+      source.resolveFile(['identity-providers', at, key], name);
+    const { id } = provider;
+    if (provider.type === 'saml') {
+      const idpMetadataFile = fileOf('idp-metadata-file', provider['idp-metadata-file']);
+      return { type: 'saml', id, idpMetadataFile };
+    }
+    const { issuer, 'client-id': clientId, 'client-secret-file': secretFile } = provider;
+    const clientSecretFile = secretFile && fileOf('client-secret-file', secretFile);
+    return { type: 'oidc', id, issuer, clientId, clientSecretFile };
+  });
+}
+
+function checkListeners(source: ConfigSource, written: WrittenGatewayConfig): void {
+  const { listen, plaintext, tcp } = written;
+  const fail = (path: KeyPath, text: string) => source.problem('CONFIG_INVALID', path, text);
+  if (listen.https === undefined && listen.http === undefined) {
+    throw fail(['listen'], 'has neither https nor http; add https: ":8443"');
+  }
+  if (plaintext && listen.http === undefined) {
+    throw fail(['plaintext'], 'is true but nothing listens on http; add listen.http or remove it');
+  }
+  if (listen.https === undefined && !plaintext) {
+    const text = 'only redirects to https, where nothing listens; add listen.https';
+    throw fail(['listen', 'http'], `${text}, or plaintext: true behind a TLS proxy`);
+  }
+  const seen: { key: string; address: ListenAddress }[] = [];
+  const claim = (path: KeyPath, key: string, address: ListenAddress | undefined): void => {
+    if (address === undefined) return;
+    const other = seen.find((earlier) => clashes(earlier.address, address));
+    if (other !== undefined) {
+      const text = `${formatListenAddress(address)} clashes with ${other.key}`;
+      throw fail(path, `${text}; give each listener its own port`);
+    }
+    seen.push({ key, address });
+  };
+  for (const key of ['https', 'http', 'metrics'] as const) {
+    claim(['listen', key], `listen.${key}`, listen[key]);
+  }
+  for (const [at, entry] of tcp.entries()) {
+    claim(['tcp', at, 'listen'], `tcp[${at}].listen`, entry.listen);
+  }
+}
+
+function checkDuplicates(source: ConfigSource, written: WrittenGatewayConfig): void {
+  const lists = [
+    ['applications', 'name', written.applications.map(({ name }) => name)],
+    ['applications', 'hostname', written.applications.map(({ hostname }) => hostname.text)],
+    ['identity-providers', 'id', written['identity-providers'].map(({ id }) => id)],
+  ] as const;
+  for (const [list, key, values] of lists) {
+    const at = values.findIndex((value, index) => values.indexOf(value) !== index);
+    const value = values[at];
+    if (value === undefined) continue;
+    const first = `${list}[${values.indexOf(value)}]`;
+    const text = `"${value}" is taken by ${first}; each ${key} may be used once`;
+    throw source.problem('CONFIG_INVALID', [list, at, key], text);
+  }
 }

@@ -7,6 +7,7 @@
  */
 import { domainToASCII } from 'node:url';
 import { PosternError } from '../core/error.ts';
+import { parseRouteHostname } from '../core/route-hostname.ts';
 
 /** What a hostname must be to match. `text` is the normal form to print, announce and compare patterns with. */
 export type HostnamePattern =
@@ -14,9 +15,6 @@ export type HostnamePattern =
   | { readonly kind: 'exact'; readonly text: string; readonly hostname: string }
   | { readonly kind: 'suffix'; readonly text: string; readonly suffix: string };
 
-/** DNS allows 253 characters for a name and 63 for a label. */
-const MAX_NAME = 253;
-const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 const ALREADY_NORMAL = /^[a-z0-9._-]*[a-z0-9_-]$/;
 
 /**
@@ -39,12 +37,9 @@ export function normaliseHostname(text: string): string {
  */
 export function parseHostnamePattern(text: string): HostnamePattern {
   if (text === '' || text === '*') return { kind: 'any', text: '*' };
-  if (text.startsWith('*.')) {
-    const rest = checkHostname(text.slice(2), text);
-    return { kind: 'suffix', text: `*.${rest}`, suffix: `.${rest}` };
-  }
-  const hostname = checkHostname(text, text);
-  return { kind: 'exact', text: hostname, hostname };
+  const normal = checkHostname(text);
+  if (normal.startsWith('*.')) return { kind: 'suffix', text: normal, suffix: normal.slice(1) };
+  return { kind: 'exact', text: normal, hostname: normal };
 }
 
 /** Parses one hostname, without `*`, into its normal form. Throws CONFIG_INVALID. */
@@ -53,7 +48,7 @@ export function parseHostname(text: string): string {
   if (text.includes('*')) {
     throw invalid(text, 'has a "*"', 'write one name such as ssh.example.com');
   }
-  return checkHostname(text, text);
+  return checkHostname(text);
 }
 
 /** Whether `hostname`, in any form that a user may send, matches. `*.example.com` does not match `example.com`. */
@@ -64,23 +59,21 @@ export function matchesHostname(pattern: HostnamePattern, hostname: string): boo
   return normal.length > pattern.suffix.length && normal.endsWith(pattern.suffix);
 }
 
-function checkHostname(text: string, whole: string): string {
+/** The normal form of a hostname or `*.` pattern. */
+function checkHostname(text: string): string {
   if (text.includes('/')) {
-    throw invalid(whole, 'is not a hostname', 'write the name alone, without scheme and path');
+    throw invalid(text, 'is not a hostname', 'write the name alone, without scheme and path');
   }
-  if (text.includes(':')) throw invalid(whole, 'has a port', 'write the name alone');
-  if (text.includes('*')) {
-    throw invalid(whole, 'has a "*" inside', 'it may only be the first label: *.example.com');
+  if (text.includes(':')) throw invalid(text, 'has a port', 'write the name alone');
+  if (text.lastIndexOf('*') > 0 || /^\*[^.]/.test(text)) {
+    throw invalid(text, 'has a "*" inside', 'it may only be the first label: *.example.com');
   }
-  const lower = text.toLowerCase();
-  // The URL algorithm decodes percent signs and strips whitespace; a name in a file must not depend on that.
-  // oxlint-disable-next-line no-control-regex
-  const isOdd = /[\u0000-\u002c\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]/.test(lower);
-  const ascii = isOdd ? '' : toAscii(lower);
-  const name = ascii.endsWith('.') ? ascii.slice(0, -1) : ascii;
-  const isName = name.length <= MAX_NAME && name.split('.').every((label) => LABEL.test(label));
-  if (!isName) throw invalid(whole, 'is not a hostname', 'write a name such as www.example.com');
-  return name;
+  // Percent signs would be decoded in an international name; a name in a file must not depend on that.
+  const normal = text.includes('%') ? undefined : parseRouteHostname(text);
+  if (normal === undefined) {
+    throw invalid(text, 'is not a hostname', 'write a name such as www.example.com');
+  }
+  return normal;
 }
 
 function toAscii(lower: string): string {

@@ -4,6 +4,10 @@
  * A rule's own value wins over the file's top-level one, which wins over the default. Every key of cloudflared is
  * either here or refused with a reason; none is ignored.
  */
+import { PosternError } from '../core/error.ts';
+import { z } from 'zod';
+import { durationOrSeconds, flag, mapping, parsed, text, wholeNumber } from './field.ts';
+import { parseHostname } from './hostname-pattern.ts';
 
 /** All values resolved. Times are ms, files are absolute. */
 export interface OriginRequest {
@@ -27,4 +31,83 @@ export interface OriginRequest {
   readonly caFile?: string | undefined;
   /** `none` accepts any certificate of the origin (`noTLSVerify: true`). */
   readonly tlsVerification: 'required' | 'none';
+}
+
+/** cloudflared's defaults. */
+export const ORIGIN_REQUEST_DEFAULTS: OriginRequest = {
+  connectTimeoutMs: 30_000,
+  tlsTimeoutMs: 10_000,
+  tcpKeepAliveMs: 30_000,
+  happyEyeballs: true,
+  keepAliveConnections: 100,
+  keepAliveTimeoutMs: 90_000,
+  tlsVerification: 'required',
+};
+
+const UNSUPPORTED = 'known cloudflared key, not supported in this version; remove it';
+
+/** A switch of cloudflared's that this version cannot turn on. */
+function unsupportedSwitch() {
+  return z.literal(false, { error: () => UNSUPPORTED }).optional();
+}
+
+function unsupported() {
+  return z.undefined({ error: () => UNSUPPORTED }).optional();
+}
+
+/** `originRequest` as it is written, of a rule or of the whole file. */
+export const originRequestSchema = mapping({
+  connectTimeout: durationOrSeconds({ least: 1 }).optional(),
+  tlsTimeout: durationOrSeconds({ least: 1 }).optional(),
+  tcpKeepAlive: durationOrSeconds().optional(),
+  noHappyEyeballs: flag().optional(),
+  keepAliveConnections: wholeNumber(1, 10_000).optional(),
+  keepAliveTimeout: durationOrSeconds({ least: 1 }).optional(),
+  httpHostHeader: parsed('a host such as app.internal', parseHostHeader).optional(),
+  originServerName: parsed('a name such as app.internal', parseHostname).optional(),
+  caPool: text('the name of a PEM file').optional(),
+  noTLSVerify: flag().optional(),
+  matchSNItoHost: unsupportedSwitch(),
+  disableChunkedEncoding: unsupportedSwitch(),
+  http2Origin: unsupportedSwitch(),
+  bastionMode: unsupportedSwitch(),
+  proxyAddress: unsupported(),
+  proxyPort: unsupported(),
+  proxyType: unsupported(),
+  ipRules: unsupported(),
+  access: unsupported(),
+});
+
+/** What was written of an `originRequest`. */
+export type WrittenOriginRequest = z.output<typeof originRequestSchema>;
+
+/** Lays what was written, `caPool` already absolute, over `below`. */
+export function mergeOriginRequest(
+  below: OriginRequest,
+  written: WrittenOriginRequest = {},
+): OriginRequest {
+  const { noHappyEyeballs, noTLSVerify } = written;
+  return {
+    connectTimeoutMs: written.connectTimeout ?? below.connectTimeoutMs,
+    tlsTimeoutMs: written.tlsTimeout ?? below.tlsTimeoutMs,
+    tcpKeepAliveMs: written.tcpKeepAlive ?? below.tcpKeepAliveMs,
+    happyEyeballs: noHappyEyeballs === undefined ? below.happyEyeballs : !noHappyEyeballs,
+    keepAliveConnections: written.keepAliveConnections ?? below.keepAliveConnections,
+    keepAliveTimeoutMs: written.keepAliveTimeout ?? below.keepAliveTimeoutMs,
+    httpHostHeader: written.httpHostHeader ?? below.httpHostHeader,
+    originServerName: written.originServerName ?? below.originServerName,
+    caFile: written.caPool ?? below.caFile,
+    tlsVerification: noTLSVerify === undefined ? below.tlsVerification : verification(noTLSVerify),
+  };
+}
+
+function verification(noTlsVerify: boolean): OriginRequest['tlsVerification'] {
+  return noTlsVerify ? 'none' : 'required';
+}
+
+/** It goes into a request head, so nothing but a host and a port may be in it. */
+function parseHostHeader(host: string): string {
+  if (/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host)) return host;
+  const message = `"${host}" is not a host; write a name such as app.internal, or name:port`;
+  throw new PosternError('CONFIG_INVALID', message);
 }

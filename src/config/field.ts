@@ -1,0 +1,141 @@
+/**
+ * The kinds of values that configuration files hold, as zod schemas whose messages say what to write instead.
+ *
+ * Every message is `<what is wrong>; <what to do>`: the file, line and key are put before it by config-source.ts.
+ * A default is given where the field is used, and nowhere else.
+ */
+import { z } from 'zod';
+import { parseDuration, formatDuration } from '../core/duration.ts';
+import { codeOf, messageOf } from '../core/error.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { nearestKey } from './nearest-key.ts';
+
+/** Longer waits than this would fire at once in Node's timers. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** A mapping with these keys and no others; an unknown one is named together with the one that was meant. */
+export function mapping<Shape extends z.core.$ZodShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return expected('a mapping of keys')(issue);
+      const key = String(issue.keys[0]);
+      const known = Object.keys(shape);
+      const nearest = nearestKey(key, known);
+      if (nearest !== undefined) return `unknown key ${show(key)} (did you mean "${nearest}"?)`;
+      if (known.length > 12) return `unknown key ${show(key)}; remove it or see docs/config.md`;
+      return `unknown key ${show(key)}; known here: ${known.join(', ')}`;
+    },
+  });
+}
+
+/** A list of `item`. */
+export function list<Item extends z.ZodType>(item: Item) {
+  return z.array(item, { error: expected('a list') });
+}
+
+/** One of these words. */
+export function oneOf<const Words extends readonly string[]>(words: Words) {
+  return z.enum(words, { error: expected(`one of ${words.join(', ')}`) });
+}
+
+/** Text that is not empty; `what` completes "must be …". */
+export function text(what: string) {
+  const error = expected(what);
+  return z.string({ error }).min(1, { error });
+}
+
+/** `true` or `false`. */
+export function flag() {
+  return z.boolean({ error: expected('true or false') });
+}
+
+/** A whole number in a range. */
+export function wholeNumber(least: number, most: number) {
+  const error = expected(`a whole number from ${least} to ${most}`);
+  return z.int({ error }).min(least, { error }).max(most, { error });
+}
+
+/** Text that `parse` turns into a value, or throws a coded error whose message is shown. */
+export function parsed<Value>(what: string, parse: (text: string) => Value) {
+  return z.string({ error: expected(what) }).transform((value, context) => {
+    try {
+      return parse(value);
+    } catch (error) {
+      if (codeOf(error) === undefined) throw error;
+      context.issues.push({ code: 'custom', input: value, message: messageOf(error) });
+      return z.NEVER;
+    }
+  });
+}
+
+/** A duration such as `30s`, as ms. `least` defaults to 0 and `most` to what a timer can wait for. */
+export function duration(range: { readonly least?: number; readonly most?: number } = {}) {
+  const what = 'a duration such as 30s';
+  return z
+    .union([z.string(), z.literal(0)], { error: expected(what) })
+    .transform((value, context) =>
+      checkDuration(parseDuration(String(value)), { what, range, value, context }),
+    );
+}
+
+/** A duration such as `30s`, or cloudflared's whole number of seconds; as ms. */
+export function durationOrSeconds(range: { readonly least?: number; readonly most?: number } = {}) {
+  const what = 'a duration such as 30s, or a number of seconds';
+  return z
+    .union([z.string(), z.number()], { error: expected(what) })
+    .transform((value, context) => {
+      const isSeconds = /^\d{1,9}$/.test(String(value));
+      const ms = isSeconds ? Number(value) * 1000 : parseDuration(String(value));
+      return checkDuration(ms, { what, range, value, context });
+    });
+}
+
+/** An address to listen on. */
+export function listenAddress() {
+  const what = 'host:port such as 127.0.0.1:8443, or :8443 for every address';
+  return z.string({ error: expected(what) }).transform((value, context) => {
+    const address = parseListenAddress(value);
+    if (address !== undefined) return address;
+    context.issues.push({ code: 'custom', input: value, message: mustBe(what, value) });
+    return z.NEVER;
+  });
+}
+
+/** zod's error function: `is missing` or `is empty` where nothing is, else what it must be and what was found. */
+export function expected(what: string): (issue: { readonly input?: unknown }) => string {
+  return ({ input }) => {
+    if (input === undefined) return `is missing; it must be ${what}`;
+    return input === null ? `is empty; it must be ${what}` : mustBe(what, input);
+  };
+}
+
+/** A value from a file, quoted, on one line and short. */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'a mapping';
+  const json = JSON.stringify(value) ?? typeof value;
+  return json.length > 60 ? `${json.slice(0, 56)}…"` : json;
+}
+
+function mustBe(what: string, found: unknown): string {
+  return `must be ${what}; found ${show(found)}`;
+}
+
+interface DurationCheck {
+  readonly what: string;
+  readonly range: { readonly least?: number; readonly most?: number };
+  readonly value: unknown;
+  readonly context: z.core.$RefinementCtx;
+}
+
+function checkDuration(ms: number | undefined, check: DurationCheck): number {
+  const { what, range, value, context } = check;
+  const { least = 0, most = MAX_TIMER_MS } = range;
+  let message: string | undefined;
+  if (ms === undefined) message = mustBe(what, value);
+  else if (ms < least) message = `must be at least ${formatDuration(least)}; found ${show(value)}`;
+  else if (ms > most) message = `must be at most ${formatDuration(most)}; found ${show(value)}`;
+  if (ms !== undefined && message === undefined) return ms;
+  context.issues.push({ code: 'custom', input: value, message: message ?? '' });
+  return z.NEVER;
+}

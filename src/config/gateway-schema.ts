@@ -1,0 +1,89 @@
+/**
+ * The gateway's file as it is written: every key with its kind and its default, which stands here and nowhere else.
+ *
+ * Checks between keys, and everything that touches a file, are in gateway-config.ts. docs/config.md lists the same
+ * keys and defaults; a test compares them both ways.
+ */
+import { isIPv4 } from 'node:net';
+import { z } from 'zod';
+import { PosternError } from '../core/error.ts';
+import { applicationSchema, identityProviderSchema } from './application.ts';
+import type { EnvironmentKeys } from './config-source.ts';
+import {
+  duration,
+  expected,
+  flag,
+  list,
+  listenAddress,
+  mapping,
+  oneOf,
+  parsed,
+  text,
+} from './field.ts';
+import { parseHostname } from './hostname-pattern.ts';
+import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
+
+const tlsFiles = mapping({
+  cert: text('the name of a PEM file'),
+  key: text('the name of a PEM file'),
+});
+
+const tcpListener = mapping({
+  listen: listenAddress(),
+  hostname: parsed('a hostname such as ssh.example.com', parseHostname),
+  tls: z
+    .union([z.literal('terminate'), tlsFiles], {
+      error: expected('terminate, or a mapping with cert and key'),
+    })
+    .optional(),
+});
+
+/** The whole file. */
+export const gatewaySchema = mapping({
+  domain: parsed('a domain such as example.com', parseDomain),
+  'data-dir': text('the name of a folder').default('./data'),
+  listen: mapping({
+    https: listenAddress().optional(),
+    http: listenAddress().optional(),
+    metrics: listenAddress().optional(),
+  }),
+  plaintext: flag().default(false),
+  tls: tlsFiles.optional(),
+  'grace-period': duration().prefault('30s'),
+  'resume-timeout': duration().prefault('30s'),
+  tcp: list(tcpListener).default([]),
+  'default-policy': oneOf(['deny', 'public']).default('deny'),
+  'identity-providers': list(identityProviderSchema).default([]),
+  applications: list(applicationSchema).default([]),
+  log: mapping({
+    level: oneOf(LOG_LEVELS).default('info'),
+    format: oneOf(LOG_FORMATS).default('auto'),
+  }).prefault({}),
+});
+
+/** What was written, defaults filled in, file names as they are. */
+export type WrittenGatewayConfig = z.output<typeof gatewaySchema>;
+
+/** The environment variables of the gateway. */
+export const GATEWAY_ENVIRONMENT: EnvironmentKeys = {
+  POSTERN_DOMAIN: 'domain',
+  POSTERN_DATA_DIR: 'data-dir',
+  POSTERN_LISTEN_HTTPS: 'listen.https',
+  POSTERN_LISTEN_HTTP: 'listen.http',
+  POSTERN_LISTEN_METRICS: 'listen.metrics',
+  POSTERN_PLAINTEXT: 'plaintext',
+  POSTERN_TLS_CERT: 'tls.cert',
+  POSTERN_TLS_KEY: 'tls.key',
+  POSTERN_GRACE_PERIOD: 'grace-period',
+  POSTERN_RESUME_TIMEOUT: 'resume-timeout',
+  POSTERN_DEFAULT_POLICY: 'default-policy',
+  POSTERN_LOG_LEVEL: 'log.level',
+  POSTERN_LOG_FORMAT: 'log.format',
+};
+
+function parseDomain(name: string): string {
+  const domain = parseHostname(name);
+  if (!isIPv4(domain)) return domain;
+  const message = `"${name}" is an address; write a name, because sign-in is on auth.<domain>`;
+  throw new PosternError('CONFIG_INVALID', message);
+}
