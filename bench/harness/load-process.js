@@ -1,0 +1,38 @@
+import { withDeadline } from './deadline.js';
+
+/** A program of bench/load seen from outside: call() runs one of its operations over IPC. */
+export class LoadProcess {
+  name;
+  #child;
+  #nextId = 1;
+  #waiting = new Map();
+
+  constructor(name, child) {
+    this.name = name;
+    this.#child = child;
+    child.on('message', ({ id, result, error }) => {
+      const waiting = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error === undefined) waiting?.resolve(result);
+      else waiting?.reject(new Error(`${name}: ${error}`));
+    });
+    child.on('exit', () => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(`${name} has ended`));
+      this.#waiting.clear();
+    });
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  /** Resolves with the operation's result; rejects with its error, or after `timeoutMs`. */
+  async call(operation, details = {}, timeoutMs = 30_000) {
+    const id = this.#nextId++;
+    const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    this.#child.send({ id, operation, details }, (error) => {
+      if (error) this.#waiting.get(id)?.reject(error);
+    });
+    return withDeadline(answer, timeoutMs, `${this.name} ${operation}`);
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Postern as an operator runs it: one gateway process and one connector process, started by the commands of docs/operations.md,
+ * links and HTTPS over TLS with a P-256 certificate, every limit at its default.
+ *
+ * TCP ports take their users without TLS, as those of the peers do; what crosses the link is encrypted all the same.
+ */
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { makeCertificates } from '../harness/certificates.js';
+import { missingTools } from '../harness/find-tool.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/postern.js', import.meta.url));
+const BUILT = new URL('../../dist/cli/main.js', import.meta.url);
+
+const TUNNEL = 'bench';
+const HTTP_HOSTNAME = 'http.bench.test';
+const tcpHostname = (name) => `${name}.bench.test`;
+
+export const postern = {
+  name: 'postern',
+  title: 'Postern (tls)',
+  carries: ['tcp', 'http'],
+  isTunnel: true,
+  async unavailable() {
+    try {
+      await access(BUILT);
+    } catch {
+      return 'it is not built (npm run build)';
+    }
+    return missingTools('openssl');
+  },
+  async start(lab, request) {
+    const { gateway, file, httpsPort, ports, ca } = await startGateway(lab, 'gateway', request);
+    const hostnames = Object.keys(request.tcp ?? {}).map(tcpHostname);
+    if (request.http !== undefined) hostnames.push(HTTP_HOSTNAME);
+    const token = await makeTunnel(lab, file, TUNNEL, hostnames);
+    const connector = await startConnector(lab, request, { httpsPort, ca, token });
+    const http = request.http && { url: `https://127.0.0.1:${httpsPort}/`, host: HTTP_HOSTNAME };
+    return { ports, http, roles: { gateway, connector } };
+  },
+};
+
+/** Starts a gateway for the request's ports, in a folder of the lab, and resolves once it is ready. */
+export async function startGateway(lab, folder, { tcp = {} }) {
+  const dir = lab.path(folder);
+  await mkdir(dir);
+  const { cert, key, ca } = await makeCertificates(lab, `certificates-${folder}`);
+  const httpsPort = await lab.port();
+  const metrics = `127.0.0.1:${await lab.port()}`;
+  const ports = {};
+  for (const name of Object.keys(tcp)) ports[name] = await lab.port();
+
+  const config = {
+    domain: 'bench.test',
+    'data-dir': './data',
+    listen: { https: `127.0.0.1:${httpsPort}`, metrics },
+    tls: { cert, key },
+    'grace-period': '1s',
+    'default-policy': 'public',
+    tcp: Object.entries(ports).map(([name, port]) => ({
+      listen: `127.0.0.1:${port}`,
+      hostname: tcpHostname(name),
+    })),
+  };
+  const file = `${dir}/gateway.yaml`;
+  await writeFile(file, JSON.stringify(config, undefined, 2)); // JSON is YAML too.
+  const gateway = await lab.start(folder, ...command('gateway', 'run', '--config', file));
+  await lab.ready(() => isReady(metrics), folder, gateway, 'become ready');
+  return { gateway, file, httpsPort, ports, ca };
+}
+
+/** Creates a tunnel at the running gateway, with a route for each hostname, and resolves with its token. */
+export async function makeTunnel(lab, file, tunnel, hostnames) {
+  const run = (...args) => lab.run('postern', ...command('tunnel', ...args, '--config', file));
+  const { token } = JSON.parse(await run('create', tunnel, '-o', 'json'));
+  for (const hostname of hostnames) await run('route', 'add', tunnel, hostname);
+  return token;
+}
+
+async function startConnector(lab, { tcp = {}, http, links, via }, { httpsPort, ca, token }) {
+  const metrics = `127.0.0.1:${await lab.port()}`;
+  const ingress = Object.entries(tcp).map(([name, port]) => ({
+    hostname: tcpHostname(name),
+    service: `tcp://127.0.0.1:${port}`,
+  }));
+  if (http !== undefined)
+    ingress.push({ hostname: HTTP_HOSTNAME, service: `http://127.0.0.1:${http}` });
+  const config = {
+    tunnel: TUNNEL,
+    gateway: `https://127.0.0.1:${(await via?.(httpsPort)) ?? httpsPort}`,
+    ca,
+    metrics,
+    ...(links === undefined ? {} : { 'ha-connections': links }),
+    ingress: [...ingress, { service: 'http_status:404' }],
+  };
+  const tokenFile = lab.path('token');
+  await writeFile(tokenFile, token, { mode: 0o600 });
+  const file = lab.path('config.yml');
+  await writeFile(file, JSON.stringify(config, undefined, 2));
+  const run = command('tunnel', 'run', '--config', file, '--token-file', tokenFile);
+  const connector = await lab.start('connector', ...run);
+  await lab.ready(() => isReady(metrics), 'connector', connector, 'register');
+  return connector;
+}
+
+function command(...args) {
+  return [process.execPath, [PROGRAM, ...args]];
+}
+
+async function isReady(metrics) {
+  try {
+    const response = await fetch(`http://${metrics}/ready`, { signal: AbortSignal.timeout(1000) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
