@@ -5,43 +5,45 @@
  * createFileAtomic() the first.
  */
 import { randomBytes } from 'node:crypto';
-import { link, open, rename, unlink } from 'node:fs/promises';
+import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode } from '../../core/error.ts';
 
 /** Replaces `file`. `mode` is exact whatever the umask. Rejects with Node's error. */
 export async function writeFileAtomic(file: string, data: string, mode: number): Promise<void> {
-  const temporary = await writeTemporary(file, data, mode);
-  await rename(temporary, file);
-  await syncFolder(file);
+  await withTemporary(file, data, mode, (temporary) => rename(temporary, file));
 }
 
 /** Creates `file`; false, and nothing changed, when it was already there. Rejects with Node's error. */
 export async function createFileAtomic(file: string, data: string, mode: number): Promise<boolean> {
-  const temporary = await writeTemporary(file, data, mode);
   try {
-    await link(temporary, file); // unlike rename, fails when the target exists
+    // Unlike rename, link fails when the target exists.
+    await withTemporary(file, data, mode, (temporary) => link(temporary, file));
+    return true;
   } catch (err) {
     if (hasCode(err, 'EEXIST')) return false;
     throw err;
-  } finally {
-    await unlink(temporary);
   }
-  await syncFolder(file);
-  return true;
 }
 
-async function writeTemporary(file: string, data: string, mode: number): Promise<string> {
+async function withTemporary(
+  file: string,
+  data: string,
+  mode: number,
+  place: (temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   const handle = await open(temporary, 'wx', 0o600);
   try {
     await handle.chmod(mode);
     await handle.writeFile(data);
     await handle.sync();
+    await place(temporary);
   } finally {
     await handle.close();
+    await rm(temporary, { force: true }); // a rename has taken it away
   }
-  return temporary;
+  await syncFolder(file);
 }
 
 /** Makes the new name durable too. Best effort: not every system can sync a folder, and the file itself is safe. */
