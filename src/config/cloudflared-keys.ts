@@ -6,60 +6,77 @@
  */
 import { z } from 'zod';
 
-const OWN_RULE = 'write it as an ingress rule';
-const PRIVATE_NETWORK = 'networks are not routed, only the services of ingress rules';
-const FIXED = 'the value is fixed';
-const STDERR = 'logs go to stderr; let systemd or a redirection keep them';
-
-function originRequest(key: string): string {
-  return `set originRequest.${key}`;
+/** Why a key is refused (`because …`), and what to do instead of it. */
+interface Refusal {
+  readonly because: string;
+  readonly instead: string;
 }
 
-/** Key → why it is refused, or what to write instead. */
-export const REFUSED_CLOUDFLARED_KEYS: Readonly<Record<string, string>> = {
-  token:
-    'a secret does not belong in this file; put it into one of mode 0600 and name it by token-file',
-  'credentials-contents': 'a secret does not belong in this file; use credentials-file',
-  logfile: STDERR,
-  'log-directory': STDERR,
-  logDirectory: STDERR,
-  pidfile: 'use systemd, or "postern tunnel ready"',
-  hostname: OWN_RULE,
-  name: 'create the tunnel with "postern tunnel create NAME"',
-  'lb-pool': 'there are no load balancer pools; run several replicas',
-  'hello-world': OWN_RULE,
-  'unix-socket': OWN_RULE,
-  bastion: OWN_RULE,
-  socks5: OWN_RULE,
-  'proxy-address': OWN_RULE,
-  'proxy-port': OWN_RULE,
-  'proxy-connect-timeout': originRequest('connectTimeout'),
-  'proxy-tls-timeout': originRequest('tlsTimeout'),
-  'proxy-tcp-keepalive': originRequest('tcpKeepAlive'),
-  'proxy-no-happy-eyeballs': originRequest('noHappyEyeballs'),
-  'proxy-keepalive-connections': originRequest('keepAliveConnections'),
-  'proxy-keepalive-timeout': originRequest('keepAliveTimeout'),
-  'http-host-header': originRequest('httpHostHeader'),
-  'origin-server-name': originRequest('originServerName'),
-  'origin-ca-pool': originRequest('caPool'),
-  'no-tls-verify': originRequest('noTLSVerify'),
-  'no-chunked-encoding': 'not supported in this version',
-  'http2-origin': 'not supported in this version',
-  'warp-routing': PRIVATE_NETWORK,
-  'max-active-flows': PRIVATE_NETWORK,
-  'dns-resolver-addrs': PRIVATE_NETWORK,
-  'icmpv4-src': PRIVATE_NETWORK,
-  'icmpv6-src': PRIVATE_NETWORK,
-  'edge-bind-address': 'the system chooses the address to dial from',
-  'post-quantum': 'the key exchange is what Node and the gateway agree on',
-  'dial-edge-timeout': FIXED,
-  'write-stream-timeout': FIXED,
-  tag: 'origins are not told tags',
-  label: 'a replica is shown by its id and host name',
-  'stdin-control': 'links are made again by themselves',
-  forwarders: 'a connector opens no local ports',
-  resolver: 'there is no DNS proxy',
-  'proxy-dns': 'there is no DNS proxy',
+function refused(because: string, instead = 'remove it'): Refusal {
+  return { because, instead };
+}
+
+function ownRule(): Refusal {
+  return refused('services are reached by ingress rules', 'write it as one');
+}
+
+function forOrigins(key: string): Refusal {
+  return refused('it is set for origins', `write originRequest.${key}`);
+}
+
+const SECRET = 'a secret does not belong in this file';
+const TOKEN_FILE = 'put it into a file of mode 0600 and name that in token-file';
+const STDERR = 'logs go to stderr';
+const REDIRECT = 'let systemd or a redirection keep them';
+const PRIVATE_NETWORK = 'networks are not routed, only the services of ingress rules';
+const NO_DNS = 'there is no DNS proxy';
+const LATER = 'this version cannot do it';
+const FIXED = 'its value is fixed';
+
+/** Keys that are refused wherever they have a value. */
+export const REFUSED_CLOUDFLARED_KEYS: Readonly<Record<string, Refusal>> = {
+  token: refused(SECRET, TOKEN_FILE),
+  'credentials-contents': refused(SECRET, TOKEN_FILE),
+  logfile: refused(STDERR, REDIRECT),
+  'log-directory': refused(STDERR, REDIRECT),
+  logDirectory: refused(STDERR, REDIRECT),
+  pidfile: refused('systemd is told directly', 'use it, or "postern tunnel ready"'),
+  hostname: ownRule(),
+  name: refused('tunnels are made beforehand', 'use "postern tunnel create NAME"'),
+  'lb-pool': refused('there are no load balancer pools', 'run several replicas'),
+  'hello-world': ownRule(),
+  'unix-socket': ownRule(),
+  bastion: refused(LATER),
+  socks5: refused(LATER),
+  'proxy-address': refused(LATER),
+  'proxy-port': refused(LATER),
+  'proxy-connect-timeout': forOrigins('connectTimeout'),
+  'proxy-tls-timeout': forOrigins('tlsTimeout'),
+  'proxy-tcp-keepalive': forOrigins('tcpKeepAlive'),
+  'proxy-no-happy-eyeballs': forOrigins('noHappyEyeballs'),
+  'proxy-keepalive-connections': forOrigins('keepAliveConnections'),
+  'proxy-keepalive-timeout': forOrigins('keepAliveTimeout'),
+  'http-host-header': forOrigins('httpHostHeader'),
+  'origin-server-name': forOrigins('originServerName'),
+  'origin-ca-pool': forOrigins('caPool'),
+  'no-tls-verify': forOrigins('noTLSVerify'),
+  'no-chunked-encoding': refused(LATER),
+  'http2-origin': refused(LATER),
+  'warp-routing': refused(PRIVATE_NETWORK),
+  'max-active-flows': refused(PRIVATE_NETWORK),
+  'dns-resolver-addrs': refused(PRIVATE_NETWORK),
+  'icmpv4-src': refused(PRIVATE_NETWORK),
+  'icmpv6-src': refused(PRIVATE_NETWORK),
+  'edge-bind-address': refused('the system chooses the address to dial from'),
+  'post-quantum': refused('the key exchange is what Node and the gateway agree on'),
+  'dial-edge-timeout': refused(FIXED),
+  'write-stream-timeout': refused(FIXED),
+  tag: refused('origins are not told tags'),
+  label: refused('replicas are shown by id'),
+  'stdin-control': refused('links are made again without being asked'),
+  forwarders: refused('a connector opens no local ports'),
+  resolver: refused(NO_DNS),
+  'proxy-dns': refused(NO_DNS),
 };
 
 /** Key → why it means nothing here. */
@@ -89,19 +106,18 @@ export const MEANINGLESS_CLOUDFLARED_KEYS: Readonly<Record<string, string>> = {
   'quic-stream-level-flow-control-limit': 'windows follow the measured path',
 };
 
-/** A key of cloudflared's that is refused wherever it has a value. */
-export function refusedKey(reason: string) {
-  const error = () => `known cloudflared key, not supported here: ${reason}`;
-  return z.undefined({ error }).optional();
-}
-
 /** Both tables as fields of a mapping. Typed as empty, because nobody may read their values. */
 export function cloudflaredOnlyFields(): object {
-  const refused = Object.entries(REFUSED_CLOUDFLARED_KEYS).map(
-    ([key, reason]) => [key, refusedKey(reason)] as const,
+  const refusedFields = Object.entries(REFUSED_CLOUDFLARED_KEYS).map(
+    ([key, refusal]) => [key, refusedField(refusal)] as const,
   );
   const meaningless = Object.keys(MEANINGLESS_CLOUDFLARED_KEYS).map(
     (key) => [key, z.unknown().optional()] as const,
   );
-  return Object.fromEntries([...refused, ...meaningless]);
+  return Object.fromEntries([...refusedFields, ...meaningless]);
+}
+
+function refusedField({ because, instead }: Refusal) {
+  const error = () => `known cloudflared key, not supported here because ${because}; ${instead}`;
+  return z.undefined({ error }).optional();
 }

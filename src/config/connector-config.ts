@@ -60,7 +60,7 @@ export async function loadConnectorConfig(
     file: file === undefined ? undefined : resolve(file),
     tunnel: written.tunnel,
     credentialsFile: await checkCredentials(source, written),
-    gateways: [...new Set(written.gateway)],
+    gateways: written.gateway,
     caFile: written.ca === undefined ? undefined : await checkCaFile(source, ['ca'], written.ca),
     ingress: await resolveIngress(source, written),
     metrics: written.metrics,
@@ -99,11 +99,8 @@ async function readNamedCredentials(
   const fail = (code: ErrorCode, cause: unknown, remedy: string) => {
     // Some put the token where its file belongs, and a token is never printed: nor is the system's error, which has it.
     if (parseTunnelToken(name) !== undefined) {
-      return source.problem(
-        code,
-        [key],
-        'is a token; put it into a file of mode 0600, and that name here',
-      );
+      const text = 'is a token; put it into a file of mode 0600, and that name here';
+      return source.problem('CONFIG_INVALID', [key], text);
     }
     return source.problem(code, [key], `file "${name}" ${messageOf(cause)}${remedy}`, { cause });
   };

@@ -5,7 +5,6 @@
  * and defaults; a test compares them both ways.
  */
 import { z } from 'zod';
-import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import { cloudflaredOnlyFields } from './cloudflared-keys.ts';
 import type { EnvironmentKeys } from './config-source.ts';
@@ -15,25 +14,44 @@ import {
   listenAddress,
   mapping,
   oneOf,
-  parsed,
   show,
   text,
   wholeNumber,
+  withoutUser,
 } from './field.ts';
 import { ingressSchema, serviceField } from './ingress-list.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
 import { originRequestSchema } from './origin-request.ts';
 
-const gatewayUrl = parsed('an address such as https://gateway.example.com', parseGatewayUrl);
+const GATEWAY_EXAMPLE = 'https://gateway.example.com';
+const MAX_GATEWAYS = 16;
 
 /** One address, several in a list, or several in one text with commas, as an environment variable has them. */
-const gatewayList = z.preprocess(
-  (written) => (typeof written === 'string' ? written.split(/[\s,]+/).filter(Boolean) : written),
-  z
-    .array(gatewayUrl, { error: expected('an address such as https://gateway.example.com') })
-    .min(1, { error: 'is empty; name a gateway such as https://gateway.example.com' })
-    .max(16, { error: 'names more than 16 gateways; a connector spreads its links over few' }),
-);
+const gatewayList = z
+  .union(
+    [z.string(), z.array(z.string({ error: expected(`an address such as ${GATEWAY_EXAMPLE}`) }))],
+    {
+      error: expected(`an address such as ${GATEWAY_EXAMPLE}, or a list of them`),
+    },
+  )
+  .transform((written, context): string[] => {
+    const fail = (message: string, path: number[] = []): never[] => {
+      context.issues.push({ code: 'custom', input: written, message, path });
+      return z.NEVER;
+    };
+    const addresses =
+      typeof written === 'string' ? written.split(/[\s,]+/).filter(Boolean) : written;
+    if (addresses.length === 0) return fail(`is empty; name a gateway such as ${GATEWAY_EXAMPLE}`);
+    if (addresses.length > MAX_GATEWAYS) {
+      return fail(`has more than ${MAX_GATEWAYS} entries; a connector has that many links at most`);
+    }
+    const gateways = addresses.map(parseGatewayUrl);
+    const at = gateways.indexOf(undefined);
+    if (at === -1) return [...new Set(gateways.filter((gateway) => gateway !== undefined))];
+    const found = show(withoutUser(addresses[at] ?? ''));
+    const problem = `must be ${GATEWAY_EXAMPLE} or the like, without path and user; found ${found}`;
+    return fail(problem, typeof written === 'string' ? [] : [at]);
+  });
 
 /** The whole file. */
 export const connectorSchema = mapping({
@@ -70,12 +88,10 @@ export const CONNECTOR_ENVIRONMENT: EnvironmentKeys = {
   POSTERN_LOG_FORMAT: 'output',
 };
 
-function parseGatewayUrl(address: string): string {
+/** The origin of a gateway's address; undefined when it is none, or more than one. */
+function parseGatewayUrl(address: string): string | undefined {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   const isOrigin = url !== undefined && `${url.pathname}${url.search}${url.hash}` === '/';
-  const isPlain = url?.username === '' && url.password === '';
-  if (isOrigin && isPlain && /^https?:$/.test(url.protocol)) return url.origin;
-  const message = `${show(address)} is not the address of a gateway`;
-  const remedy = 'write it as https://gateway.example.com:8443, without a path';
-  throw new PosternError('CONFIG_INVALID', `${message}; ${remedy}`);
+  const hasUser = url?.username !== '' || url.password !== '';
+  return isOrigin && !hasUser && /^https?:$/.test(url.protocol) ? url.origin : undefined;
 }

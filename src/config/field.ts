@@ -10,14 +10,17 @@ import { codeOf, messageOf } from '../core/error.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { nearestKey } from './nearest-key.ts';
 
-/** Longer waits than this would fire at once in Node's timers. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Node's timers hold 2^31 ms, nearly 25 days; a longer wait would end at once. */
+const MAX_TIMER_MS = 24 * 86_400_000;
 
-/** A mapping with these keys and no others; an unknown one is named together with the one that was meant. */
-export function mapping<Shape extends z.core.$ZodShape>(shape: Shape) {
+/**
+ * A mapping with these keys and no others; an unknown one is named together with the one that was meant.
+ * `what` completes "must be …".
+ */
+export function mapping<Shape extends z.core.$ZodShape>(shape: Shape, what = 'a mapping of keys') {
   return z.strictObject(shape, {
     error: (issue) => {
-      if (issue.code !== 'unrecognized_keys') return expected('a mapping of keys')(issue);
+      if (issue.code !== 'unrecognized_keys') return expected(what)(issue);
       const key = String(issue.keys[0]);
       const known = Object.keys(shape);
       const nearest = nearestKey(key, known);
@@ -115,6 +118,11 @@ export function show(value: unknown): string {
   if (typeof value === 'object' && value !== null) return 'a mapping';
   const json = JSON.stringify(value) ?? typeof value;
   return json.length > 60 ? `${json.slice(0, 56)}…"` : json;
+}
+
+/** A URL without the user and password that somebody put into it: it is about to be printed. */
+export function withoutUser(url: string): string {
+  return url.replace(/\/\/[^/]*@/, '//…@');
 }
 
 function mustBe(what: string, found: unknown): string {

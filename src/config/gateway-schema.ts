@@ -42,11 +42,14 @@ const tcpListener = mapping({
 export const gatewaySchema = mapping({
   domain: parsed('a domain such as example.com', parseDomain),
   'data-dir': text('the name of a folder').default('./data'),
-  listen: mapping({
-    https: listenAddress().optional(),
-    http: listenAddress().optional(),
-    metrics: listenAddress().optional(),
-  }),
+  listen: mapping(
+    {
+      https: listenAddress().optional(),
+      http: listenAddress().optional(),
+      metrics: listenAddress().optional(),
+    },
+    'a mapping such as { https: ":8443" }',
+  ),
   plaintext: flag().default(false),
   tls: tlsFiles.optional(),
   'grace-period': duration().prefault('30s'),

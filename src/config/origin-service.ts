@@ -45,6 +45,7 @@ export function parseService(text: string): OriginService {
   if (text === 'bastion' || text === 'socks-proxy') {
     throw invalid(text, 'is not supported in this version', 'give each destination its own rule');
   }
+  if (text === 'hello-world') throw invalid(text, 'is not a service', 'write hello_world');
   if (text === 'hello_world') return { kind: 'hello-world' };
   if (text.startsWith('http_status:')) return parseStatus(text);
   if (/^unix(\+tls)?:/.test(text)) return parseUnix(text);
@@ -94,7 +95,9 @@ function parseAddress(text: string): OriginService {
 }
 
 function parseHostPort(text: string, rest: string): { host: string; port: number | undefined } {
-  if (rest.includes('@')) throw invalid(text, 'has a user', 'write only the address');
+  if (rest.includes('@')) {
+    throw invalid(text.replace(/\/\/.*@/, '//…@'), 'has a user', 'write only the address');
+  }
   if (/[/?#]/.test(rest.replace(/\/$/, ''))) {
     throw invalid(text, 'has a path', 'write only the address; the path of the request is kept');
   }
@@ -102,7 +105,7 @@ function parseHostPort(text: string, rest: string): { host: string; port: number
   const host = (match?.[1] ?? match?.[2])?.toLowerCase();
   const isHost = match?.[1] === undefined ? isNameOrIpv4(host ?? '') : isIPv6(match[1]);
   if (host === undefined || !isHost) {
-    throw invalid(text, 'has no host', 'write an address such as http://localhost:8080');
+    throw invalid(text, 'has no host, or a bad port', 'write it like http://localhost:8080');
   }
   const port = match?.[3] === undefined ? undefined : Number(match[3]);
   if (port !== undefined && (port < 1 || port > 65_535)) {

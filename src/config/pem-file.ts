@@ -65,7 +65,7 @@ async function readCertificates(
     const [leaf] = (pem.match(CERTIFICATE) ?? []).map((block) => new X509Certificate(block));
     if (leaf !== undefined) return { file, leaf };
   } catch (cause) {
-    const text = `file "${name}" has a damaged certificate: ${messageOf(cause)}; make it again`;
+    const text = `file "${name}" has a damaged certificate; make it again`;
     throw source.problem('CONFIG_TLS', path, text, { cause });
   }
   const text = `file "${name}" has no certificate in PEM; name the file with "BEGIN CERTIFICATE"`;

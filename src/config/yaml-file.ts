@@ -4,8 +4,8 @@
  * Files are read as YAML 1.2 with cloudflared's merge keys (`<<`). What YAML lets through and nobody means is refused:
  * duplicate keys, several documents, unknown tags, alias bombs. Errors are one line: `<file>:<line>: <what>; <remedy>`.
  */
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { Document, YAMLError } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import type { Alias, Document, YAMLError } from 'yaml';
 import { messageOf, PosternError } from '../core/error.ts';
 import { readTextFile } from './read-text-file.ts';
 
@@ -62,31 +62,51 @@ function toValue(document: Document, fail: Fail): Readonly<Record<string, unknow
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
     return { ...(typeof value === 'object' ? value : {}) };
   } catch (cause) {
-    throw fail(0, 'uses aliases too often or in a circle; write the values out', cause);
+    const stray = strayAlias(document);
+    if (stray === undefined) {
+      throw fail(0, 'uses aliases too often or in a circle; write the values out', cause);
+    }
+    const text = `alias "*${stray.source}" names nothing; write "&${stray.source}" above it`;
+    throw fail(stray.range?.[0] ?? 0, text, cause);
   }
+}
+
+function strayAlias(document: Document): Alias | undefined {
+  let stray: Alias | undefined;
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) !== undefined) return undefined;
+      stray = alias;
+      return visit.BREAK;
+    },
+  });
+  return stray;
 }
 
 type Fail = (offset: number, what: string, cause?: unknown) => PosternError;
 
 /** The library's codes in the words of someone who looks at the file. */
 const EXPLANATIONS = new Map([
-  ['BAD_INDENT', 'the indentation does not fit the lines above; use the same number of spaces'],
+  ['BAD_INDENT', 'the indentation does not fit; check it, and that brackets above are closed'],
   ['TAB_AS_INDENT', 'a tab indents the line; use spaces'],
   ['MULTIPLE_DOCS', 'a second document begins; remove the line "---"'],
   ['TAG_RESOLVE_FAILED', 'a tag such as "!name" is not known; remove it or quote the value'],
-  ['BAD_ALIAS', 'an alias names no anchor above it; write "&name" where the value is defined'],
-  ['BLOCK_AS_IMPLICIT_KEY', 'a key follows where a value belongs; check indentation and quotes'],
+
+  [
+    'BLOCK_AS_IMPLICIT_KEY',
+    'a key follows where a value belongs; check quotes, and the indentation of the next line',
+  ],
   [
     'MULTILINE_IMPLICIT_KEY',
     'a key lacks its ":" or spans lines; check the line and the one above',
   ],
-  ['MISSING_CHAR', 'a character is missing; check quotes, brackets and the space after ":"'],
+  ['MISSING_CHAR', 'a character is missing; check quotes and brackets, here and above'],
   ['UNEXPECTED_TOKEN', 'something does not belong here; check quotes, brackets and indentation'],
 ]);
 
 function explain({ code, message, pos: [offset] }: YAMLError, content: string): string {
   if (code === 'DUPLICATE_KEY') {
-    const key = /^[^\s:]*/.exec(content.slice(offset, offset + 80))?.[0] ?? '';
+    const key = /^["']?([^\s:"']*)/.exec(content.slice(offset, offset + 80))?.[1] ?? '';
     return `key "${key}" is written twice; keep one`;
   }
   const known = EXPLANATIONS.get(code);
