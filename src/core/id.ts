@@ -6,6 +6,11 @@ export function newId(): string {
   return randomUUID();
 }
 
+/** Whether `text` has the form of an id that `newId` makes. */
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}
+
 /** A request id: 16 hex digits, short enough to be read out by a user from an error page. */
 export function newRequestId(): string {
   return randomBytes(8).toString('hex');

@@ -59,6 +59,14 @@ export const LIMITS = {
   handshakeMs: 10_000,
   /** TCP, TLS and WebSocket upgrade together, ms. */
   dialMs: 15_000,
+  /** How long the closing handshake of a WebSocket may take, ms. test/unit/transport/ws-frame-channel.test.ts */
+  closeMs: 2_000,
+  /** Pieces of one unfinished frame kept apart in memory: 16 bytes each on average. ws-frame-channel.test.ts */
+  framePieces: 4_096,
+  /** WebSocket fragments of one message. We send one; something on the way may split it. ws-frame-channel.test.ts */
+  frameFragments: 128,
+  /** Gateway names being resolved at once: a resolver that hangs is asked no more. test/unit/transport/dial-channel.test.ts */
+  pendingLookups: 16,
 
   /** Links that have not registered yet, per gateway. A link costs memory before we know whose it is. */
   unregisteredLinks: 256,
@@ -68,4 +76,38 @@ export const LIMITS = {
   linksPerReplica: 16,
   /** Ingress rules a connector may announce. */
   announcedRules: 500,
+
+  /** Origin dials under way in one connector: sockets without an answer yet. test/unit/connector/origin/dial-gate.test.ts */
+  originDials: 1_024,
+  /** Of these, dials of one rule, so that a dead origin leaves places to the others. dial-gate.test.ts */
+  originDialsPerRule: 128,
+  /** Dials of one rule that wait for a place: a whole link's streams may be opened at once. dial-gate.test.ts */
+  originDialsWaitingPerRule: 10_000,
+  /** The most that `connectTimeout` or `tlsTimeout` may hold a place, ms; also where 0 switches them off. origin-dialer.test.ts */
+  originDialMs: 120_000,
+  /** Addresses of one DNS answer that are looked at. test/unit/connector/origin/origin-resolver.test.ts */
+  originAddresses: 16,
+  /** Files of certificate authorities kept in memory. test/unit/connector/origin/trust-store.test.ts */
+  originCaFiles: 64,
+  /** How long a connection to a built-in service may stay silent, ms: longer than a gateway keeps one idle. builtin.test.ts */
+  builtinIdleMs: 120_000,
+
+  /** Longest name of a tunnel, characters. It is a metric label and a log field. test/unit/core/tunnel-name.test.ts */
+  tunnelNameChars: 64,
+  /** Longest hostname of a route, characters: what DNS can carry. test/unit/core/route-hostname.test.ts */
+  hostnameChars: 253,
+  /** How long a read or write waits for a lock that another process has on the database, ms. test/unit/store/busy.test.ts */
+  storeBusyMs: 5_000,
+  /** Audit events kept; the oldest go. About 50 MB. test/unit/store/audit-store.test.ts */
+  auditEvents: 100_000,
+  /** Audit events appended between two looks at `auditEvents`. test/unit/store/audit-store.test.ts */
+  auditPruneEvery: 1_000,
+  /** Audit events that may wait to be written, per process; a disk that slow is told to the caller. test/unit/store/audit-store.test.ts */
+  auditPending: 10_000,
+  /** Audit events one list returns. test/unit/store/audit-store.test.ts */
+  auditListed: 1_000,
+  /** Longest text in an audit event, characters. test/unit/telemetry/audit-event.test.ts */
+  auditTextChars: 500,
+  /** Details of one audit event. test/unit/telemetry/audit-event.test.ts */
+  auditDetails: 32,
 } as const;
