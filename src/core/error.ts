@@ -3,7 +3,7 @@
  *
  * Messages follow one form: "Cannot <verb> <object>: <state, and the limit>", no full stop, values in quotes.
  */
-import type { ErrorCode } from './error-codes.ts';
+import { ERROR_CODES, type ErrorCode } from './error-codes.ts';
 
 export class PosternError extends Error {
   override readonly name = 'PosternError';
@@ -32,4 +32,10 @@ export function messageOf(error: unknown): string {
     return String(error.message);
   }
   return String(error);
+}
+
+/** Whether something thrown is an error of ours: Node's errors carry codes too, but not from our table. */
+export function isPosternError(error: unknown): error is PosternError {
+  const code = codeOf(error);
+  return code !== undefined && Object.hasOwn(ERROR_CODES, code);
 }

@@ -11,9 +11,11 @@ import { newSecret } from '../core/id.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { OpenMessage, StreamRequest } from './control-message.ts';
 import type { Link } from './link.ts';
-import { Stream, type StreamBudgets, type StreamKeeper } from './stream.ts';
+import { Stream, type StreamBudgets, type StreamKeeper, type StreamMeter } from './stream.ts';
 
 export interface OpenerObserver {
+  /** A stream was opened. */
+  onOpened?(stream: Stream): void;
   /** A stream lost its link. */
   onDetached?(stream: Stream): void;
   /** A detached stream continues on another link. */
@@ -28,6 +30,7 @@ export interface OpenerOptions {
   /** How long a stream may be detached, ms. Default LIMITS.detachedMs. */
   readonly detachedMs?: number;
   readonly observer?: OpenerObserver;
+  readonly meter?: StreamMeter;
 }
 
 export class ResumableOpener implements StreamKeeper {
@@ -35,6 +38,7 @@ export class ResumableOpener implements StreamKeeper {
   readonly #budgets: StreamBudgets;
   readonly #detachedMs: number;
   readonly #observer: OpenerObserver;
+  readonly #meter: StreamMeter | undefined;
   readonly #links = new Set<Link>();
   /** Streams that live, or whose RESET is not answered yet. */
   readonly #streams = new Set<Stream>();
@@ -46,6 +50,7 @@ export class ResumableOpener implements StreamKeeper {
     this.#budgets = options.budgets;
     this.#detachedMs = options.detachedMs ?? LIMITS.detachedMs;
     this.#observer = options.observer ?? {};
+    this.#meter = options.meter;
   }
 
   get streamCount(): number {
@@ -106,8 +111,10 @@ export class ResumableOpener implements StreamKeeper {
       clock: this.#clock,
       budgets: this.#budgets,
       keeper: this,
+      meter: this.#meter,
     });
     this.#streams.add(stream);
+    this.#observer.onOpened?.(stream);
     this.#attach(stream, link);
     return stream;
   }

@@ -11,7 +11,7 @@ import { LIMITS } from '../core/limits.ts';
 import type { OpenMessage, Position } from './control-message.ts';
 import type { Slot, StreamHolder } from './link.ts';
 import { isResetCode, type ResetCode } from './reset-code.ts';
-import { Stream, type StreamBudgets, type StreamKeeper } from './stream.ts';
+import { Stream, type StreamBudgets, type StreamKeeper, type StreamMeter } from './stream.ts';
 
 export interface AccepterOptions {
   readonly clock: Clock;
@@ -24,6 +24,7 @@ export interface AccepterOptions {
   readonly takesStreams?: () => boolean;
   /** How long a stream may be detached, ms. Default LIMITS.detachedMs. */
   readonly detachedMs?: number;
+  readonly meter?: StreamMeter;
 }
 
 /** How a stream ended, for a peer that asks again. */
@@ -99,7 +100,7 @@ export class StreamAccepter implements StreamKeeper {
   }
 
   #start(slot: Slot, message: OpenMessage): StreamHolder {
-    const { clock, budgets, onStream } = this.#options;
+    const { clock, budgets, meter, onStream } = this.#options;
     const stream = new Stream({
       key: message.key,
       request: message.request,
@@ -107,6 +108,7 @@ export class StreamAccepter implements StreamKeeper {
       clock,
       budgets,
       keeper: this,
+      meter,
     });
     if (!stream.attachAsAcceptor(slot, message.epoch, message.position)) {
       return refuse(slot, 'STREAM_BAD_POSITION', 'Cannot open a stream: nothing was sent yet');

@@ -51,6 +51,12 @@ export interface StreamBudgets {
   readonly windows: ByteBudget;
 }
 
+/** Counts payload bytes as the applications write and receive them; a replay counts once. */
+export interface StreamMeter {
+  sent(bytes: number): void;
+  received(bytes: number): void;
+}
+
 export interface StreamOptions {
   readonly key: string;
   readonly request: StreamRequest;
@@ -58,6 +64,7 @@ export interface StreamOptions {
   readonly clock: Clock;
   readonly budgets: StreamBudgets;
   readonly keeper: StreamKeeper;
+  readonly meter?: StreamMeter | undefined;
 }
 
 const NO_EVENTS: StreamEvents = {
@@ -74,6 +81,7 @@ export class Stream implements StreamHolder {
   readonly #clock: Clock;
   readonly #budgets: StreamBudgets;
   readonly #keeper: StreamKeeper;
+  readonly #meter: StreamMeter | undefined;
   readonly #send: SendHalf;
   readonly #receive: ReceiveHalf;
   readonly #wake = (): void => this.#wakeWriter();
@@ -97,6 +105,7 @@ export class Stream implements StreamHolder {
     this.#clock = options.clock;
     this.#budgets = options.budgets;
     this.#keeper = options.keeper;
+    this.#meter = options.meter;
     this.#send = new SendHalf(options.isInitiator ? LIMITS.earlyDataBytes : 0);
     this.#receive = new ReceiveHalf(options.budgets.windows);
   }
@@ -142,6 +151,7 @@ export class Stream implements StreamHolder {
     if (this.#state === 'closed' || this.#send.isEnded) return true;
     if (chunk.byteLength > 0) {
       this.#send.write(chunk);
+      this.#meter?.sent(chunk.byteLength);
       this.#budgets.unacked.take(chunk.byteLength);
       this.#slot?.link.unacked.take(chunk.byteLength);
       this.#readyToSend();
@@ -229,6 +239,7 @@ export class Stream implements StreamHolder {
       case 'DATA':
         this.#expectSynced('DATA');
         this.#receive.onData(frame.offset, frame.data.byteLength);
+        this.#meter?.received(frame.data.byteLength);
         this.handler.onData(frame.data);
         return;
       case 'FIN':

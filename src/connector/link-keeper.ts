@@ -1,0 +1,152 @@
+/**
+ * Keeps one link of a connector alive: dials, registers, waits until it ends, and dials again, until it is stopped.
+ * See design "Connector" and docs/protocol.md §8.
+ *
+ * It never gives up, whatever the failure: DNS and the network may be down at boot, a tunnel may be created later. What
+ * differs is the pace: a refused token is tried slowly, everything else with full jitter from 50 ms to 30 s.
+ */
+import { Backoff } from '../core/backoff.ts';
+import type { Clock } from '../core/clock.ts';
+import { codeOf, type PosternError } from '../core/error.ts';
+import type { DrainMessage } from '../protocol/control-message.ts';
+import { CLOSE_CODE, type Link } from '../protocol/link.ts';
+import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
+import { FIELD } from '../telemetry/log-field.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** A link that lasted this long proves that the gateway is well, and the next dial may be quick, ms. */
+const PROVEN_MS = 5_000;
+/** Pace of dialling with a token that was refused, ms. */
+const REFUSED_BACKOFF = { baseMs: 5_000, maxMs: 300_000 };
+
+/** A registered link, and how it will have ended. */
+export interface KeptLink {
+  readonly link: Link;
+  readonly gateway: string;
+  /** Resolves when the link closed (`error` says why) or when it drains and another must be dialled. */
+  readonly ended: Promise<LinkEnd>;
+}
+
+export type LinkEnd =
+  | { readonly kind: 'closed'; readonly error: PosternError | undefined }
+  | { readonly kind: 'drain'; readonly message: DrainMessage };
+
+export interface LinkKeeperOptions {
+  readonly index: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: ConnectorMetrics;
+  /** Dials the gateway that is next in turn and registers. */
+  dial(attempt: number, signal: AbortSignal): Promise<KeptLink>;
+  /** A link was registered. */
+  onUp(kept: KeptLink): void;
+  /** A link is gone, or about to go. */
+  onDown(kept: KeptLink): void;
+}
+
+export class LinkKeeper {
+  readonly #options: LinkKeeperOptions;
+  readonly #backoff = new Backoff();
+  readonly #refusedBackoff = new Backoff(REFUSED_BACKOFF);
+  readonly #stop = new AbortController();
+  #hurry: (() => void) | undefined;
+  #current: KeptLink | undefined;
+  #attempt = 0;
+
+  constructor(options: LinkKeeperOptions) {
+    this.#options = options;
+  }
+
+  get link(): Link | undefined {
+    return this.#current?.link;
+  }
+
+  /** Runs until stop(). Never rejects. */
+  async run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const waitMs = await this.#keepOne();
+      if (waitMs > 0) await this.#wait(waitMs);
+    }
+  }
+
+  /** Dials no more. What is up stays up. */
+  stop(): void {
+    this.#stop.abort();
+    this.#hurry?.();
+  }
+
+  /** The machine slept or its network changed: what is up is probably dead, and waiting makes no sense. */
+  dialAgain(error: PosternError): void {
+    this.#backoff.reset();
+    this.#current?.link.terminate(error);
+    this.#hurry?.();
+  }
+
+  /** Dials, and stays with the link until it ends. Returns how long to wait before the next one, ms. */
+  async #keepOne(): Promise<number> {
+    const { clock, metrics, onUp, onDown } = this.#options;
+    let kept: KeptLink;
+    try {
+      kept = await this.#options.dial(this.#attempt++, this.#stop.signal);
+    } catch (error) {
+      return this.#dialFailed(error);
+    }
+    metrics.linkDialled();
+    this.#refusedBackoff.reset();
+    const since = clock.now();
+    this.#current = kept;
+    onUp(kept);
+    const end = await kept.ended;
+    this.#current = undefined;
+    onDown(kept);
+    return this.#linkEnded(kept, end, clock.now() - since);
+  }
+
+  #dialFailed(error: unknown): number {
+    const { metrics, log, index } = this.#options;
+    if (this.#stop.signal.aborted) return 0;
+    metrics.linkDialled(error);
+    const isRefused = codeOf(error) === 'REGISTER_REFUSED';
+    const backoff = isRefused ? this.#refusedBackoff : this.#backoff;
+    // At least half the ceiling for a refused token: full jitter could ask again at once.
+    const waitMs = isRefused ? REFUSED_BACKOFF.baseMs + backoff.next() : backoff.next();
+    const fields = { [FIELD.err]: error, [FIELD.link]: index, [FIELD.waitMs]: waitMs };
+    log.warn(
+      { ...fields, [FIELD.attempt]: backoff.attempt },
+      isRefused ? 'the gateway refuses the token' : 'cannot connect to the gateway',
+    );
+    return waitMs;
+  }
+
+  #linkEnded(kept: KeptLink, end: LinkEnd, livedMs: number): number {
+    const { log, index } = this.#options;
+    if (livedMs >= PROVEN_MS) this.#backoff.reset();
+    const fields = { [FIELD.link]: index, [FIELD.gateway]: kept.gateway };
+    if (end.kind === 'drain') {
+      const waitMs = Math.round(Math.random() * end.message.dialAgainMs);
+      log.info({ ...fields, [FIELD.reason]: end.message.reason }, 'the gateway drains the link');
+      return waitMs;
+    }
+    if (this.#stop.signal.aborted) return 0;
+    const waitMs = this.#backoff.next();
+    log.warn({ ...fields, [FIELD.err]: end.error, [FIELD.waitMs]: waitMs }, 'link lost');
+    return waitMs;
+  }
+
+  async #wait(ms: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#hurry = undefined;
+  }
+}
+
+/** Closes a link of a connector that goes away. */
+export function sayGoodbye(link: Link): void {
+  link.close(CLOSE_CODE.goingAway, 'the connector stops');
+}

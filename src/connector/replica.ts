@@ -1,0 +1,249 @@
+/**
+ * One running connector of a tunnel: its links, the streams on them, and their life from start to drain.
+ *
+ * All links share one table of streams, so a stream that loses its link continues on any other. The first link must
+ * register before the others are dialled: a wrong token or an unreachable gateway is asked once and not four times.
+ */
+import { hostname } from 'node:os';
+import type { IngressRule } from '../config/ingress-rule.ts';
+import { systemClock, type Timer } from '../core/clock.ts';
+import { PosternError } from '../core/error.ts';
+import { newId } from '../core/id.ts';
+import { LIMITS } from '../core/limits.ts';
+import { ByteBudget } from '../protocol/byte-budget.ts';
+import type { HostnameState, ReplicaInfo } from '../protocol/control-message.ts';
+import { StreamAccepter } from '../protocol/stream-accepter.ts';
+import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
+import { FIELD } from '../telemetry/log-field.ts';
+import type { Log } from '../telemetry/log.ts';
+import { dialChannel } from '../transport/dial-channel.ts';
+import { watchSleep } from '../transport/sleep-watch.ts';
+import { announce } from './ingress/ingress.ts';
+import { LinkKeeper, sayGoodbye, type KeptLink, type LinkEnd } from './link-keeper.ts';
+import { OriginStreams } from './origin-streams.ts';
+import { OriginDialer } from './origin/origin-dialer.ts';
+import { registerLink } from './registration.ts';
+
+export interface ReplicaOptions {
+  /** Origins of the gateways, at least one; links are spread over them. */
+  readonly gateways: readonly string[];
+  /** PEM text of authorities trusted besides the system's. */
+  readonly ca?: string | undefined;
+  readonly token: string;
+  /** Name or id of the tunnel, for the built-in page. */
+  readonly tunnelName: string;
+  readonly rules: readonly IngressRule[];
+  readonly linkCount: number;
+  readonly log: Log;
+  readonly metrics: ConnectorMetrics;
+}
+
+export class Replica {
+  /** Names this run of the connector at the gateway: streams resume only with the same one. */
+  readonly id = newId();
+  readonly #options: ReplicaOptions;
+  readonly #info: ReplicaInfo;
+  readonly #accepter: StreamAccepter;
+  readonly #dialer: OriginDialer;
+  readonly #keepers: LinkKeeper[] = [];
+  /** Registered links, also those that drain while their replacement is up already. */
+  readonly #links = new Set<KeptLink>();
+  #rules: readonly IngressRule[];
+  #sleepWatch: Timer | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+  #isDraining = false;
+  #shownHostnames = '';
+  #onFirstLink: () => void = () => undefined;
+
+  constructor(options: ReplicaOptions) {
+    const { log, metrics, tunnelName } = options;
+    this.#options = options;
+    this.#rules = options.rules;
+    this.#info = {
+      hostname: hostname(),
+      platform: `${process.platform}/${process.arch}`,
+      startedAt: systemClock.wall(),
+    };
+    this.#dialer = new OriginDialer({ identity: { tunnel: tunnelName, replica: this.id } });
+    const streams = new OriginStreams({
+      dialer: this.#dialer,
+      log,
+      metrics,
+      rules: () => this.#rules,
+    });
+    this.#accepter = new StreamAccepter({
+      clock: systemClock,
+      budgets: {
+        unacked: new ByteBudget(LIMITS.processUnackedBytes),
+        windows: new ByteBudget(LIMITS.processWindowBytes),
+      },
+      onStream: (stream) => streams.serve(stream),
+      takesStreams: () => !this.#isDraining,
+      meter: {
+        sent: (bytes) => metrics.addBytes('from-origin', bytes),
+        received: (bytes) => metrics.addBytes('to-origin', bytes),
+      },
+    });
+    metrics.isReady = () => this.isReady;
+  }
+
+  /** Whether a link is registered and the replica takes streams. */
+  get isReady(): boolean {
+    return this.#links.size > 0 && !this.#isDraining;
+  }
+
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
+  get streamCount(): number {
+    return this.#accepter.streamCount;
+  }
+
+  /** Starts dialling. Resolves when the first link is registered, however long that takes. */
+  async start(): Promise<void> {
+    const { linkCount, log } = this.#options;
+    this.#sleepWatch = watchSleep(systemClock, () => this.dialAgain('the machine slept'));
+    const first = new Promise<void>((resolve) => (this.#onFirstLink = resolve));
+    const keepers = Array.from({ length: linkCount }, (_, index) => this.#createKeeper(index));
+    this.#keepers.push(...keepers);
+    const [firstKeeper, ...others] = keepers;
+    const firstRun = firstKeeper?.run();
+    log.info({ [FIELD.replica]: this.id, [FIELD.count]: linkCount }, 'connector starts');
+    await first;
+    this.#running = Promise.all([firstRun, ...others.map((keeper) => keeper.run())]);
+  }
+
+  /** Drops links that are probably dead and dials at once. Their streams continue on the new ones. */
+  dialAgain(reason: string): void {
+    this.#options.log.info({ [FIELD.reason]: reason }, 'dialling all links again');
+    const error = new PosternError('LINK_CLOSED', `Cannot trust the link: ${reason}`);
+    for (const keeper of this.#keepers) keeper.dialAgain(error);
+  }
+
+  /** Puts new rules in force, here and at the gateways. Streams that are open stay as they are. */
+  setRules(rules: readonly IngressRule[]): void {
+    this.#rules = rules;
+    for (const { link } of this.#links) link.sendControl({ type: 'rules', rules: announce(rules) });
+  }
+
+  /**
+   * Takes no new streams, waits until those that are open have ended or `graceMs` is over, then stops.
+   * Returns how many streams were cut.
+   */
+  async drain(graceMs: number): Promise<number> {
+    this.#isDraining = true;
+    for (const { link } of this.#links) {
+      link.sendControl({ type: 'drain', reason: 'the connector stops', dialAgainMs: 0, graceMs });
+    }
+    await this.#streamsEnded(graceMs);
+    const cut = this.#accepter.streamCount;
+    await this.stop();
+    return cut;
+  }
+
+  /** Stops at once. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.#isDraining = true;
+    this.#sleepWatch?.cancel();
+    for (const keeper of this.#keepers) keeper.stop();
+    this.#onFirstLink();
+    this.#accepter.resetAll('STREAM_LOST', 'Cannot go on: the connector stops');
+    for (const { link } of [...this.#links]) sayGoodbye(link);
+    this.#dialer.close();
+    await this.#running;
+  }
+
+  #createKeeper(index: number): LinkKeeper {
+    const { log, metrics } = this.#options;
+    return new LinkKeeper({
+      index,
+      clock: systemClock,
+      log,
+      metrics,
+      dial: async (attempt, signal) => this.#dial(index, attempt, signal),
+      onUp: (kept) => this.#linkUp(kept),
+      onDown: (kept) => this.#linkDown(kept),
+    });
+  }
+
+  async #dial(index: number, attempt: number, signal: AbortSignal): Promise<KeptLink> {
+    const { gateways, ca, token } = this.#options;
+    const gateway = gateways[(index + attempt) % gateways.length] as string;
+    const channel = await dialChannel({ url: gateway, ca, proxy: 'env', signal });
+    let end: (end: LinkEnd) => void = () => undefined;
+    const ended = new Promise<LinkEnd>((resolve) => (end = resolve));
+    let kept: KeptLink | undefined;
+    const { link, answer } = await registerLink({
+      channel,
+      clock: systemClock,
+      accepter: this.#accepter,
+      token,
+      process: this.id,
+      index,
+      replica: this.#info,
+      rules: announce(this.#rules),
+      events: {
+        onDrain: (message) => end({ kind: 'drain', message }),
+        onHostnames: ({ hostnames }) => this.#showHostnames(hostnames),
+        onClose: (error) => {
+          if (kept !== undefined) this.#links.delete(kept);
+          end({ kind: 'closed', error });
+        },
+      },
+    });
+    kept = { link, gateway, ended };
+    if (!link.isClosed) this.#links.add(kept);
+    this.#options.log.info(
+      {
+        [FIELD.link]: index,
+        [FIELD.gateway]: gateway,
+        [FIELD.tunnel]: answer.tunnel.id,
+        [FIELD.tunnelName]: answer.tunnel.name,
+      },
+      'link registered',
+    );
+    this.#showHostnames(answer.hostnames);
+    return kept;
+  }
+
+  #linkUp(kept: KeptLink): void {
+    this.#options.metrics.linkOpened();
+    if (this.#isDraining) sayGoodbye(kept.link);
+    this.#onFirstLink();
+  }
+
+  #linkDown(_kept: KeptLink): void {
+    this.#options.metrics.linkClosed();
+  }
+
+  /** Says once, and again when it changes, which hostnames of the rules reach nobody. */
+  #showHostnames(hostnames: Readonly<Record<string, HostnameState>>): void {
+    const shown = JSON.stringify(Object.entries(hostnames).toSorted());
+    if (shown === this.#shownHostnames) return;
+    this.#shownHostnames = shown;
+    const { log, tunnelName } = this.#options;
+    for (const [name, state] of Object.entries(hostnames)) {
+      if (state === 'unrouted') {
+        const remedy = `postern tunnel route add ${tunnelName} ${name}`;
+        log.warn(
+          { [FIELD.hostname]: name },
+          `no route leads to this hostname; on the gateway: ${remedy}`,
+        );
+      }
+      if (state === 'refused') {
+        log.error(
+          { [FIELD.hostname]: name },
+          'the gateway refuses this hostname: another tunnel has it',
+        );
+      }
+    }
+  }
+
+  async #streamsEnded(graceMs: number): Promise<void> {
+    const deadline = systemClock.now() + graceMs;
+    while (this.#accepter.streamCount > 0 && systemClock.now() < deadline) {
+      await new Promise((resolve) => void setTimeout(resolve, 50));
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * A connector that is, or just was, connected to this gateway: its links, its rules, and the streams opened to it.
+ *
+ * It outlives its links for as long as streams wait to be resumed. It never opens a stream at another replica.
+ */
+import { parseHostnamePattern, type HostnamePattern } from '../config/hostname-pattern.ts';
+import { matchRule } from '../config/ingress-rule.ts';
+import { compilePath, type PathPattern } from '../config/path-pattern.ts';
+import type { Clock } from '../core/clock.ts';
+import type { PosternError } from '../core/error.ts';
+import type { AnnouncedRule, ReplicaInfo, StreamRequest } from '../protocol/control-message.ts';
+import type { Link } from '../protocol/link.ts';
+import { ResumableOpener, type OpenerObserver } from '../protocol/resumable-opener.ts';
+import type { Stream, StreamBudgets, StreamMeter } from '../protocol/stream.ts';
+
+/** A rule that a connector announced, ready to be matched. */
+export interface ReplicaRule extends Omit<AnnouncedRule, 'hostname' | 'path'> {
+  readonly hostname: HostnamePattern;
+  readonly path?: PathPattern;
+}
+
+/** A link of a replica, for listings. */
+export interface ReplicaLink {
+  readonly link: Link;
+  readonly index: number;
+  /** Wall-clock time, ms. */
+  readonly since: number;
+  readonly address: string;
+}
+
+export interface ConnectedReplicaOptions {
+  readonly tunnel: { readonly id: string; readonly name: string };
+  /** The id of that run of the connector. */
+  readonly id: string;
+  readonly software: string;
+  readonly info: ReplicaInfo;
+  readonly clock: Clock;
+  readonly budgets: StreamBudgets;
+  readonly resumeTimeoutMs: number;
+  readonly observer: OpenerObserver;
+  readonly meter: StreamMeter;
+}
+
+export class ConnectedReplica {
+  readonly tunnel: { readonly id: string; readonly name: string };
+  readonly id: string;
+  readonly software: string;
+  readonly info: ReplicaInfo;
+  readonly #opener: ResumableOpener;
+  readonly #links = new Map<Link, ReplicaLink>();
+  #rules: readonly ReplicaRule[] = [];
+
+  constructor(options: ConnectedReplicaOptions) {
+    this.tunnel = options.tunnel;
+    this.id = options.id;
+    this.software = options.software;
+    this.info = options.info;
+    this.#opener = new ResumableOpener({
+      clock: options.clock,
+      budgets: options.budgets,
+      detachedMs: options.resumeTimeoutMs,
+      observer: options.observer,
+      meter: options.meter,
+    });
+  }
+
+  /** Whether a stream opened now would have a link at once. */
+  get isReachable(): boolean {
+    return this.#opener.isReachable;
+  }
+
+  get links(): readonly ReplicaLink[] {
+    return [...this.#links.values()];
+  }
+
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
+  get streamCount(): number {
+    return this.#opener.streamCount;
+  }
+
+  get detachedCount(): number {
+    return this.#opener.detachedCount;
+  }
+
+  get rules(): readonly ReplicaRule[] {
+    return this.#rules;
+  }
+
+  /** Replaces the rules. Throws CONFIG_INVALID for a pattern that cannot be understood. */
+  setRules(rules: readonly AnnouncedRule[]): void {
+    this.#rules = rules.map(compileRule);
+  }
+
+  /** The rule for a hostname in normal form and a path; '' for raw TCP. */
+  findRule(hostname: string, path: string): ReplicaRule | undefined {
+    return matchRule(this.#rules, hostname, path);
+  }
+
+  addLink(entry: ReplicaLink): void {
+    this.#links.set(entry.link, entry);
+    this.#opener.addLink(entry.link);
+  }
+
+  removeLink(link: Link): void {
+    this.#links.delete(link);
+    this.#opener.removeLink(link);
+  }
+
+  /** Opens a stream. Throws STREAM_REFUSED when no link takes one. */
+  open(request: StreamRequest): Stream {
+    return this.#opener.open(request);
+  }
+
+  /** Ends every stream: the replica must not be reached any more, or will not come back. */
+  failStreams(error: PosternError): void {
+    this.#opener.failAll(error);
+  }
+}
+
+function compileRule({ hostname, path, ...rule }: AnnouncedRule): ReplicaRule {
+  return {
+    ...rule,
+    hostname: parseHostnamePattern(hostname),
+    ...(path !== undefined && { path: compilePath(path) }),
+  };
+}

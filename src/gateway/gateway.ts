@@ -1,0 +1,317 @@
+/**
+ * A gateway worker: its listeners, links and streams, from start to drain. design.md §4.
+ *
+ * Composes the parts and owns their order: what users reach is opened last and closed first. It decides nothing itself.
+ */
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { GatewayConfig } from '../config/gateway-config.ts';
+import { formatListenAddress, type ListenAddress } from '../config/listen-address.ts';
+import { systemClock } from '../core/clock.ts';
+import { PosternError } from '../core/error.ts';
+import { newId } from '../core/id.ts';
+import { VERSION } from '../core/version.ts';
+import { CLOSE_CODE } from '../protocol/link.ts';
+import type { Store, Tunnel } from '../store/store.ts';
+import { newAuditEvent, type AuditFact } from '../telemetry/audit-event.ts';
+import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
+import { FIELD } from '../telemetry/log-field.ts';
+import type { Log } from '../telemetry/log.ts';
+import { startOpsServer, type OpsServer } from '../telemetry/ops-server.ts';
+import { ChannelAccepter } from '../transport/accept-channel.ts';
+import { LINK_PATH } from '../transport/ws-frame-channel.ts';
+import { Certificates } from './certificates.ts';
+import type { ConnectedReplica } from './connected-replica.ts';
+import type { GatewayStatus, ReplicaStatus } from './gateway-status.ts';
+import { HttpDestinations } from './http-destinations.ts';
+import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
+import { createRedirectServer } from './http/redirect-server.ts';
+import { HTTP_SERVER_OPTIONS } from './http/server-options.ts';
+import { LinkDoor } from './link-door.ts';
+import { listenOn } from './listener.ts';
+import { RouteTable } from './route-table.ts';
+import { StreamRouter } from './stream-router.ts';
+import { TcpPort } from './tcp/tcp-port.ts';
+import { loadCertificate, type ServerCertificate } from './tls/load-certificate.ts';
+import { TunnelRegistry } from './tunnel-registry.ts';
+
+/** Connectors dial again within this time after a drain, ms: spread out, and still quick. */
+const DIAL_AGAIN_MS = 1_000;
+
+export interface GatewayOptions {
+  readonly config: GatewayConfig;
+  readonly store: Store;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+}
+
+export class Gateway {
+  /** Names this run of the gateway to connectors. */
+  readonly id = newId();
+  readonly #options: GatewayOptions;
+  readonly #startedAt = systemClock.wall();
+  readonly #routes = new RouteTable();
+  readonly #registry: TunnelRegistry;
+  readonly #door: LinkDoor;
+  readonly #destinations: HttpDestinations;
+  readonly #router: StreamRouter;
+  readonly #http: HttpHandler;
+  readonly #certificates: Certificates;
+  readonly #httpServers: (HttpServer | HttpsServer)[] = [];
+  readonly #tcpPorts: TcpPort[] = [];
+  readonly #addresses: Record<string, string> = {};
+  #ops: OpsServer | undefined;
+  #isReady = false;
+  #isDraining = false;
+
+  constructor(options: GatewayOptions) {
+    const { config, store, log, metrics } = options;
+    this.#options = options;
+    this.#registry = new TunnelRegistry({
+      clock: systemClock,
+      metrics,
+      resumeTimeoutMs: config.resumeTimeoutMs,
+      events: {
+        onJoin: (replica) => this.#audit('connector.join', replica),
+        onLeave: (replica) => this.#replicaLeft(replica),
+      },
+    });
+    this.#door = new LinkDoor({
+      gatewayId: this.id,
+      clock: systemClock,
+      log,
+      metrics,
+      registry: this.#registry,
+      routes: this.#routes,
+      verifyToken: async (token) => store.tunnels.verifyToken(token),
+      onRefusedHostname: (replica, hostname) => {
+        this.#audit('connector.hostname-refused', replica, { hostname });
+      },
+      onDrain: (replica) => this.#dropIdleConnections(replica),
+    });
+    this.#router = new StreamRouter({
+      routes: this.#routes,
+      registry: this.#registry,
+      access: config,
+    });
+    this.#destinations = new HttpDestinations(this.#router);
+    this.#http = new HttpHandler({
+      router: this.#destinations,
+      log,
+      intercept: this.#linkIntercept(),
+      onRequestEnd: ({ tunnelName, status, durationMs }) => {
+        const series = tunnelName === undefined ? metrics.noTunnel : metrics.tunnel(tunnelName);
+        series.httpRequest(status, durationMs / 1000);
+      },
+    });
+    this.#certificates = new Certificates({
+      dataDir: config.dataDir,
+      domain: config.domain,
+      files: config.tls,
+      log,
+    });
+  }
+
+  /** Real addresses of what listens, by name: `https`, `http`, `metrics`, `tcp[0]`. */
+  get addresses(): Readonly<Record<string, string>> {
+    return this.#addresses;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady && !this.#isDraining;
+  }
+
+  /** Opens everything. Throws CONFIG_* and leaves nothing open. */
+  async start(): Promise<void> {
+    try {
+      await this.loadRoutes();
+      await this.#listen();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#isReady = true;
+    const fields = { [FIELD.version]: VERSION, addresses: this.#addresses };
+    this.#options.log.info(fields, 'gateway ready');
+  }
+
+  /** Reads the routes again, after somebody changed them, and tells the connectors. */
+  async loadRoutes(): Promise<void> {
+    this.#routes.load(await this.#options.store.routes.list());
+    this.#door.announceRoutes();
+  }
+
+  /** Ends every link and stream of a tunnel whose token was rotated, or which was deleted. */
+  revokeTunnel(tunnel: Tunnel, reason: 'rotated' | 'deleted'): void {
+    const why = reason === 'rotated' ? 'its token was rotated' : 'it was deleted';
+    const error = new PosternError(
+      'REGISTER_REVOKED',
+      `Cannot serve tunnel "${tunnel.name}": ${why}`,
+    );
+    for (const replica of this.#registry.evict(tunnel.id, error))
+      this.#dropIdleConnections(replica);
+    this.#door.close(CLOSE_CODE.refused, error, tunnel.id);
+    if (reason === 'deleted') this.#options.metrics.removeTunnel(tunnel.name);
+  }
+
+  /** The replicas of a tunnel that are connected here. */
+  replicas(tunnelId: string): ReplicaStatus[] {
+    return this.#registry.replicasOf(tunnelId).map(describeReplica);
+  }
+
+  status(): GatewayStatus {
+    const { requests, upgrades } = this.#http.stats;
+    return {
+      id: this.id,
+      version: VERSION,
+      startedAt: this.#startedAt,
+      isDraining: this.#isDraining,
+      links: this.#door.linkCount,
+      httpRequests: requests,
+      webSockets: upgrades,
+      tcpConnections: this.#tcpPorts.reduce((sum, port) => sum + port.connectionCount, 0),
+      addresses: this.#addresses,
+    };
+  }
+
+  /**
+   * Takes nothing new, lets what is under way end, then stops. Returns how many requests, WebSockets and TCP connections
+   * were cut when `graceMs` was over.
+   */
+  async drain(graceMs: number): Promise<number> {
+    this.#isDraining = true;
+    for (const server of this.#httpServers) server.close();
+    for (const port of this.#tcpPorts) port.stopAccepting();
+    this.#door.drain(DIAL_AGAIN_MS, graceMs);
+    const drained = Promise.all([this.#http.drain(), ...this.#tcpPorts.map((port) => port.idle())]);
+    const timeUp = new Promise((resolve) => void setTimeout(resolve, graceMs).unref());
+    await Promise.race([drained, timeUp]);
+    const { httpRequests, webSockets, tcpConnections } = this.status();
+    await this.stop();
+    return httpRequests + webSockets + tcpConnections;
+  }
+
+  /** Stops at once. Safe to call twice, and after a start that failed half-way. */
+  async stop(): Promise<void> {
+    this.#isReady = false;
+    this.#certificates.stop();
+    for (const server of this.#httpServers) server.close();
+    for (const port of this.#tcpPorts) port.close();
+    this.#http.close();
+    this.#door.close(CLOSE_CODE.goingAway, new PosternError('LINK_CLOSED', 'the gateway stops'));
+    await this.#ops?.close();
+    this.#ops = undefined;
+  }
+
+  async #listen(): Promise<void> {
+    const { config, metrics, log } = this.#options;
+    const { https, http, metrics: ops } = config.listen;
+    const own = await this.#certificates.load();
+    if (https !== undefined) await this.#listenHttps(https, own);
+    if (http !== undefined) await this.#listenHttp(http);
+    for (const [index, { listen, hostname, tls }] of config.tcp.entries()) {
+      const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
+      const port = new TcpPort({ listen, hostname, tls: certificate, router: this.#router, log });
+      this.#tcpPorts.push(port);
+      this.#listening(`tcp[${index}]`, await port.open());
+    }
+    if (ops === undefined) return;
+    this.#ops = await startOpsServer({
+      listen: ops,
+      registry: metrics.registry,
+      ready: () => ({ ready: this.isReady, detail: this.status() }),
+    });
+    this.#listening('metrics', this.#ops.address);
+  }
+
+  async #listenHttps(address: ListenAddress, { cert, key }: ServerCertificate): Promise<void> {
+    const server = createHttpsServer({
+      ...HTTP_SERVER_OPTIONS,
+      cert,
+      key,
+      ALPNProtocols: ['http/1.1'],
+    });
+    this.#certificates.onRenewed((renewed) => server.setSecureContext(renewed));
+    this.#http.attach(server);
+    this.#httpServers.push(server);
+    this.#listening('https', await listenOn(server, address));
+  }
+
+  async #listenHttp(address: ListenAddress): Promise<void> {
+    const { plaintext, listen } = this.#options.config;
+    if (plaintext) {
+      const server = createHttpServer(HTTP_SERVER_OPTIONS);
+      this.#http.attach(server);
+      this.#httpServers.push(server);
+      this.#listening('http', await listenOn(server, address));
+      return;
+    }
+    const server = createRedirectServer({ httpsPort: listen.https?.port ?? 443 });
+    this.#httpServers.push(server);
+    this.#listening('http', await listenOn(server, address));
+  }
+
+  #listening(name: string, address: ListenAddress): void {
+    this.#addresses[name] = formatListenAddress(address);
+  }
+
+  #linkIntercept(): HttpIntercept {
+    const accepter = new ChannelAccepter({
+      hasRoom: () => !this.#isDraining && this.#door.hasRoom,
+    });
+    return {
+      upgrade: (request, socket, head, { path }) => {
+        if (path !== LINK_PATH) return false;
+        const address = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
+        accepter.handleUpgrade(request, socket, head, (channel) =>
+          this.#door.admit(channel, address),
+        );
+        return true;
+      },
+    };
+  }
+
+  #replicaLeft(replica: ConnectedReplica): void {
+    this.#audit('connector.leave', replica);
+    this.#dropIdleConnections(replica);
+  }
+
+  /** Kept-alive connections are streams too: a replica that drains or is gone waits for them in vain. */
+  #dropIdleConnections(replica: ConnectedReplica): void {
+    for (const key of this.#destinations.poolKeysOf(replica)) this.#http.dropPool(key);
+  }
+
+  #audit(type: string, replica: ConnectedReplica, more: Partial<AuditFact> = {}): void {
+    const { store, log } = this.#options;
+    const detail = { replica: replica.id, host: replica.info.hostname, software: replica.software };
+    const event = newAuditEvent({
+      type,
+      tunnel: replica.tunnel.name,
+      actor: replica.id,
+      detail,
+      ...more,
+    });
+    store.audit.append(event).catch((err: unknown) => {
+      log.error({ [FIELD.err]: err, [FIELD.event]: type }, 'cannot write an audit event');
+    });
+  }
+}
+
+function describeReplica(replica: ConnectedReplica): ReplicaStatus {
+  const { id, info, software, streamCount, detachedCount, links, rules } = replica;
+  return {
+    id,
+    ...info,
+    software,
+    streams: streamCount,
+    detached: detachedCount,
+    links: links.map(({ link, index, since, address }) => ({
+      index,
+      since,
+      address,
+      ...(link.measuredRoundTripMs !== undefined && { roundTripMs: link.measuredRoundTripMs }),
+      streams: link.streamCount,
+    })),
+    hostnames: rules.map(({ hostname }) => hostname.text),
+  };
+}

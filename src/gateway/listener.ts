@@ -1,0 +1,38 @@
+/**
+ * Opens listening sockets, from an address or from an inherited descriptor, and says clearly why one cannot be opened.
+ *
+ * The only place in the gateway that binds: a supervisor may hand the descriptors over instead (design.md §4).
+ */
+import { once } from 'node:events';
+import type { AddressInfo, Server } from 'node:net';
+import { formatListenAddress, type ListenAddress } from '../config/listen-address.ts';
+import { codeOf, PosternError } from '../core/error.ts';
+
+/** Connections the kernel queues while the process is busy or being replaced. */
+const BACKLOG = 4_096;
+
+/** Binds `server` and returns the real address. Throws CONFIG_PORT_IN_USE. */
+export async function listenOn(server: Server, address: ListenAddress): Promise<ListenAddress> {
+  const shown = formatListenAddress(address);
+  try {
+    // An empty host means every address: IPv6 with IPv4 mapped into it, as Node does when no host is given.
+    server.listen({
+      port: address.port,
+      backlog: BACKLOG,
+      ...(address.host && { host: address.host }),
+    });
+    await once(server, 'listening');
+  } catch (cause) {
+    const why = REASONS[codeOf(cause) ?? ''] ?? codeOf(cause) ?? 'unknown reason';
+    throw new PosternError('CONFIG_PORT_IN_USE', `Cannot listen on ${shown}: ${why}`, { cause });
+  }
+  const bound = server.address() as AddressInfo;
+  return { host: address.host === '' ? '' : bound.address, port: bound.port };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program has this address; stop it or choose another port',
+  EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE; grant it or choose another port',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'the name cannot be resolved',
+};

@@ -1,0 +1,127 @@
+/**
+ * A plain TCP port: every connection becomes a stream to the service behind one hostname. design.md §4 "Plain TCP ports".
+ *
+ * Nothing is read before the destination is known, and nothing is kept: bytes go into the stream's window or stay in the
+ * kernel. A connection that cannot be carried is reset, so that no client mistakes it for an empty answer.
+ */
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import type { ListenAddress } from '../../config/listen-address.ts';
+import { systemClock } from '../../core/clock.ts';
+import { newRequestId } from '../../core/id.ts';
+import type { Stream } from '../../protocol/stream.ts';
+import { FIELD } from '../../telemetry/log-field.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
+import { listenOn } from '../listener.ts';
+import type { StreamRouter } from '../stream-router.ts';
+import type { ServerCertificate } from '../tls/load-certificate.ts';
+
+/** A TLS handshake on a port may take this long, ms. */
+const TLS_HANDSHAKE_MS = 10_000;
+/** Keep-alive probes start after this long without traffic, ms: they find clients that vanished. */
+const KEEP_ALIVE_MS = 60_000;
+
+export interface TcpPortOptions {
+  readonly listen: ListenAddress;
+  /** Normal form. */
+  readonly hostname: string;
+  /** Terminate TLS with this certificate; absent: pass bytes as they are. */
+  readonly tls?: Pick<ServerCertificate, 'cert' | 'key'> | undefined;
+  readonly router: StreamRouter;
+  readonly log: Log;
+}
+
+export class TcpPort {
+  readonly #options: TcpPortOptions;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #onIdle: () => void = () => undefined;
+
+  constructor(options: TcpPortOptions) {
+    this.#options = options;
+    const common = { allowHalfOpen: true, noDelay: true };
+    const serve = (socket: Socket): void => this.#serve(socket);
+    this.#server =
+      options.tls === undefined
+        ? createTcpServer(common, serve)
+        : createTlsServer({ ...common, ...options.tls, handshakeTimeout: TLS_HANDSHAKE_MS }, serve);
+  }
+
+  /** Connections that are open. */
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
+  get hostname(): string {
+    return this.#options.hostname;
+  }
+
+  /** Opens the port and returns the real address. Throws CONFIG_PORT_IN_USE. */
+  async open(): Promise<ListenAddress> {
+    return listenOn(this.#server, this.#options.listen);
+  }
+
+  /** Takes no new connections; those that are open go on. */
+  stopAccepting(): void {
+    this.#server.close();
+  }
+
+  /** Resolves when no connection is left. */
+  async idle(): Promise<void> {
+    if (this.#sockets.size === 0) return;
+    await new Promise<void>((resolve) => (this.#onIdle = resolve));
+  }
+
+  /** Cuts what is open. */
+  close(): void {
+    this.stopAccepting();
+    for (const socket of this.#sockets) abortSocket(socket);
+  }
+
+  #serve(socket: Socket): void {
+    const { hostname, router, log } = this.#options;
+    const requestId = newRequestId();
+    const client = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+    const fields = {
+      [FIELD.request]: requestId,
+      [FIELD.hostname]: hostname,
+      [FIELD.client]: client.address,
+    };
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      if (this.#sockets.size === 0) this.#onIdle();
+    });
+    // Between accept and the pump an error must not go unheard.
+    socket.on('error', (err) => log.debug({ ...fields, [FIELD.err]: err }, 'socket error'));
+    try {
+      const { replica, rule } = router.find('tcp', hostname, '');
+      const stream = replica.open({ kind: 'tcp', hostname, rule: rule.id, requestId, client });
+      const opened = {
+        ...fields,
+        [FIELD.tunnelName]: replica.tunnel.name,
+        [FIELD.replica]: replica.id,
+      };
+      this.#carry(socket, stream, opened);
+    } catch (error) {
+      log.warn({ ...fields, [FIELD.err]: error }, 'TCP connection refused');
+      abortSocket(socket);
+    }
+  }
+
+  #carry(socket: Socket, stream: Stream, fields: Record<string, unknown>): void {
+    const { log } = this.#options;
+    const since = systemClock.now();
+    log.info(fields, 'TCP stream opened');
+    pumpSocket(socket, stream, {
+      onClose: () => {
+        const { error, bytesSent, bytesReceived } = stream;
+        const durationMs = Math.round(systemClock.now() - since);
+        const ended = { ...fields, bytesSent, bytesReceived, durationMs };
+        log.info({ ...ended, ...(error && { [FIELD.err]: error }) }, 'TCP stream ended');
+      },
+    });
+  }
+}
