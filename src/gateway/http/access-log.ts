@@ -1,0 +1,41 @@
+/**
+ * The access log: one line for each request, when it ends.
+ *
+ * Field names are those of telemetry/log-field.ts. A request that failed on our side or the origin's is a warning.
+ */
+import { FIELD } from '../../telemetry/log-field.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { RequestSummary } from './request-record.ts';
+
+/** Failures that say nothing about the gateway or an origin: users leave, mistype and are refused. */
+const ORDINARY = /^(?:HTTP_(?!INTERNAL)|ACCESS_|ROUTE_NOT_FOUND|ROUTE_NO_RULE)/;
+
+/** Writes the line. Costs nothing where its level is off. */
+export function logRequest(log: Log, summary: RequestSummary): void {
+  const { code } = summary;
+  const level = code === undefined || ORDINARY.test(code) ? 'info' : 'warn';
+  if (!log.isLevelEnabled(level)) return;
+  log[level](
+    {
+      [FIELD.request]: summary.requestId,
+      [FIELD.tunnel]: summary.tunnelId,
+      [FIELD.tunnelName]: summary.tunnelName,
+      [FIELD.client]: summary.client.address,
+      [FIELD.method]: summary.method,
+      [FIELD.hostname]: summary.hostname,
+      [FIELD.path]: summary.path,
+      [FIELD.status]: summary.status,
+      [FIELD.bytesReceived]: summary.bytesReceived,
+      [FIELD.bytesSent]: summary.bytesSent,
+      [FIELD.durationMs]: round(summary.durationMs),
+      originMs: summary.originMs === undefined ? undefined : round(summary.originMs),
+      [FIELD.code]: code,
+      [FIELD.err]: summary.error,
+    },
+    summary.isUpgraded ? 'websocket' : 'request',
+  );
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

@@ -1,0 +1,302 @@
+/**
+ * One request and its response, between a user and an origin.
+ *
+ * Bytes go through as they come, in both directions and under backpressure; nothing is gathered. The invariant: whatever
+ * fails, the user gets either the origin's whole response, or a page of ours, or a connection that visibly breaks, and
+ * the origin's stream ends at once when the user leaves. Does not decide who may ask (request-guard.ts, the router).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { PosternError, codeOf } from '../../core/error.ts';
+import { answerError } from './answer-error.ts';
+import { closeAfter, cutResponse } from './client-response.ts';
+import type { OriginConnection } from './origin-connection.ts';
+import { STALE_CONNECTION, isClosedByOrigin, toOriginError } from './origin-error.ts';
+import type { OriginTarget } from './origin-opener.ts';
+import type { OriginPools } from './origin-pool.ts';
+import { RequestBody } from './request-body.ts';
+import type { GuardedRequest } from './request-guard.ts';
+import type { RequestRecord } from './request-record.ts';
+import { findHeader, responseHeaders } from './response-headers.ts';
+import type { LiveUpgrade, PendingUpgrade } from './upgrade.ts';
+
+export interface ExchangeOptions {
+  readonly request: IncomingMessage;
+  /** Where the response goes: the server's own, or the socket of an upgrade. */
+  readonly to: ServerResponse | PendingUpgrade;
+  readonly guarded: GuardedRequest;
+  readonly target: OriginTarget;
+  /** What the origin is sent, from requestHeaders(). */
+  readonly headers: string[];
+  readonly record: RequestRecord;
+  readonly pools: OriginPools;
+  /** The user waits for `100 Continue`. */
+  readonly expectsContinue: boolean;
+  /** Whether responses should be the last of their connections. */
+  readonly isDraining: () => boolean;
+  /** The origin has answered 101. */
+  readonly onLive: (upgrade: LiveUpgrade) => void;
+}
+
+/** Methods that may be sent twice (RFC 9110 §9.2.2), where nothing but the head was sent. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #options: ExchangeOptions;
+  readonly #body: RequestBody | undefined;
+  #response: ServerResponse | undefined;
+  readonly #upgrade: PendingUpgrade | undefined;
+  #connection: OriginConnection | undefined;
+  #abort: ((error?: Error) => void) | undefined;
+  #resume: (() => void) | undefined;
+  #isPaused = false;
+  /** The head was written to the origin. */
+  #wasSent = false;
+  /** A first byte of the origin's answer has come. */
+  #hasAnswer = false;
+  #isFlushed = false;
+  #contentLength: number | undefined;
+  /** The origin's part is over: its response is complete, or something failed. */
+  #isOver = false;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    const { request, to, guarded, record, expectsContinue } = options;
+    if ('respond' in to) {
+      this.#upgrade = to;
+      to.onAbort = () => this.#userGone();
+    } else {
+      this.#useResponse(to);
+    }
+    if (guarded.hasBody) {
+      const onStart = expectsContinue ? (): void => this.#response?.writeContinue() : undefined;
+      this.#body = new RequestBody(request, { onStart, count: record });
+    }
+  }
+
+  /** Whether the user is still sending the request. */
+  get isReceiving(): boolean {
+    return this.#body !== undefined && !this.#body.isEnded;
+  }
+
+  /** Sends the request over an idle connection or a new one. */
+  start(): void {
+    const { pools, target } = this.#options;
+    // An upgrade takes its connection with it: it always gets its own.
+    const idle = this.#upgrade === undefined ? pools.take(target) : undefined;
+    if (idle === undefined) void this.#openAndSend();
+    else this.#send(idle);
+  }
+
+  /** Ends the exchange from our side. The user gets a page, or a broken connection where a response has begun. */
+  fail(error: PosternError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { request, record, isDraining } = this.#options;
+    record.fail(error.code, error);
+    this.#abort?.(error);
+    this.#body?.destroy();
+    const response = this.#respond();
+    if (response.headersSent) {
+      cutResponse(response, this.#contentLength);
+      return;
+    }
+    answerError(request, response, record, { error, isLast: this.isReceiving || isDraining() });
+  }
+
+  // What undici calls, in this order.
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort;
+    this.#wasSent = true;
+    if (this.#isOver) abort();
+  }
+
+  onResponseStarted(): void {
+    this.#hasAnswer = true;
+  }
+
+  onHeaders(status: number, raw: Buffer[], resume: () => void, reason: string): boolean {
+    if (this.#isOver) return true;
+    if (status < 200) return this.#onInformation(status, raw);
+    const { request, record, isDraining } = this.#options;
+    record.originAnswered();
+    const response = this.#respond();
+    const { headers, contentLength } = responseHeaders(raw);
+    this.#resume = resume;
+    this.#contentLength = contentLength;
+    // An answer before the end of the request: what is left of the body has nowhere to go.
+    if (this.isReceiving || isDraining()) closeAfter(request, response);
+    try {
+      response.writeHead(status, reason, headers);
+    } catch (cause) {
+      response.shouldKeepAlive = false;
+      const message = 'Cannot pass on the response: its head is not valid HTTP';
+      this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message, { cause }));
+      return true;
+    }
+    record.status = status;
+    process.nextTick(flushHead, this);
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    const response = this.#response;
+    if (this.#isOver || response === undefined) return true;
+    this.#isFlushed = true;
+    const { record } = this.#options;
+    record.bytesSent += chunk.length;
+    if (record.bytesSent === this.#contentLength) {
+      // The last of it: one write instead of two.
+      this.#isOver = true;
+      response.end(chunk);
+      return true;
+    }
+    this.#isPaused = !response.write(chunk);
+    return !this.#isPaused;
+  }
+
+  onComplete(): void {
+    if (this.#isOver) return;
+    const cause = this.#connection?.error;
+    if (cause !== null && cause !== undefined && this.#contentLength === undefined) {
+      // Undici takes a reset for the end of a body that only the end of the connection ends.
+      this.fail(toOriginError(cause));
+      return;
+    }
+    this.#isOver = true;
+    this.#isFlushed = true;
+    this.#response?.end();
+  }
+
+  onUpgrade(_status: number, fields: Buffer[], origin: Duplex): void {
+    if (this.#isOver || this.#upgrade === undefined) {
+      origin.destroy();
+      return;
+    }
+    if (findHeader(fields, 'upgrade')?.toLowerCase() !== 'websocket') {
+      origin.destroy();
+      const message = 'Cannot upgrade to WebSocket: the origin switched to another protocol';
+      this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
+      return;
+    }
+    this.#isOver = true;
+    const { record, onLive } = this.#options;
+    record.originAnswered();
+    record.status = 101;
+    record.isUpgraded = true;
+    onLive(this.#upgrade.accept(switchingHead(fields), origin, record));
+  }
+
+  onError(error: Error): void {
+    if (this.#isOver) return;
+    if (this.#canSendAgain(error)) void this.#openAndSend();
+    else this.fail(toOriginError(error));
+  }
+
+  /** Lets the user see the head of a response whose body does not come at once. */
+  flush(): void {
+    if (this.#isFlushed || this.#isOver) return;
+    this.#isFlushed = true;
+    this.#response?.flushHeaders();
+  }
+
+  async #openAndSend(): Promise<void> {
+    const { pools, target, record } = this.#options;
+    const { requestId, client } = record;
+    try {
+      const connection = await pools.open(target, { requestId, client });
+      if (this.#isOver) connection.destroy();
+      else this.#send(connection);
+    } catch (error) {
+      this.fail(toOriginError(error));
+    }
+  }
+
+  #send(connection: OriginConnection): void {
+    const { request, guarded, headers } = this.#options;
+    this.#connection = connection;
+    this.#wasSent = false;
+    this.#abort = undefined;
+    connection.dispatch(
+      {
+        path: guarded.target,
+        method: request.method ?? '',
+        headers,
+        // It has all that undici uses of a Readable.
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+        body: (this.#body as Readable | undefined) ?? null,
+        upgrade: this.#upgrade === undefined ? null : 'websocket',
+      },
+      this,
+    );
+  }
+
+  /** An origin may close an idle connection just when a request is on its way: nobody's fault, so it is sent again. */
+  #canSendAgain(error: Error): boolean {
+    if (this.#connection?.isReused !== true || this.#hasAnswer) return false;
+    if (!this.#wasSent || codeOf(error) === STALE_CONNECTION) return true;
+    const method = this.#options.request.method ?? '';
+    return this.#body === undefined && IDEMPOTENT.has(method) && isClosedByOrigin(error);
+  }
+
+  #onInformation(status: number, raw: readonly Buffer[]): boolean {
+    if (status === 101) {
+      const message = 'Cannot pass on the response: the origin switched protocols unasked';
+      this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
+    } else if (status === 103 && this.#options.request.httpVersion === '1.1') {
+      const link = findHeader(raw, 'link');
+      try {
+        if (link !== undefined) this.#response?.writeEarlyHints({ link });
+      } catch {
+        // Node knows only some forms of Link. A hint may be dropped.
+      }
+    }
+    return true;
+  }
+
+  /** The response to write to; for an upgrade this is where it stops being one. */
+  #respond(): ServerResponse {
+    if (this.#response !== undefined) return this.#response;
+    const { to } = this.#options;
+    const response = 'respond' in to ? to.respond() : to;
+    this.#useResponse(response);
+    return response;
+  }
+
+  #useResponse(response: ServerResponse): void {
+    this.#response = response;
+    response.on('drain', () => this.#drained());
+    response.on('close', () => this.#userGone());
+  }
+
+  #drained(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#resume?.();
+  }
+
+  /** The user's connection is gone, or has had the whole response. */
+  #userGone(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#options.record.fail('HTTP_ABORTED');
+    this.#abort?.();
+    this.#body?.destroy();
+  }
+}
+
+function flushHead(exchange: Exchange): void {
+  exchange.flush();
+}
+
+/** The head of a 101: the origin's fields, and the two that make it one. */
+function switchingHead(raw: readonly Buffer[]): string {
+  const { headers } = responseHeaders(raw);
+  let head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+  for (let index = 0; index < headers.length; index += 2) {
+    head += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  }
+  return `${head}\r\n`;
+}

@@ -1,0 +1,349 @@
+/**
+ * The gateway's HTTP path: takes the events of Node's servers, lets the guard and the router decide, and starts exchanges.
+ *
+ * Owns the pools of origin connections, the live WebSockets and the drain. Every request, refused ones too, ends in one
+ * RequestSummary. Knows nothing of links: see origin-opener.ts for what it is given. See design.md §4 "HTTP".
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { ErrorCode } from '../../core/error-codes.ts';
+import { PosternError, codeOf } from '../../core/error.ts';
+import { newRequestId } from '../../core/id.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { logRequest } from './access-log.ts';
+import { answerError } from './answer-error.ts';
+import { ClientConnections } from './client-connections.ts';
+import { responseOn } from './client-response.ts';
+import { statusOf } from './error-page.ts';
+import { Exchange, type ExchangeOptions } from './exchange.ts';
+import type { HttpRouter } from './origin-opener.ts';
+import { OriginPools, type OriginPoolsOptions, type OriginPoolsStats } from './origin-pool.ts';
+import { parserErrorCode, rawErrorResponse } from './raw-error.ts';
+import { type GuardRefusal, type GuardedRequest, checkRequest } from './request-guard.ts';
+import { requestHeaders } from './request-headers.ts';
+import { RequestRecord, type RequestSummary } from './request-record.ts';
+import { HTTP_SERVER_PROPERTIES } from './server-options.ts';
+import { UpgradeRegistry } from './upgrade-registry.ts';
+import { type LiveUpgrade, PendingUpgrade } from './upgrade.ts';
+
+/** How often a drain looks for idle connections to close, ms: long enough that a busy user's next request is answered. */
+export const DRAIN_SWEEP_MS = 500;
+
+/** Lets other parts of the gateway answer some requests themselves. Asked after the guard, before the router. */
+export interface HttpIntercept {
+  /** Returns true when it will answer. */
+  request?(request: IncomingMessage, response: ServerResponse, guarded: GuardedRequest): boolean;
+  /** Returns true when the socket is its own from now on: a link, for example. */
+  upgrade?(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    guarded: GuardedRequest,
+  ): boolean;
+}
+
+export interface HttpHandlerOptions {
+  readonly router: HttpRouter;
+  readonly log: Log;
+  readonly intercept?: HttpIntercept;
+  /** Called for each request when it ends, a WebSocket's included: metrics. */
+  readonly onRequestEnd?: (summary: RequestSummary) => void;
+  readonly pools?: OriginPoolsOptions;
+}
+
+/** What `status` shows, and what a drain still waits for. */
+export interface HttpStats {
+  /** Users' connections, without WebSockets. */
+  readonly connections: number;
+  /** Requests without a whole response. */
+  readonly requests: number;
+  /** Live WebSockets. */
+  readonly upgrades: number;
+  readonly origins: OriginPoolsStats;
+  readonly isDraining: boolean;
+}
+
+/** One request that the guard let pass. */
+type Arrival = Pick<ExchangeOptions, 'request' | 'guarded' | 'record' | 'to' | 'expectsContinue'>;
+
+export class HttpHandler {
+  /** The live WebSockets, to be closed at the end of a grace period or when they are no longer allowed. */
+  readonly upgrades = new UpgradeRegistry();
+  readonly #options: HttpHandlerOptions;
+  readonly #pools: OriginPools;
+  readonly #connections = new ClientConnections();
+  readonly #exchanges = new Map<Socket, Exchange>();
+  #requests = 0;
+  #isDraining = false;
+  #sweep: NodeJS.Timeout | undefined;
+  #onDrained: (() => void) | undefined;
+
+  constructor(options: HttpHandlerOptions) {
+    this.#options = options;
+    this.#pools = new OriginPools(options.pools);
+  }
+
+  get stats(): HttpStats {
+    return {
+      connections: this.#connections.size,
+      requests: this.#requests,
+      upgrades: this.upgrades.size,
+      origins: this.#pools.stats,
+      isDraining: this.#isDraining,
+    };
+  }
+
+  /** Serves a server made with HTTP_SERVER_OPTIONS, plain or TLS. May be called for several. */
+  attach(server: Server): void {
+    Object.assign(server, HTTP_SERVER_PROPERTIES);
+    this.#connections.track(server);
+    server.on('request', (request, response) => this.#onRequest(request, response, false));
+    server.on('checkContinue', (request, response) => this.#onRequest(request, response, true));
+    server.on('checkExpectation', (request, response) => this.#onExpectation(request, response));
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#onUpgrade(request, socket, head),
+    );
+    server.on('connect', (request: IncomingMessage, socket: Socket) =>
+      this.#onUpgrade(request, socket, Buffer.alloc(0)),
+    );
+    server.on('clientError', (error: Error, socket: Socket) => this.#onClientError(error, socket));
+  }
+
+  /** Forgets the idle origin connections of a replica's rule; those in use close after their request. */
+  dropPool(poolKey: string): void {
+    this.#pools.drop(poolKey);
+  }
+
+  /**
+   * Finishes what is under way and takes no connection for a second request. Resolves when no request and no WebSocket
+   * is left; the caller closes the listeners before, and `upgrades` when it is tired of waiting. Safe to call twice.
+   */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    this.#sweep ??= setInterval(() => this.#connections.closeIdle(), DRAIN_SWEEP_MS).unref();
+    if (this.#isIdle()) return;
+    await new Promise<void>((resolve) => {
+      const before = this.#onDrained;
+      this.#onDrained = () => {
+        before?.();
+        resolve();
+      };
+    });
+  }
+
+  /** Ends everything at once. */
+  close(): void {
+    clearInterval(this.#sweep);
+    this.upgrades.destroy();
+    this.#connections.destroy();
+    this.#pools.close();
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    this.#connections.run(request.socket, () => {
+      const record = this.#begin(request);
+      const { socket } = request;
+      response.on('close', () => this.#onResponseClosed(record, response, socket));
+      const guarded = this.#guard(request, false);
+      if (!guarded.ok) {
+        answerError(request, response, record, { ...guarded, isLast: true });
+        return;
+      }
+      record.hostname = guarded.hostname;
+      record.path = guarded.path;
+      if (this.#options.intercept?.request?.(request, response, guarded) === true) return;
+      this.#serve({ request, guarded, record, to: response, expectsContinue });
+    });
+  }
+
+  #onExpectation(request: IncomingMessage, response: ServerResponse): void {
+    this.#connections.run(request.socket, () => {
+      const record = this.#begin(request);
+      const { socket } = request;
+      response.on('close', () => this.#onResponseClosed(record, response, socket));
+      const message = 'Cannot serve the request: its Expect field is not "100-continue"';
+      const error = new PosternError('HTTP_BAD_REQUEST', message);
+      answerError(request, response, record, { error, status: 417, isLast: true });
+    });
+  }
+
+  /** Also for CONNECT, which the guard refuses. */
+  #onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#connections.run(socket, () => {
+      const guarded = this.#guard(request, true);
+      if (guarded.ok && guarded.isWebSocket) this.#onWebSocket(request, head, guarded);
+      else this.#onOtherUpgrade(request, guarded);
+    });
+  }
+
+  #onWebSocket(request: IncomingMessage, head: Buffer, guarded: GuardedRequest): void {
+    const { socket } = request;
+    if (this.#options.intercept?.upgrade?.(request, socket, head, guarded) === true) {
+      this.#connections.release(socket);
+      return;
+    }
+    const record = this.#begin(request);
+    record.hostname = guarded.hostname;
+    record.path = guarded.path;
+    const to = new PendingUpgrade(request, socket, head);
+    // Whatever becomes of it, a connection that asked for an upgrade carries nothing else.
+    socket.on('close', () => this.#onWebSocketClosed(record, socket));
+    this.#serve({ request, guarded, record, to, expectsContinue: false });
+  }
+
+  /** An Upgrade to anything else is served as if it had not been asked for, and is the last request of its connection. */
+  #onOtherUpgrade(request: IncomingMessage, guarded: GuardedRequest | GuardRefusal): void {
+    const { socket } = request;
+    const record = this.#begin(request);
+    const response = responseOn(request, socket);
+    response.on('close', () => this.#onResponseClosed(record, response, socket));
+    if (!guarded.ok) {
+      answerError(request, response, record, { ...guarded, isLast: false });
+      return;
+    }
+    record.hostname = guarded.hostname;
+    record.path = guarded.path;
+    if (this.#options.intercept?.request?.(request, response, guarded) === true) return;
+    this.#serve({ request, guarded, record, to: response, expectsContinue: false });
+  }
+
+  #guard(request: IncomingMessage, isUpgrade: boolean): GuardedRequest | GuardRefusal {
+    const { method = '', url = '', httpVersion, rawHeaders, socket } = request;
+    const servername = servernameOf(socket);
+    return checkRequest({ method, url, httpVersion, rawHeaders, servername, isUpgrade });
+  }
+
+  #begin(request: IncomingMessage): RequestRecord {
+    this.#requests += 1;
+    const { remoteAddress = '', remotePort = 0 } = request.socket;
+    const client = { address: remoteAddress, port: remotePort };
+    return new RequestRecord(newRequestId(), client, request.method ?? '');
+  }
+
+  #serve(arrival: Arrival): void {
+    try {
+      this.#routeAndStart(arrival);
+    } catch (cause) {
+      const message = 'Cannot serve the request: the gateway failed';
+      this.#answer(arrival, new PosternError('HTTP_INTERNAL', message, { cause }));
+    }
+  }
+
+  #routeAndStart(arrival: Arrival): void {
+    const { request, guarded, record } = arrival;
+    const { requestId, client } = record;
+    const { hostname, path } = guarded;
+    const routed = this.#options.router.route({ hostname, path, requestId, client });
+    if (!routed.ok) {
+      this.#answer(arrival, routed.error);
+      return;
+    }
+    const { target } = routed;
+    record.tunnelId = target.tunnelId;
+    record.tunnelName = target.tunnelName;
+    const headers = requestHeaders({
+      rawHeaders: request.rawHeaders,
+      host: guarded.host,
+      hostHeader: target.hostHeader,
+      clientAddress: client.address,
+      isTls: 'encrypted' in request.socket,
+      requestId,
+      hasBody: guarded.hasBody,
+    });
+    const exchange = new Exchange({
+      ...arrival,
+      target,
+      headers,
+      pools: this.#pools,
+      isDraining: () => this.#isDraining,
+      onLive: (upgrade) => this.#onLive(upgrade, request.socket),
+    });
+    this.#exchanges.set(request.socket, exchange);
+    exchange.start();
+  }
+
+  #answer(arrival: Arrival, error: PosternError): void {
+    const { request, guarded, record, to } = arrival;
+    const response = 'respond' in to ? to.respond() : to;
+    const isLast = guarded.hasBody || this.#isDraining;
+    answerError(request, response, record, { error, isLast });
+  }
+
+  #onLive(upgrade: LiveUpgrade, socket: Socket): void {
+    this.#requests -= 1;
+    this.#exchanges.delete(socket);
+    this.#connections.release(socket);
+    this.upgrades.add(upgrade);
+    upgrade.onEnd = () => {
+      this.upgrades.remove(upgrade);
+      this.#finish(upgrade.record);
+    };
+  }
+
+  /** The connection that asked for a WebSocket has closed. */
+  #onWebSocketClosed(record: RequestRecord, socket: Socket): void {
+    // A live one ends when both of its sides have.
+    if (record.isUpgraded) return;
+    this.#requests -= 1;
+    this.#exchanges.delete(socket);
+    this.#finish(record);
+  }
+
+  /** The response is written, or its connection broke. */
+  #onResponseClosed(record: RequestRecord, response: ServerResponse, socket: Socket): void {
+    this.#requests -= 1;
+    this.#exchanges.delete(socket);
+    if (!response.writableFinished) record.fail('HTTP_ABORTED');
+    this.#finish(record);
+    this.#connections.done(socket, !response.shouldKeepAlive);
+  }
+
+  #finish(record: RequestRecord): void {
+    const summary = record.summary();
+    logRequest(this.#options.log, summary);
+    this.#options.onRequestEnd?.(summary);
+    if (this.#isIdle()) this.#onDrained?.();
+  }
+
+  #isIdle(): boolean {
+    return this.#requests === 0 && this.upgrades.size === 0;
+  }
+
+  /** The parser refused bytes, or the connection broke. */
+  #onClientError(cause: Error, socket: Socket): void {
+    const code = parserErrorCode(codeOf(cause));
+    const exchange = this.#exchanges.get(socket);
+    if (code === undefined || !socket.writable) {
+      socket.destroy();
+    } else if (exchange?.isReceiving === true) {
+      const message = `Cannot read the body of the request: ${cause.message}`;
+      exchange.fail(new PosternError(code, message, { cause }));
+    } else if (this.#connections.isBusy(socket)) {
+      // What is broken came after the request under way, which is still to be answered.
+      this.#connections.endAfter(socket);
+    } else if (!this.#connections.isClosing(socket)) {
+      this.#refuseBytes(code, cause, socket);
+    }
+  }
+
+  #refuseBytes(code: ErrorCode, cause: Error, socket: Socket): void {
+    const { remoteAddress = '', remotePort = 0 } = socket;
+    const record = new RequestRecord(
+      newRequestId(),
+      { address: remoteAddress, port: remotePort },
+      '',
+    );
+    const message = `Cannot read the request: ${cause.message}`;
+    record.fail(code, new PosternError(code, message, { cause }));
+    record.status = statusOf(code);
+    this.#connections.endWith(socket, rawErrorResponse(code, record.requestId));
+    this.#finish(record);
+  }
+}
+
+/** The name a user asked TLS for; undefined without TLS or without a name. */
+function servernameOf(socket: Socket): string | undefined {
+  if (!('servername' in socket)) return undefined;
+  const { servername } = socket;
+  return typeof servername === 'string' && servername !== '' ? servername : undefined;
+}

@@ -1,0 +1,108 @@
+/**
+ * One connection to an origin: a byte stream with undici's HTTP/1.1 client on it.
+ *
+ * It carries one request at a time and is never dialled again: when the stream ends, so does the connection, and whoever
+ * holds a request that was not yet written gets STALE_CONNECTION and may take another. Does not retry or choose.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Client, type Dispatcher } from 'undici';
+import { STALE_CONNECTION } from './origin-error.ts';
+
+/** Undici wants an origin; nothing is ever sent to this one, since the Host field is always given. */
+const NOWHERE = 'http://origin.invalid';
+
+/** Largest head of a response, bytes. Node's servers take 16 KiB of requests; origins set more cookies than users send. */
+export const MAX_RESPONSE_HEAD_BYTES = 64 * 1024;
+
+export interface OriginConnectionOptions {
+  /** How long the connection may be idle, ms. */
+  readonly idleMs: number;
+  /** How long the origin may take to begin its answer once it has the request, ms. 0: no limit. */
+  readonly headersTimeoutMs: number;
+  /** The last response is complete and the connection can take another request. */
+  readonly onIdle: (connection: OriginConnection) => void;
+  /** The stream has ended, or was handed over to an upgrade. Called once. */
+  readonly onGone: (connection: OriginConnection) => void;
+}
+
+export class OriginConnection {
+  readonly #client: Client;
+  readonly #duplex: Duplex;
+  #isGone = false;
+  #isBusy = false;
+  #requests = 0;
+
+  /** Takes over `duplex`, which must be connected and unread. */
+  constructor(duplex: Duplex, options: OriginConnectionOptions) {
+    this.#duplex = duplex;
+    // Undici listens while a request runs; this one is for the moments between.
+    duplex.on('error', () => undefined);
+    let isTaken = false;
+    this.#client = new Client(NOWHERE, {
+      pipelining: 1,
+      maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
+      headersTimeout: options.headersTimeoutMs,
+      // A body may pause for as long as it likes: server-sent events do.
+      bodyTimeout: 0,
+      keepAliveTimeout: Math.max(1, options.idleMs),
+      keepAliveMaxTimeout: Math.max(1, options.idleMs),
+      connect: (_origin, callback) => {
+        const isFirst = !isTaken;
+        isTaken = true;
+        // Never synchronously: undici would not look at its queue again.
+        queueMicrotask(() => {
+          // Undici uses nothing of a Socket that a Duplex lacks.
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+          if (isFirst) callback(null, duplex as Socket);
+          else callback(staleConnection(), null);
+        });
+      },
+    });
+    this.#client.on('drain', () => {
+      if (this.#isGone || !this.#isBusy) return;
+      this.#isBusy = false;
+      options.onIdle(this);
+    });
+    const gone = (): void => {
+      if (this.#isGone) return;
+      this.#isGone = true;
+      options.onGone(this);
+    };
+    this.#client.on('disconnect', gone);
+    this.#client.on('connectionError', gone);
+  }
+
+  /** Whether an earlier request went over this connection, so that the origin may be closing it just now. */
+  get isReused(): boolean {
+    return this.#requests > 1;
+  }
+
+  get isGone(): boolean {
+    return this.#isGone || this.#duplex.destroyed;
+  }
+
+  /** Why the stream broke, if it did. */
+  get error(): Error | null {
+    return this.#duplex.errored;
+  }
+
+  /** Sends one request. The connection must be fresh or idle. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#requests += 1;
+    this.#isBusy = true;
+    this.#client.dispatch(options, handler);
+  }
+
+  /** Ends the connection at once. Safe to call twice. */
+  destroy(): void {
+    this.#duplex.destroy();
+    this.#client.destroy().catch(() => undefined);
+  }
+}
+
+function staleConnection(): Error {
+  return Object.assign(new Error('the connection was gone before the request was sent'), {
+    code: STALE_CONNECTION,
+  });
+}

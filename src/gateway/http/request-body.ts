@@ -1,0 +1,84 @@
+/**
+ * The body of a user's request on its way to the origin.
+ *
+ * A thin stand-in for the IncomingMessage, because undici destroys the stream it is given when a response comes early,
+ * and that would take the user's connection with it. Nothing is buffered: pausing pauses the socket. Nothing is read
+ * until undici asks, so that a body whose request was never sent can be sent elsewhere, and so that `100 Continue` goes
+ * out only when the origin is connected.
+ */
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+
+export interface RequestBodyOptions {
+  /** Called before the first byte is read. */
+  readonly onStart: (() => void) | undefined;
+  /** Where bytes are counted. */
+  readonly count: { bytesReceived: number };
+}
+
+export class RequestBody extends EventEmitter {
+  readonly #request: IncomingMessage;
+  readonly #options: RequestBodyOptions;
+  #isStarted = false;
+  #isDetached = false;
+  #isEnded = false;
+
+  constructor(request: IncomingMessage, options: RequestBodyOptions) {
+    super();
+    this.#request = request;
+    this.#options = options;
+  }
+
+  /** Whether all of the body was read. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Undici asks for `pipe` to tell a stream from an iterable, and never calls it. */
+  pipe(): never {
+    throw new TypeError('a RequestBody is read through its events');
+  }
+
+  resume(): this {
+    if (this.#isDetached) return this;
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      this.#options.onStart?.();
+      this.#request.on('data', this.#onData);
+      this.#request.on('end', this.#onEnd);
+      this.#request.on('error', this.#onError);
+    }
+    this.#request.resume();
+    return this;
+  }
+
+  pause(): this {
+    if (!this.#isDetached) this.#request.pause();
+    return this;
+  }
+
+  /** Stops reading and leaves the rest of the body where it is. Safe to call twice. */
+  destroy(): this {
+    if (this.#isDetached) return this;
+    this.#isDetached = true;
+    if (!this.#isStarted) return this;
+    this.#request.off('data', this.#onData);
+    this.#request.off('end', this.#onEnd);
+    if (!this.#isEnded) this.#request.pause();
+    return this;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#options.count.bytesReceived += chunk.length;
+    this.emit('data', chunk);
+  };
+
+  readonly #onEnd = (): void => {
+    this.#isEnded = true;
+    this.emit('end');
+  };
+
+  readonly #onError = (error: Error): void => {
+    if (!this.#isDetached) this.emit('error', error);
+  };
+}

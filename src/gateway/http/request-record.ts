@@ -1,0 +1,93 @@
+/**
+ * What is known about one request when it ends: the access log line, and what metrics count.
+ *
+ * The path is kept without its query, which may hold secrets. Written to by whoever learns something; finished once.
+ */
+import type { ErrorCode } from '../../core/error-codes.ts';
+import type { ClientAddress } from './origin-opener.ts';
+
+/** One request that has ended. */
+export interface RequestSummary {
+  readonly requestId: string;
+  readonly method: string;
+  /** Empty where the request was refused before its host was known. */
+  readonly hostname: string;
+  readonly path: string;
+  readonly client: ClientAddress;
+  /** Undefined where no tunnel was reached. */
+  readonly tunnelId: string | undefined;
+  readonly tunnelName: string | undefined;
+  /** What was answered; 0 where the user left before there was an answer. */
+  readonly status: number;
+  /** Undefined where the origin's response arrived whole. */
+  readonly code: ErrorCode | undefined;
+  /** What `code` stands for. For the log only: it names addresses and rules. */
+  readonly error: Error | undefined;
+  /** Bytes of the bodies, or of the raw streams after an upgrade. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly durationMs: number;
+  /** From the request to the head of the origin's response. */
+  readonly originMs: number | undefined;
+  readonly isUpgraded: boolean;
+}
+
+export class RequestRecord {
+  readonly requestId: string;
+  readonly client: ClientAddress;
+  readonly method: string;
+  hostname = '';
+  path = '';
+  tunnelId: string | undefined;
+  tunnelName: string | undefined;
+  status = 0;
+  code: ErrorCode | undefined;
+  error: Error | undefined;
+  bytesReceived = 0;
+  bytesSent = 0;
+  isUpgraded = false;
+  readonly #startedAt = performance.now();
+  #originMs: number | undefined;
+
+  constructor(requestId: string, client: ClientAddress, method: string) {
+    this.requestId = requestId;
+    this.client = client;
+    this.method = method;
+  }
+
+  /** Remembers the first failure; later ones are its echoes. */
+  fail(code: ErrorCode, error?: Error): void {
+    if (this.code !== undefined) return;
+    this.code = code;
+    this.error = error;
+  }
+
+  /** The origin's head has arrived. */
+  originAnswered(): void {
+    this.#originMs ??= performance.now() - this.#startedAt;
+  }
+
+  /** The request is over. */
+  summary(): RequestSummary {
+    const { requestId, client, method, hostname, path, tunnelId, tunnelName } = this;
+    const { status, code, error, bytesReceived, bytesSent, isUpgraded } = this;
+    const durationMs = performance.now() - this.#startedAt;
+    return {
+      requestId,
+      client,
+      method,
+      hostname,
+      path,
+      tunnelId,
+      tunnelName,
+      status,
+      code,
+      error,
+      bytesReceived,
+      bytesSent,
+      durationMs,
+      originMs: this.#originMs,
+      isUpgraded,
+    };
+  }
+}
