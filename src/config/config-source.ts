@@ -7,7 +7,8 @@
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import type { ErrorCode } from '../core/error-codes.ts';
-import { PosternError } from '../core/error.ts';
+import type { PosternError } from '../core/error.ts';
+import { configError } from './config-error.ts';
 import type { KeyPath, YamlFile } from './yaml-file.ts';
 
 /** What wins over the file. */
@@ -68,7 +69,7 @@ export class ConfigSource {
   ): PosternError {
     const { shownPath = path, cause } = options;
     const key = shownPath.length === 0 ? '' : `${formatPath(shownPath)}: `;
-    return new PosternError(code, oneLine(`${this.#place(path)}: ${key}${text}`), { cause });
+    return configError(code, this.#place(path), `${key}${text}`, cause);
   }
 
   /** A file name as an absolute path: relative to the file it stands in, or to here for a flag or variable. */
@@ -160,12 +161,4 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
 function plainValue(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true';
   return /^\d{1,9}$/.test(text) ? Number(text) : text;
-}
-
-/** Line breaks and terminal control characters as `\\uXXXX`: values are somebody's input. */
-function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }

@@ -24,7 +24,8 @@ import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
 import { originRequestSchema } from './origin-request.ts';
 
 const GATEWAY_EXAMPLE = 'https://gateway.example.com';
-const MAX_GATEWAYS = 16;
+/** More could not have a link each. */
+const MAX_GATEWAYS = LIMITS.linksPerReplica;
 
 /** One address, several in a list, or several in one text with commas, as an environment variable has them. */
 const gatewayList = z

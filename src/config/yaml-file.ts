@@ -5,8 +5,11 @@
  * duplicate keys, several documents, unknown tags, alias bombs. Errors are one line: `<file>:<line>: <what>; <remedy>`.
  */
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
-import type { Alias, Document, YAMLError } from 'yaml';
-import { messageOf, PosternError } from '../core/error.ts';
+import type { Alias, Document, Node, YAMLError } from 'yaml';
+import { messageOf } from '../core/error.ts';
+import type { PosternError } from '../core/error.ts';
+import { configError } from './config-error.ts';
+import { show } from './field.ts';
 import { readTextFile } from './read-text-file.ts';
 
 /** Where a value is in a file: keys and list positions, from the top. */
@@ -21,8 +24,8 @@ export interface YamlFile {
   lineOf(path: KeyPath): number;
 }
 
-/** Aliases resolved in one file: generous for people, far from a bomb. */
-const MAX_ALIASES = 100;
+/** Aliases in one file: two for every ingress rule there may be, and far from a bomb. */
+const MAX_ALIASES = 1000;
 
 /** Reads a YAML file. Throws CONFIG_UNREADABLE, and CONFIG_SYNTAX for what is not a YAML mapping. */
 export async function readYamlFile(name: string): Promise<YamlFile> {
@@ -30,8 +33,8 @@ export async function readYamlFile(name: string): Promise<YamlFile> {
   try {
     content = await readTextFile(name);
   } catch (cause) {
-    const message = `${name}: ${messageOf(cause)}; name the configuration file with --config`;
-    throw new PosternError('CONFIG_UNREADABLE', message, { cause });
+    const text = `${messageOf(cause)}; name the configuration file with --config`;
+    throw configError('CONFIG_UNREADABLE', name, text, cause);
   }
   return parseYaml(name, content);
 }
@@ -40,21 +43,71 @@ export async function readYamlFile(name: string): Promise<YamlFile> {
 export function parseYaml(name: string, content: string): YamlFile {
   const lines = new LineCounter();
   const fail = (offset: number, what: string, cause?: unknown): PosternError =>
-    new PosternError('CONFIG_SYNTAX', `${name}:${lineAt(lines, offset)}: ${what}`, { cause });
-  let document: Document;
-  try {
-    document = parseDocument(content, { lineCounter: lines, merge: true, prettyErrors: false });
-  } catch (cause) {
-    // The parser recurses; a file of nothing but brackets ends its stack.
-    throw fail(0, 'cannot be parsed; nest it less deeply', cause);
-  }
+    configError('CONFIG_SYNTAX', `${name}:${lineAt(lines, offset)}`, what, cause);
+  const document = parseDocument(content, {
+    lineCounter: lines,
+    merge: true,
+    prettyErrors: false,
+    // The library compares every key of a mapping with every other; findMistake() does not.
+    uniqueKeys: false,
+  });
   const problem = document.errors[0] ?? document.warnings[0];
-  if (problem !== undefined) throw fail(problem.pos[0], explain(problem, content), problem);
+  if (problem !== undefined) throw fail(problem.pos[0], explain(problem), problem);
   if (document.contents === null) throw fail(0, 'the file is empty; see docs/config.md');
   if (!isMap(document.contents)) {
     throw fail(document.contents.range?.[0] ?? 0, 'is not a mapping; write lines of "key: value"');
   }
+  const mistake = findMistake(document);
+  if (mistake !== undefined) throw fail(startOf(mistake.node) ?? 0, mistake.text);
   return { name, value: toValue(document, fail), lineOf: (path) => lineOf(document, lines, path) };
+}
+
+type Fail = (offset: number, what: string, cause?: unknown) => PosternError;
+
+interface Mistake {
+  readonly node: Node;
+  readonly text: string;
+}
+
+/** What is good YAML and never meant: a key written twice, an alias of nothing, a flood of aliases. */
+function findMistake(document: Document): Mistake | undefined {
+  let mistake: Mistake | undefined;
+  const seen = { anchors: new Set<string>(), aliases: 0 };
+  visit(document, {
+    Node(_, node) {
+      mistake = isAlias(node) ? checkAlias(node, seen) : checkNode(node, seen.anchors);
+      return mistake === undefined ? undefined : visit.BREAK;
+    },
+  });
+  return mistake;
+}
+
+function checkNode(node: Node, anchors: Set<string>): Mistake | undefined {
+  if ('anchor' in node && typeof node.anchor === 'string') anchors.add(node.anchor);
+  if (!isMap(node)) return undefined;
+  const keys = new Set<string>();
+  for (const { key } of node.items) {
+    if (!isScalar(key)) return { node, text: 'has a key that is not text; write plain keys' };
+    const name = String(key.value);
+    if (keys.has(name)) {
+      return { node: key, text: `key ${show(name)} is written twice; keep one` };
+    }
+    keys.add(name);
+  }
+  return undefined;
+}
+
+function checkAlias(
+  node: Alias,
+  seen: { anchors: Set<string>; aliases: number },
+): Mistake | undefined {
+  seen.aliases += 1;
+  if (seen.aliases > MAX_ALIASES) {
+    return { node, text: `has more than ${MAX_ALIASES} aliases; write the values out` };
+  }
+  const { source } = node;
+  if (seen.anchors.has(source)) return undefined;
+  return { node, text: `alias "*${source}" names nothing; write "&${source}" above it` };
 }
 
 function toValue(document: Document, fail: Fail): Readonly<Record<string, unknown>> {
@@ -62,28 +115,10 @@ function toValue(document: Document, fail: Fail): Readonly<Record<string, unknow
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
     return { ...(typeof value === 'object' ? value : {}) };
   } catch (cause) {
-    const stray = strayAlias(document);
-    if (stray === undefined) {
-      throw fail(0, 'uses aliases too often or in a circle; write the values out', cause);
-    }
-    const text = `alias "*${stray.source}" names nothing; write "&${stray.source}" above it`;
-    throw fail(stray.range?.[0] ?? 0, text, cause);
+    const text = 'has aliases that grow beyond measure or hold themselves; write the values out';
+    throw fail(0, text, cause);
   }
 }
-
-function strayAlias(document: Document): Alias | undefined {
-  let stray: Alias | undefined;
-  visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document) !== undefined) return undefined;
-      stray = alias;
-      return visit.BREAK;
-    },
-  });
-  return stray;
-}
-
-type Fail = (offset: number, what: string, cause?: unknown) => PosternError;
 
 /** The library's codes in the words of someone who looks at the file. */
 const EXPLANATIONS = new Map([
@@ -91,7 +126,6 @@ const EXPLANATIONS = new Map([
   ['TAB_AS_INDENT', 'a tab indents the line; use spaces'],
   ['MULTIPLE_DOCS', 'a second document begins; remove the line "---"'],
   ['TAG_RESOLVE_FAILED', 'a tag such as "!name" is not known; remove it or quote the value'],
-
   [
     'BLOCK_AS_IMPLICIT_KEY',
     'a key follows where a value belongs; check quotes, and the indentation of the next line',
@@ -104,11 +138,9 @@ const EXPLANATIONS = new Map([
   ['UNEXPECTED_TOKEN', 'something does not belong here; check quotes, brackets and indentation'],
 ]);
 
-function explain({ code, message, pos: [offset] }: YAMLError, content: string): string {
-  if (code === 'DUPLICATE_KEY') {
-    const key = /^["']?([^\s:"']*)/.exec(content.slice(offset, offset + 80))?.[1] ?? '';
-    return `key "${key}" is written twice; keep one`;
-  }
+function explain({ code, message }: YAMLError): string {
+  // The parser recurses, and tells so when its stack ends.
+  if (message.includes('call stack')) return 'is nested too deeply; see docs/config.md';
   const known = EXPLANATIONS.get(code);
   const detail = message.split('\n')[0]?.trim() ?? code;
   return `is not valid YAML: ${known ?? `${detail}; correct or quote it`}`;
