@@ -42,6 +42,8 @@ export const FIELD = {
   /** Why something ended, in words. */
   reason: 'reason',
   durationMs: 'durationMs',
+  /** How long the origin took to begin its answer, ms. */
+  originMs: 'originMs',
   /** How long until the next attempt, ms. */
   waitMs: 'waitMs',
   /** Which attempt this was, from 1. */

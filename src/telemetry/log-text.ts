@@ -32,6 +32,9 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** Every secret above has one of these in it. Most of what is logged has none, and this is asked for every field. */
+const MAY_HOLD_SECRET = /[_J @=]/;
+
 /** C0, DEL, C1, line and paragraph separators, and the characters that turn the direction of text around. */
 const CONTROLS =
   // oxlint-disable-next-line no-control-regex -- these are what is looked for
@@ -44,6 +47,7 @@ const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\
 
 /** `text` without secrets of a known form, cut at MAX_TEXT_LENGTH. */
 export function cleanText(text: string): string {
+  if (text.length <= MAX_TEXT_LENGTH && !MAY_HOLD_SECRET.test(text)) return text;
   let cleaned = text.length > MAX_SEARCHED_LENGTH ? text.slice(0, MAX_SEARCHED_LENGTH) : text;
   for (const [pattern, replacement] of SECRETS) cleaned = cleaned.replace(pattern, replacement);
   if (cleaned.length <= MAX_TEXT_LENGTH) return cleaned;

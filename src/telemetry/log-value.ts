@@ -127,20 +127,21 @@ class Cleaner {
   }
 
   cleanObject(value: object, depth: number): Record<string, unknown> {
-    const entries: [string, unknown][] = [];
+    const cleaned: Record<string, unknown> = {};
     try {
       for (const [key, field] of Object.entries(value)) {
         if (this.#left <= 0) {
-          entries.push(['…', 'more was left out']);
+          cleaned['…'] = 'more was left out';
           break;
         }
-        const kept = isSecretName(key, field) ? REDACTED : this.clean(field, depth + 1);
-        if (kept !== undefined) entries.push([cleanText(key), kept]);
+        const { isSecret, shown } = nameOf(key);
+        const kept = isSecret && isTelling(field) ? REDACTED : this.clean(field, depth + 1);
+        if (kept !== undefined) cleaned[shown] = kept;
       }
     } catch {
-      entries.push(['…', 'the rest cannot be read']); // a getter or a proxy that throws
+      cleaned['…'] = 'the rest cannot be read'; // a getter or a proxy that throws
     }
-    return Object.fromEntries(entries); // unlike assignment, safe for a key named __proto__
+    return cleaned;
   }
 
   #cleanObjectValue(value: object, depth: number): unknown {
@@ -171,8 +172,27 @@ class Cleaner {
   }
 }
 
-/** Whether the field holds a secret. `hasToken: true` and an absent token are told as they are. */
-function isSecretName(name: string, value: unknown): boolean {
-  if (value === undefined || value === null || typeof value === 'boolean') return false;
-  return SECRET_NAME.test(name.toLowerCase().replaceAll(/[-_]/g, ''));
+interface FieldName {
+  readonly isSecret: boolean;
+  /** The name as it is logged. */
+  readonly shown: string;
+}
+
+/** Names seen before. Nearly all are those of log-field.ts; bounded because headers of users can get here too. */
+const names = new Map<string, FieldName>();
+const MAX_NAMES = 1_000;
+
+function nameOf(key: string): FieldName {
+  const known = names.get(key);
+  if (known !== undefined) return known;
+  const isSecret = SECRET_NAME.test(key.toLowerCase().replaceAll(/[-_]/g, ''));
+  // Assigning to __proto__ would not add a field.
+  const name = { isSecret, shown: key === '__proto__' ? '_proto_' : cleanText(key) };
+  if (names.size < MAX_NAMES && key.length <= 64) names.set(key, name);
+  return name;
+}
+
+/** `hasToken: true` and an absent token are told as they are. */
+function isTelling(value: unknown): boolean {
+  return value !== undefined && value !== null && typeof value !== 'boolean';
 }
