@@ -16,7 +16,7 @@ import { createPrettyLine } from './pretty-line.ts';
 export type Log = pino.Logger;
 
 /** From the noisiest to none. */
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 export interface LogOptions {
   /** The least level that is written. Default `info`. */

@@ -1,9 +1,9 @@
 /** The log as callers use it, in both formats, and on a real stderr. */
-import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
 import { PosternError } from '../../../src/core/error.ts';
 import { FIELD } from '../../../src/telemetry/log-field.ts';
 import { type Log, type LogOptions, createLog } from '../../../src/telemetry/log.ts';
+import { run } from '../../support/run.ts';
 
 /** A log that is kept, and its lines. */
 function keepLog(options: Partial<LogOptions>): { log: Log; lines: string[] } {
@@ -178,19 +178,16 @@ describe('createLog() on stderr', () => {
     process.exit(3);
   `;
 
-  it('writes JSON to a pipe, all of it before an exit, and nothing to stdout', () => {
-    const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
-      encoding: 'utf8',
-    });
-    expect(child.status).toBe(3);
-    expect(child.stdout).toBe('');
+  it('writes JSON to a pipe, all of it before an exit, and nothing to stdout', async () => {
+    const child = await run(process.execPath, ['--input-type=module', '-e', script]);
+    expect([child.code, child.stdout]).toEqual([3, '']);
     expect(JSON.parse(child.stderr)).toMatchObject({ component: 'cli', msg: 'last words' });
   });
 
-  it('writes for people to a terminal', () => {
+  it('writes for people to a terminal', async () => {
     // util-linux script(1) gives the child a terminal of its own.
     const command = `${process.execPath} --input-type=module -e '${script.replaceAll("'", '"')}'`;
-    const child = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' });
+    const child = await run('script', ['-qec', command, '/dev/null']);
     expect(child.stdout).toContain('last words hostname=h');
     expect(child.stdout).not.toContain('{"level"');
   });
