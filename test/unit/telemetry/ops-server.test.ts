@@ -119,8 +119,9 @@ describe('startOpsServer()', () => {
     const dropped = sockets.map((socket) => once(socket.on('error', () => {}).resume(), 'close'));
     await Promise.race(dropped);
     const asked = sockets.find((socket) => !socket.destroyed);
-    asked?.write('GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n');
-    await once(asked ?? new EventTarget(), 'close');
+    if (asked === undefined) throw new Error('every connection was dropped');
+    asked.write('GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n');
+    await once(asked, 'close');
     for (const socket of sockets) socket.destroy();
   });
 
