@@ -89,6 +89,8 @@ function parseAddress(text: string): OriginService {
     throw invalid(text, 'has no port', `write ${scheme}://${bracketed(host)}:PORT`);
   }
   if (httpPort === undefined) return { kind: 'tcp', host, port, scheme };
+  // A URL cannot hold one, and HTTP speaks of its origin in URLs.
+  if (host.includes('%')) throw invalid(text, 'has a zone', 'only raw TCP services may name one');
   const tls = httpPort === 443;
   const url = `${tls ? 'https' : 'http'}://${bracketed(host)}:${port}`;
   return { kind: 'http', tls, host, port, url };

@@ -27,6 +27,9 @@ export interface YamlFile {
 /** Aliases in one file: two for every ingress rule there may be, and far from a bomb. */
 const MAX_ALIASES = 1000;
 
+/** Values that the aliases of one anchor may stand for: aliases of aliases multiply. */
+const MAX_EXPANSION = 10_000;
+
 /** Reads a YAML file. Throws CONFIG_UNREADABLE, and CONFIG_SYNTAX for what is not a YAML mapping. */
 export async function readYamlFile(name: string): Promise<YamlFile> {
   let content: string;
@@ -87,7 +90,10 @@ function checkNode(node: Node, anchors: Set<string>): Mistake | undefined {
   if (!isMap(node)) return undefined;
   const keys = new Set<string>();
   for (const { key } of node.items) {
-    if (!isScalar(key)) return { node, text: 'has a key that is not text; write plain keys' };
+    if (!isScalar(key)) {
+      const text = 'has a key that is not text; write plain keys';
+      return { node: isNode(key) ? key : node, text };
+    }
     const name = String(key.value);
     if (keys.has(name)) {
       return { node: key, text: `key ${show(name)} is written twice; keep one` };
@@ -112,7 +118,7 @@ function checkAlias(
 
 function toValue(document: Document, fail: Fail): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+    const value: unknown = document.toJS({ maxAliasCount: MAX_EXPANSION });
     return { ...(typeof value === 'object' ? value : {}) };
   } catch (cause) {
     const text = 'has aliases that grow beyond measure or hold themselves; write the values out';
