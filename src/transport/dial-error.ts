@@ -4,8 +4,8 @@
  * Pure. Names come from our own configuration; what the other side says is cut, quoted and freed of control characters.
  * Credentials of a proxy and header values of ours never get in. The codes are `LINK_*` of docs/errors.md.
  */
-import { ERROR_CODES, type ErrorCode } from '../core/error-codes.ts';
-import { codeOf, messageOf, PosternError } from '../core/error.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { codeOf, isPosternError, messageOf, PosternError } from '../core/error.ts';
 
 /** How far a dial has come. */
 export type DialStage =
@@ -43,14 +43,9 @@ const TRUST_FAULTS: Readonly<Record<string, string>> = {
 
 /** The error for a dial to `parties.gateway` that failed at `stage` because of `cause`. Errors of ours pass through. */
 export function dialError(stage: DialStage, parties: DialParties, cause: unknown): PosternError {
-  if (isOurs(cause)) return cause;
+  if (isPosternError(cause)) return cause;
   const { code, why } = explain(stage, parties, cause);
   return failedDial(code, parties, why, cause);
-}
-
-function isOurs(error: unknown): error is PosternError {
-  const code = codeOf(error);
-  return code !== undefined && Object.hasOwn(ERROR_CODES, code);
 }
 
 /** An error with the usual start of the sentence: who was dialled, and through which proxy. */

@@ -5,8 +5,9 @@
  * buffer. Only unmasked messages, and masks of four zero bytes, which change nothing: real masking is left to `ws`.
  * See docs/decisions/0007-websocket-links.md.
  */
+import { frameBytes, type OutgoingFrame } from '../protocol/frame-channel.ts';
 
-/** Frames below this size are copied together; larger ones cost more to copy than to write separately. */
+/** Pieces below this size are copied together; larger ones cost more to copy than to write separately. */
 const COPY_BELOW_BYTES = 4 * 1024;
 
 /** FIN and the opcode of a binary message. */
@@ -15,31 +16,36 @@ const MASKED = 0x80;
 const MASK_BYTES = 4;
 
 /** The buffers to write, in order. `isMasked` adds the all-zero mask of a dialling side. Large frames are not copied. */
-export function packMessages(frames: readonly Uint8Array[], isMasked: boolean): Uint8Array[] {
+export function packMessages(frames: readonly OutgoingFrame[], isMasked: boolean): Uint8Array[] {
   const packed = Buffer.allocUnsafe(packedBytes(frames, isMasked));
   const buffers: Uint8Array[] = [];
   let start = 0;
   let end = 0;
   for (const frame of frames) {
-    end = writeHeader(packed, end, frame.byteLength, isMasked);
-    if (frame.byteLength < COPY_BELOW_BYTES) {
-      packed.set(frame, end);
-      end += frame.byteLength;
-    } else {
-      buffers.push(packed.subarray(start, end), frame);
-      start = end;
+    end = writeHeader(packed, end, frameBytes(frame), isMasked);
+    for (const piece of frame instanceof Uint8Array ? [frame] : frame) {
+      if (piece.byteLength < COPY_BELOW_BYTES) {
+        packed.set(piece, end);
+        end += piece.byteLength;
+      } else {
+        buffers.push(packed.subarray(start, end), piece);
+        start = end;
+      }
     }
   }
   if (end > start) buffers.push(packed.subarray(start, end));
   return buffers;
 }
 
-function packedBytes(frames: readonly Uint8Array[], isMasked: boolean): number {
+function packedBytes(frames: readonly OutgoingFrame[], isMasked: boolean): number {
   let total = 0;
-  for (const { byteLength } of frames) {
-    total += byteLength < 126 ? 2 : byteLength < 65_536 ? 4 : 10;
+  for (const frame of frames) {
+    const bytes = frameBytes(frame);
+    total += bytes < 126 ? 2 : bytes < 65_536 ? 4 : 10;
     if (isMasked) total += MASK_BYTES;
-    if (byteLength < COPY_BELOW_BYTES) total += byteLength;
+    for (const piece of frame instanceof Uint8Array ? [frame] : frame) {
+      if (piece.byteLength < COPY_BELOW_BYTES) total += piece.byteLength;
+    }
   }
   return total;
 }

@@ -101,11 +101,16 @@ function splitPort(entry: string): { pattern: string; port?: number } {
 
 function authorizationOf({ username, password }: URL): string | undefined {
   if (username === '' && password === '') return undefined;
+  const login = `${decoded(username)}:${decoded(password)}`;
+  return `Basic ${Buffer.from(login, 'utf8').toString('base64')}`;
+}
+
+/** Many a password with a bare % in it was put into HTTPS_PROXY as it is. */
+function decoded(text: string): string {
   try {
-    const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    return `Basic ${Buffer.from(login, 'utf8').toString('base64')}`;
+    return decodeURIComponent(text);
   } catch {
-    throw unusable('a % in its user name or password is not followed by two hex digits');
+    return text;
   }
 }
 

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import { codeOf, messageOf, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { FrameChannel, FrameChannelEvents } from '../protocol/frame-channel.ts';
+import type { FrameChannel, FrameChannelEvents, OutgoingFrame } from '../protocol/frame-channel.ts';
 import { packMessages } from './pack-messages.ts';
 
 /** The WebSocket subprotocol of version 1 of the link protocol. */
@@ -25,7 +25,8 @@ export const webSocketOptions = {
   maxPayload: Math.max(LIMITS.frameBytes, LIMITS.controlBytes + 5),
   maxBufferedChunks: LIMITS.framePieces,
   maxFragments: LIMITS.frameFragments,
-  maxPendingAutoPongs: 16,
+  /** Above what one second may bring, so that a flood is told as one. */
+  maxPendingAutoPongs: 2 * LIMITS.controlFramesPerSecond,
   closeTimeout: LIMITS.closeMs,
 } as const;
 
@@ -108,7 +109,7 @@ export class WsFrameChannel implements FrameChannel {
     return this.#closeCode;
   }
 
-  send(frames: readonly Uint8Array[]): void {
+  send(frames: readonly OutgoingFrame[]): void {
     // After the peer's close message `ws` has sent its own, and nothing may follow that.
     const isOpen = this.#state === 'open' && this.#ws.readyState === this.#ws.OPEN;
     if (!isOpen || frames.length === 0) return;
@@ -116,7 +117,7 @@ export class WsFrameChannel implements FrameChannel {
     // Corked, a batch is one write and so one run of full TLS records.
     socket.cork();
     if (this.#masking === 'random') {
-      for (const frame of frames) this.#ws.send(frame, this.#onWritten);
+      for (const frame of frames) this.#ws.send(whole(frame), this.#onWritten);
     } else {
       const buffers = packMessages(frames, this.#masking === 'zero');
       for (const buffer of buffers) socket.write(buffer, this.#onWritten);
@@ -192,6 +193,10 @@ export class WsFrameChannel implements FrameChannel {
   #tellClosed(): void {
     this.#events?.onClose(this.#isClosedByUs ? undefined : this.#failure);
   }
+}
+
+function whole(frame: OutgoingFrame): Uint8Array {
+  return frame instanceof Uint8Array ? frame : Buffer.concat(frame);
 }
 
 /** What `ws` reports when the socket ended without a close message (RFC 6455 §7.1.5). */

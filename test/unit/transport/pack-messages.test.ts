@@ -34,7 +34,7 @@ describe('packMessages()', () => {
 
   it('makes one buffer of many small frames', () => {
     expect(packMessages([frame(1), frame(0), frame(2)], false).map(hex)).toEqual([
-      '8201ab' + '8200' + '8202abab',
+      '8201ab82008202abab',
     ]);
   });
 
@@ -42,9 +42,9 @@ describe('packMessages()', () => {
     const large = frame(65_536);
     const buffers = packMessages([frame(1), large, frame(2), large, large], false);
     expect(buffers.map((buffer) => (buffer === large ? 'large' : hex(buffer)))).toEqual([
-      '8201ab' + '827f0000000000010000',
+      '8201ab827f0000000000010000',
       'large',
-      '8202abab' + '827f0000000000010000',
+      '8202abab827f0000000000010000',
       'large',
       '827f0000000000010000',
       'large',

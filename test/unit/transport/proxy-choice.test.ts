@@ -27,10 +27,14 @@ describe('parseProxy()', () => {
     expect(name).toBe('proxy.test:3128');
   });
 
+  it('takes a password as it is where it cannot be decoded', () => {
+    const { authorization } = parseProxy('http://user:100%@proxy.test');
+    expect(authorization).toBe(`Basic ${Buffer.from('user:100%').toString('base64')}`);
+  });
+
   it.each([
     ['socks5://user:hunter2@proxy.test', 'socks5'],
     ['http://user:hunter2@', 'not a URL'],
-    ['http://user:hunter2%zz@proxy.test', '%'],
   ])('refuses %s without repeating the password', (text, reason) => {
     let error: unknown;
     try {
@@ -43,10 +47,10 @@ describe('parseProxy()', () => {
   });
 });
 
-describe('proxyFromEnv()', () => {
-  const name = (env: Record<string, string>, isTls = true): string | undefined =>
-    proxyFromEnv(target('gw.test', 8443, isTls), env)?.name;
+const nameFrom = (env: Record<string, string>, isTls = true): string | undefined =>
+  proxyFromEnv(target('gw.test', 8443, isTls), env)?.name;
 
+describe('proxyFromEnv()', () => {
   it.each<[string, Record<string, string>, boolean, string | undefined]>([
     ['nothing', {}, true, undefined],
     ['HTTPS_PROXY', { HTTPS_PROXY: 'http://a:1' }, true, 'a:1'],
@@ -64,11 +68,11 @@ describe('proxyFromEnv()', () => {
     ['NO_PROXY', { HTTPS_PROXY: 'http://a:1', NO_PROXY: 'gw.test' }, true, undefined],
     ['no_proxy', { HTTPS_PROXY: 'http://a:1', no_proxy: '*' }, true, undefined],
   ])('obeys %s', (_what, env, isTls, expected) => {
-    expect(name(env, isTls)).toBe(expected);
+    expect(nameFrom(env, isTls)).toBe(expected);
   });
 
   it('does not look at a broken proxy for a gateway that is excepted', () => {
-    expect(name({ HTTPS_PROXY: 'socks5://x', NO_PROXY: 'gw.test' })).toBeUndefined();
+    expect(nameFrom({ HTTPS_PROXY: 'socks5://x', NO_PROXY: 'gw.test' })).toBeUndefined();
   });
 });
 

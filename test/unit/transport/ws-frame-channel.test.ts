@@ -1,0 +1,440 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { WebSocket } from 'ws';
+
+import { LIMITS } from '../../../src/core/limits.ts';
+import { dialChannel } from '../../../src/transport/dial-channel.ts';
+import type { WsFrameChannel } from '../../../src/transport/ws-frame-channel.ts';
+import { cleanup } from '../../support/cleanup.ts';
+import { eventually } from '../../support/eventually.ts';
+import { openPair, record, Recorder, startLinkServer, type Pair } from './link-ends.ts';
+import { makeCertificates, type TestCertificates } from './test-certificates.ts';
+
+const SUBPROTOCOL = 'postern.v1';
+
+let certificates: TestCertificates;
+beforeAll(async () => {
+  certificates = await makeCertificates();
+});
+
+/** A WebSocket of the library's own to a link server, to send what our side never would, and the channel it reaches. */
+async function openRaw(
+  tls?: TestCertificates,
+): Promise<{ raw: WebSocket; socket: Socket; channel: WsFrameChannel; recorder: Recorder }> {
+  const server = await startLinkServer(tls?.good);
+  const raw = new WebSocket(`${server.url}/.postern/link`, SUBPROTOCOL, {
+    perMessageDeflate: false,
+    ...(tls === undefined ? {} : { ca: tls.ca }),
+  });
+  cleanup(() => raw.terminate());
+  raw.on('error', () => undefined);
+  const upgraded = once(raw, 'upgrade');
+  const [channel] = await Promise.all([server.next(), once(raw, 'open')]);
+  const [response] = await upgraded;
+  return { raw, socket: response.socket, channel, recorder: record(channel) };
+}
+
+/** The close code and reason a raw WebSocket is told. */
+async function closeOf(raw: WebSocket): Promise<{ code: number; reason: string }> {
+  const [code, reason] = await once(raw, 'close');
+  return { code, reason: String(reason) };
+}
+
+/** Sends `count` frames of random sizes in random batches, and keeps to the queue's limit as a link does. */
+function sendRandom(channel: WsFrameChannel, recorder: Recorder, count: number): Promise<string> {
+  const hash = createHash('sha256');
+  const source = randomBytes(LIMITS.frameBytes);
+  let left = count;
+  return new Promise((resolve) => {
+    const pump = (): void => {
+      while (left > 0 && channel.queuedBytes < LIMITS.socketQueueBytes) {
+        const batch = Array.from(
+          { length: Math.min(left, 1 + Math.floor(Math.random() * 20)) },
+          () => {
+            // Mostly small, now and then the largest there is.
+            const bytes = Math.floor(Math.random() ** 5 * (LIMITS.frameBytes + 1));
+            const frame = Buffer.from(source.subarray(0, bytes));
+            if (bytes >= 4) frame.writeUInt32BE(left);
+            hash.update(`${bytes}:`).update(frame);
+            return frame;
+          },
+        );
+        left -= batch.length;
+        recorder.within(() => channel.send(batch));
+      }
+      if (left > 0) return;
+      recorder.onDrain = () => undefined;
+      resolve(hash.digest('hex'));
+    };
+    recorder.onDrain = pump;
+    pump();
+  });
+}
+
+/** The digest of `count` received frames, and how many there were more. */
+function receive(recorder: Recorder, count: number): Promise<string> {
+  const hash = createHash('sha256');
+  let left = count;
+  return new Promise((resolve) => {
+    recorder.onFrame = (frame) => {
+      hash.update(`${frame.byteLength}:`).update(frame);
+      left -= 1;
+      if (left === 0) resolve(hash.digest('hex'));
+    };
+  });
+}
+
+describe.each([
+  ['over TLS', true],
+  ['without TLS', false],
+])('WsFrameChannel %s', (_how, isTls) => {
+  const pair = (): Promise<Pair> => openPair(isTls ? certificates : undefined);
+
+  it('carries 10,000 frames of random sizes each way at once, whole and in order', async () => {
+    const { dialled, accepted } = await pair();
+    const near = new Recorder();
+    const far = new Recorder();
+    const arrived = [receive(near, 10_000), receive(far, 10_000)];
+    dialled.events = near;
+    accepted.events = far;
+    const [up, down] = await Promise.all([
+      sendRandom(dialled, near, 10_000),
+      sendRandom(accepted, far, 10_000),
+    ]);
+    expect(await Promise.all(arrived)).toEqual([down, up]);
+    expect([near.closes, far.closes]).toEqual([[], []]);
+  }, 60_000);
+
+  it('takes the largest frame there is', async () => {
+    const { dialled, accepted } = await pair();
+    const far = record(accepted);
+    record(dialled);
+    const largest = randomBytes(LIMITS.frameBytes);
+    dialled.send([largest]);
+    await eventually(() => far.frames.length === 1);
+    expect(far.frames[0]?.equals(largest)).toBe(true);
+  });
+
+  it('delivers what was sent before close(), then tells the code and the reason', async () => {
+    const { dialled, accepted } = await pair();
+    const near = record(dialled);
+    const far = record(accepted);
+    near.within(() => {
+      dialled.send([randomBytes(50_000), Buffer.from('last')]);
+      dialled.close(4408, 'LINK_DEAD no PONG');
+      dialled.close(1000, 'again');
+      dialled.send([Buffer.from('too late')]);
+    });
+    expect(await near.closed).toBeUndefined();
+    expect(await far.closed).toMatchObject({
+      code: 'LINK_CLOSED',
+      message: expect.stringContaining('4408 "LINK_DEAD no PONG"'),
+    });
+    expect(far.frames.map((frame) => frame.byteLength)).toEqual([50_000, 4]);
+    expect(accepted.closeCode).toBe(4408);
+    expect([near.closes.length, far.closes.length]).toEqual([1, 1]);
+  });
+
+  it('ends at once on terminate(), and the other side learns that no close message came', async () => {
+    const { dialled, accepted } = await pair();
+    const near = record(dialled);
+    const far = record(accepted);
+    near.within(() => {
+      dialled.terminate();
+      dialled.terminate();
+      dialled.send([Buffer.from('too late')]);
+    });
+    expect(await near.closed).toBeUndefined();
+    expect(await far.closed).toMatchObject({ code: 'LINK_CLOSED' });
+    expect(accepted.closeCode).toBeUndefined();
+    expect([near.closes.length, far.closes.length]).toEqual([1, 1]);
+  });
+
+  it('counts what the peer does not read, and tells once when it has gone out', async () => {
+    const { dialled, accepted } = await pair();
+    const near = record(dialled);
+    const frame = Buffer.alloc(LIMITS.frameBytes);
+    // Nobody listens at the other end, so nothing is read there: the kernel's buffers fill, then ours.
+    let sentBytes = 0;
+    await eventually(
+      () => {
+        near.within(() => dialled.send([frame]));
+        sentBytes += frame.byteLength;
+        return dialled.queuedBytes >= 4 * LIMITS.socketQueueBytes;
+      },
+      { everyMs: 1 },
+    );
+    expect(near.drains).toBe(0);
+    const before = dialled.queuedBytes;
+    dialled.send([Buffer.alloc(1_000)]);
+    expect(dialled.queuedBytes - before).toBeGreaterThanOrEqual(1_000);
+    expect(dialled.queuedBytes - before).toBeLessThan(1_100);
+
+    let receivedBytes = 0;
+    const far = new Recorder();
+    far.onFrame = (received) => {
+      receivedBytes += received.byteLength;
+    };
+    accepted.events = far;
+    await eventually(() => receivedBytes === sentBytes + 1_000);
+    await eventually(() => dialled.queuedBytes === 0);
+    expect(near.drains).toBe(1);
+  }, 30_000);
+
+  it('does not tell of a queue that never rose above the mark', async () => {
+    const { dialled, accepted } = await pair();
+    const near = record(dialled);
+    const far = record(accepted);
+    for (let count = 1; count <= 20; count += 1) {
+      dialled.send([Buffer.alloc(100)]);
+      await eventually(() => far.frames.length === count, { everyMs: 1 });
+    }
+    expect(near.drains).toBe(0);
+  });
+
+  it('reads nothing before somebody listens, and loses nothing until then', async () => {
+    const { dialled, accepted } = await pair();
+    record(accepted);
+    accepted.send([Buffer.from('first'), Buffer.from('second')]);
+    await eventually(() => accepted.queuedBytes === 0);
+    const near = record(dialled);
+    await eventually(() => near.frames.length === 2);
+    expect(near.frames.map(String)).toEqual(['first', 'second']);
+  });
+
+  it('tells whoever comes late that it has ended', async () => {
+    const { dialled } = await pair();
+    dialled.terminate();
+    await eventually(() => dialled.closeCode === undefined && dialled.queuedBytes === 0);
+    await new Promise((resolve) => setImmediate(resolve));
+    const near = new Recorder();
+    near.within(() => {
+      dialled.events = near;
+    });
+    expect(await near.closed).toBeUndefined();
+  });
+});
+
+/** The first bytes that a dialling side sends behind the upgrade. */
+async function firstBytes(isTls: boolean): Promise<Buffer> {
+  const server = await startLinkServer(isTls ? certificates.good : undefined);
+  const sent: Buffer[] = [];
+  server.server.prependListener('upgrade', (_req, socket) => {
+    // `ws` takes the mask off in place.
+    socket.on('data', (chunk: Buffer) => sent.push(Buffer.from(chunk)));
+  });
+  const dialled = await dialChannel({ url: server.url, ca: certificates.ca });
+  cleanup(() => dialled.terminate());
+  record(dialled);
+  record(await server.next());
+  dialled.send([Buffer.from('abcd'), Buffer.from('abcd')]);
+  return eventually(() => {
+    const bytes = Buffer.concat(sent);
+    return bytes.length === 20 && bytes;
+  });
+}
+
+describe('WsFrameChannel and how it masks', () => {
+  it('uses a mask of zeros over TLS, where nothing on the way can read it', async () => {
+    // 82 84: binary, masked, 4 bytes; mask; "abcd"
+    expect((await firstBytes(true)).toString('hex')).toBe('82840000000061626364'.repeat(2));
+  });
+
+  it('uses another random mask for each frame without TLS', async () => {
+    const bytes = await firstBytes(false);
+    expect(bytes.subarray(0, 2).toString('hex')).toBe('8284');
+    const masks = [bytes.readUInt32BE(2), bytes.readUInt32BE(12)];
+    expect(new Set([...masks, 0]).size).toBe(3);
+    const text = Buffer.from('abcd').readUInt32BE();
+    expect((bytes.readUInt32BE(6) ^ bytes.readUInt32BE(2)) >>> 0).toBe(text);
+  });
+
+  it('sends a batch of small frames as one TLS record', async () => {
+    const server = await startLinkServer(certificates.good);
+    const chunks: number[] = [];
+    server.server.prependListener('upgrade', (_req, socket) => {
+      // A chunk is what one TLS record brought.
+      socket.on('data', (chunk: Buffer) => chunks.push(chunk.byteLength));
+    });
+    const dialled = await dialChannel({ url: server.url, ca: certificates.ca });
+    cleanup(() => dialled.terminate());
+    const far = record(await server.next());
+    record(dialled);
+    dialled.send(Array.from({ length: 100 }, () => Buffer.alloc(60)));
+    await eventually(() => far.frames.length === 100);
+    expect(chunks).toEqual([100 * 66]);
+  });
+});
+
+describe('WsFrameChannel and a peer that misbehaves', () => {
+  it('ends the link at a text message, with 1003', async () => {
+    const { raw, recorder } = await openRaw();
+    raw.send('text');
+    const { code, reason } = await closeOf(raw);
+    expect([code, reason.split(' ')[0]]).toEqual([1003, 'PROTO_BAD_FRAME']);
+    expect(await recorder.closed).toMatchObject({ code: 'PROTO_BAD_FRAME' });
+    expect(recorder.frames).toEqual([]);
+  });
+
+  it('M4 ends the link at the header of a message over the limit, with 1009, before any of it is held', async () => {
+    const { raw, socket, recorder } = await openRaw();
+    const closing = closeOf(raw);
+    // 82: binary; ff: masked, length in 8 bytes; frameBytes + 1; a mask; and no payload
+    const header = Buffer.from('82ff000000000000000000000000', 'hex');
+    header.writeUInt32BE(LIMITS.frameBytes + 1, 6);
+    socket.write(header);
+    expect(await closing).toMatchObject({ code: 1009 });
+    expect(await recorder.closed).toMatchObject({
+      code: 'PROTO_FRAME_TOO_LARGE',
+      message: expect.stringContaining(String(LIMITS.frameBytes)),
+    });
+  });
+
+  it.each([
+    ['a length above 2^53', '82ffffffffffffffffff00000000'],
+    ['a message that is not masked', '820161'],
+    ['a reserved bit', 'c281000000000061'],
+    ['an unknown opcode', '8381000000000061'],
+    ['a continuation of nothing', '8081000000000061'],
+    ['a fragmented ping', '098000000000'],
+    ['a close code that does not exist', '88820000000003e7'],
+  ])('ends the link at %s', async (_what, bytes) => {
+    const { raw, socket, recorder } = await openRaw();
+    const closing = closeOf(raw);
+    socket.write(Buffer.from(bytes, 'hex'));
+    await closing;
+    expect(await recorder.closed).toMatchObject({ code: 'PROTO_BAD_FRAME' });
+    expect(recorder.frames).toEqual([]);
+  });
+
+  it('puts a message together that was fragmented on the way', async () => {
+    const { raw, recorder } = await openRaw();
+    for (let index = 0; index < LIMITS.frameFragments; index += 1) {
+      raw.send(Buffer.from([index]), { binary: true, fin: index === LIMITS.frameFragments - 1 });
+    }
+    await eventually(() => recorder.frames.length === 1);
+    expect([...(recorder.frames[0] ?? [])]).toEqual([...Array(LIMITS.frameFragments).keys()]);
+  });
+
+  it('ends the link at more fragments than the limit, empty ones too', async () => {
+    const { raw, recorder } = await openRaw();
+    const closing = closeOf(raw);
+    for (let index = 0; index <= LIMITS.frameFragments; index += 1) {
+      raw.send(Buffer.alloc(0), { binary: true, fin: false });
+    }
+    await closing;
+    expect(await recorder.closed).toMatchObject({ code: 'PROTO_BAD_FRAME' });
+  });
+
+  it('ends the link when a frame comes in more pieces than the limit', async () => {
+    const { raw, socket, recorder } = await openRaw(certificates);
+    const closing = closeOf(raw);
+    // 82 fe ffff: binary, masked, 65,535 bytes; each write waits for the last one and so is a TLS record of its own
+    const feed = (left: number): void => {
+      if (left > 0 && socket.writable) socket.write(Buffer.alloc(1), () => feed(left - 1));
+    };
+    socket.write(Buffer.from('82feffff00000000', 'hex'), () => feed(LIMITS.framePieces + 10));
+    await closing;
+    expect(await recorder.closed).toMatchObject({ code: 'PROTO_BAD_FRAME' });
+  }, 30_000);
+
+  it('answers WebSocket pings', async () => {
+    const { raw } = await openRaw();
+    const pong = once(raw, 'pong');
+    raw.ping('are you there');
+    expect(String((await pong)[0])).toBe('are you there');
+  });
+
+  it('M10 ends the link at a flood of WebSocket pings', async () => {
+    const { raw, recorder } = await openRaw();
+    const closing = closeOf(raw);
+    for (let count = 0; count < 3 * LIMITS.controlFramesPerSecond; count += 1) raw.ping();
+    expect(await closing).toMatchObject({ code: 4400 });
+    expect(await recorder.closed).toMatchObject({ code: 'PROTO_FLOOD' });
+  });
+
+  it('delivers nothing that stands behind the frame at which its listener closed', async () => {
+    const { dialled, accepted } = await openPair();
+    const near = record(dialled);
+    const far = new Recorder();
+    let frames = 0;
+    far.onFrame = () => {
+      frames += 1;
+      accepted.close(4400, 'PROTO_BAD_FRAME');
+    };
+    accepted.events = far;
+    dialled.send(Array.from({ length: 50 }, () => Buffer.alloc(10)));
+    expect(await near.closed).toMatchObject({ message: expect.stringContaining('4400') });
+    expect(await far.closed).toBeUndefined();
+    expect(frames).toBe(1);
+  });
+
+  it('does not wait longer than the limit for the answer to close()', async () => {
+    const { raw, channel, recorder } = await openRaw();
+    raw.pause();
+    const start = performance.now();
+    recorder.within(() => channel.close(1001, 'going away'));
+    expect(await recorder.closed).toBeUndefined();
+    expect(performance.now() - start).toBeGreaterThan(LIMITS.closeMs / 2);
+    expect(performance.now() - start).toBeLessThan(2 * LIMITS.closeMs);
+  });
+
+  it('keeps to the limit also while the peer does not read what was sent before', async () => {
+    const { raw, channel, recorder } = await openRaw();
+    raw.pause();
+    channel.send(Array.from({ length: 400 }, () => Buffer.alloc(LIMITS.frameBytes)));
+    const start = performance.now();
+    channel.close(1001, 'going away');
+    expect(await recorder.closed).toBeUndefined();
+    expect(performance.now() - start).toBeLessThan(2 * LIMITS.closeMs);
+  });
+
+  it('sends nothing behind the answer to a close message of the peer', async () => {
+    const { raw, channel, recorder } = await openRaw();
+    raw.close(4429, 'LINK too\nmany');
+    await eventually(
+      () => {
+        channel.send([Buffer.alloc(10)]);
+        return recorder.closes.length === 1;
+      },
+      { everyMs: 1 },
+    );
+    expect(recorder.closes).toEqual([
+      expect.objectContaining({
+        code: 'LINK_CLOSED',
+        message: expect.stringContaining(String.raw`4429 "LINK too\nmany"`),
+      }),
+    ]);
+    expect(channel.closeCode).toBe(4429);
+  });
+
+  it('cuts a close reason to what fits, between two characters', async () => {
+    const { raw, channel } = await openRaw();
+    const closing = closeOf(raw);
+    channel.close(1001, `${'x'.repeat(122)}ä and more`);
+    expect(await closing).toEqual({ code: 1001, reason: 'x'.repeat(122) });
+  });
+
+  it('reports a reset with the error of the socket as its cause', async () => {
+    const { raw, socket, recorder } = await openRaw();
+    socket.resetAndDestroy();
+    await once(raw, 'close');
+    expect(await recorder.closed).toMatchObject({
+      code: 'LINK_CLOSED',
+      message: expect.stringContaining('ECONNRESET'),
+      cause: expect.objectContaining({ code: 'ECONNRESET' }),
+    });
+  });
+
+  it('reports an end of the connection without a close message', async () => {
+    const { socket, recorder } = await openRaw();
+    socket.end();
+    expect(await recorder.closed).toMatchObject({
+      code: 'LINK_CLOSED',
+      message: expect.stringContaining('without a close message'),
+    });
+  });
+});
