@@ -65,8 +65,8 @@ export const LIMITS = {
   framePieces: 4_096,
   /** WebSocket fragments of one message. We send one; something on the way may split it. ws-frame-channel.test.ts */
   frameFragments: 128,
-  /** Gateway names being resolved at once: a resolver that hangs is asked no more. test/unit/transport/dial-channel.test.ts */
-  pendingLookups: 16,
+  /** Names of gateways and proxies being resolved at once: a resolver that hangs is asked no more. dial-channel.test.ts */
+  pendingLookups: 1_024,
 
   /** Links that have not registered yet, per gateway. A link costs memory before we know whose it is. */
   unregisteredLinks: 256,

@@ -200,7 +200,7 @@ describe('dialChannel() fails with LINK_DNS', () => {
     const error = await failureOf({ url, lookup: hang });
     expect(error).toMatchObject({
       code: 'LINK_DNS',
-      message: expect.stringContaining('16 earlier'),
+      message: expect.stringContaining('1024 earlier'),
     });
     expect(answers.length).toBe(LIMITS.pendingLookups);
     for (const answer of answers) answer();
