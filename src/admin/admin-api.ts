@@ -1,0 +1,96 @@
+/**
+ * The calls of the admin API: what may be asked for, with which parameters, and what comes back. Plain data, so that the
+ * same call works in one process and over a socket. docs/decisions/0008.
+ *
+ * Names of calls and fields are API: the command line prints results as they are with `-o json`. Times are ISO 8601.
+ */
+import type { GatewayStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
+
+/** What is asked for when there is nothing to say. */
+export type NoParams = Readonly<Record<never, string>>;
+
+/** A tunnel with a token that is shown this once. */
+export interface CreatedTunnel {
+  readonly id: string;
+  readonly name: string;
+  /** A secret. */
+  readonly token: string;
+}
+
+/** A tunnel as a list shows it. */
+export interface TunnelSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  /** When the token was last replaced; absent when it is the first one. */
+  readonly rotatedAt?: string;
+  readonly routes: number;
+  /** Connected replicas and links; absent when no gateway runs. */
+  readonly replicas?: number;
+  readonly links?: number;
+}
+
+/** A tunnel with all there is to know about it. */
+export interface TunnelInfo extends Pick<TunnelSummary, 'id' | 'name' | 'createdAt' | 'rotatedAt'> {
+  readonly routes: readonly string[];
+  /** Absent when no gateway runs. */
+  readonly replicas?: readonly ReplicaStatus[];
+}
+
+export interface DeletedTunnel {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** A public hostname and the tunnel it leads to. */
+export interface RouteSummary {
+  readonly hostname: string;
+  readonly tunnel: string;
+  readonly tunnelId: string;
+  readonly createdAt: string;
+}
+
+/** How a drain ended. */
+export interface DrainResult {
+  /** Requests, WebSockets and TCP connections that had to be cut. */
+  readonly cut: number;
+}
+
+/** A tunnel whose links must end. */
+export interface RevokedTunnel {
+  readonly id: string;
+  readonly name: string;
+  readonly reason: 'rotated' | 'deleted';
+}
+
+/** Every call: its parameters, all of them text, and its result. */
+export interface AdminCalls {
+  'tunnel.create': { params: { readonly name: string }; result: CreatedTunnel };
+  'tunnel.list': { params: NoParams; result: readonly TunnelSummary[] };
+  'tunnel.info': { params: { readonly tunnel: string }; result: TunnelInfo };
+  'tunnel.rotate': { params: { readonly tunnel: string }; result: CreatedTunnel };
+  'tunnel.delete': { params: { readonly tunnel: string }; result: DeletedTunnel };
+  'route.add': {
+    params: { readonly tunnel: string; readonly hostname: string };
+    result: RouteSummary;
+  };
+  'route.list': { params: { readonly tunnel?: string }; result: readonly RouteSummary[] };
+  'route.remove': { params: { readonly hostname: string }; result: RouteSummary };
+  'gateway.status': { params: NoParams; result: GatewayStatus };
+  'gateway.drain': { params: NoParams; result: DrainResult };
+  /** Somebody changed the database while this gateway was starting: routes, or this tunnel's token. */
+  'gateway.refresh': { params: RevokedTunnel | NoParams; result: NoParams };
+}
+
+export type AdminCall = keyof AdminCalls;
+
+/** Something that answers calls: the running gateway over its socket, or the database itself. */
+export interface AdminPort {
+  /** Makes a call. Rejects with a PosternError: what the store throws, ADMIN_BAD_REQUEST, CLI_*. */
+  call<C extends AdminCall>(
+    call: C,
+    params: AdminCalls[C]['params'],
+  ): Promise<AdminCalls[C]['result']>;
+  /** Lets go of what the port holds. Safe to call twice. */
+  close(): Promise<void>;
+}

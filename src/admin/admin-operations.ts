@@ -1,0 +1,192 @@
+/**
+ * What an administrator can do, once, whoever asks: the command line on the database, or a running gateway over its
+ * socket. docs/decisions/0008.
+ *
+ * The order of a change is fixed: the store, then the gateway, then the audit event. A token that is no longer good has lost
+ * its links before anything else can fail.
+ */
+import { PosternError } from '../core/error.ts';
+import type { GatewayStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
+import type { Route, Store, Tunnel } from '../store/store.ts';
+import { newAuditEvent, type AuditFact } from '../telemetry/audit-event.ts';
+import type {
+  AdminCall,
+  AdminCalls,
+  CreatedTunnel,
+  DeletedTunnel,
+  DrainResult,
+  NoParams,
+  RevokedTunnel,
+  RouteSummary,
+  TunnelInfo,
+  TunnelSummary,
+} from './admin-api.ts';
+
+/** What has to be told of a change, as it happens. */
+export interface ChangeListener {
+  routesChanged(): Promise<void>;
+  tunnelRevoked(tunnel: RevokedTunnel): Promise<void>;
+}
+
+/** The running gateway, as far as administrators see it. */
+export interface RunningGateway extends ChangeListener {
+  status(): GatewayStatus;
+  replicas(tunnelId: string): readonly ReplicaStatus[];
+  /** Drains and ends the process; resolves with how much was cut. */
+  drain(): Promise<number>;
+}
+
+export interface AdminOperationsOptions {
+  readonly store: Store;
+  /** Who asks, for the audit log: `cli:alice`. */
+  readonly actor: string;
+  /** Who learns of changes when no gateway runs here. */
+  readonly listener?: ChangeListener;
+  /** The gateway of this process. */
+  readonly gateway?: RunningGateway;
+}
+
+type Handlers = {
+  readonly [C in AdminCall]: (params: AdminCalls[C]['params']) => Promise<AdminCalls[C]['result']>;
+};
+
+export class AdminOperations {
+  readonly #store: Store;
+  readonly #actor: string;
+  readonly #listener: ChangeListener | undefined;
+  readonly #gateway: RunningGateway | undefined;
+  readonly #handlers: Handlers = {
+    'tunnel.create': async ({ name }) => this.#createTunnel(name),
+    'tunnel.list': async () => this.#listTunnels(),
+    'tunnel.info': async ({ tunnel }) => this.#tunnelInfo(tunnel),
+    'tunnel.rotate': async ({ tunnel }) => this.#rotateTunnel(tunnel),
+    'tunnel.delete': async ({ tunnel }) => this.#deleteTunnel(tunnel),
+    'route.add': async ({ tunnel, hostname }) => this.#addRoute(tunnel, hostname),
+    'route.list': async ({ tunnel }) => (await this.#store.routes.list(tunnel)).map(routeSummary),
+    'route.remove': async ({ hostname }) => this.#removeRoute(hostname),
+    'gateway.status': async () => this.#running.status(),
+    'gateway.drain': async () => this.#drain(),
+    'gateway.refresh': async (params) => this.#refresh(params),
+  };
+
+  constructor({ store, actor, listener, gateway }: AdminOperationsOptions) {
+    this.#store = store;
+    this.#actor = actor;
+    this.#listener = listener ?? gateway;
+    this.#gateway = gateway;
+  }
+
+  /** Carries out a call whose parameters were checked. Rejects with a PosternError. */
+  async call<C extends AdminCall>(
+    call: C,
+    params: AdminCalls[C]['params'],
+  ): Promise<AdminCalls[C]['result']> {
+    return this.#handlers[call](params);
+  }
+
+  get #running(): RunningGateway {
+    if (this.#gateway !== undefined) return this.#gateway;
+    throw new PosternError('CLI_FAILED', 'Cannot ask the gateway: it does not run here');
+  }
+
+  async #createTunnel(name: string): Promise<CreatedTunnel> {
+    const { tunnel, token } = await this.#store.tunnels.create(name);
+    await this.#audit({ type: 'tunnel.create', tunnel: tunnel.name, detail: { id: tunnel.id } });
+    return { id: tunnel.id, name: tunnel.name, token };
+  }
+
+  async #listTunnels(): Promise<TunnelSummary[]> {
+    const { tunnels, routes } = this.#store;
+    const [all, allRoutes] = await Promise.all([tunnels.list(), routes.list()]);
+    return all.map((tunnel) => {
+      const replicas = this.#gateway?.replicas(tunnel.id);
+      return {
+        ...identity(tunnel),
+        routes: allRoutes.filter(({ tunnelId }) => tunnelId === tunnel.id).length,
+        ...(replicas !== undefined && {
+          replicas: replicas.filter(({ links }) => links.length > 0).length,
+          links: replicas.reduce((sum, { links }) => sum + links.length, 0),
+        }),
+      };
+    });
+  }
+
+  async #tunnelInfo(nameOrId: string): Promise<TunnelInfo> {
+    const tunnel = await this.#store.tunnels.find(nameOrId);
+    if (tunnel === undefined) {
+      const message = `Cannot show tunnel "${nameOrId}": no such tunnel exists`;
+      throw new PosternError('STORE_NOT_FOUND', message);
+    }
+    const routes = await this.#store.routes.list(tunnel.id);
+    const replicas = this.#gateway?.replicas(tunnel.id);
+    return {
+      ...identity(tunnel),
+      routes: routes.map(({ hostname }) => hostname),
+      ...(replicas !== undefined && { replicas }),
+    };
+  }
+
+  async #rotateTunnel(nameOrId: string): Promise<CreatedTunnel> {
+    const { tunnel, token } = await this.#store.tunnels.rotate(nameOrId);
+    const { id, name } = tunnel;
+    await this.#listener?.tunnelRevoked({ id, name, reason: 'rotated' });
+    await this.#audit({ type: 'tunnel.rotate', tunnel: name, detail: { id } });
+    return { id, name, token };
+  }
+
+  async #deleteTunnel(nameOrId: string): Promise<DeletedTunnel> {
+    const { id, name } = await this.#store.tunnels.delete(nameOrId);
+    await this.#listener?.tunnelRevoked({ id, name, reason: 'deleted' });
+    await this.#listener?.routesChanged();
+    await this.#audit({ type: 'tunnel.delete', tunnel: name, detail: { id } });
+    return { id, name };
+  }
+
+  async #addRoute(tunnel: string, hostname: string): Promise<RouteSummary> {
+    return this.#routeChanged('route.add', await this.#store.routes.add(tunnel, hostname));
+  }
+
+  async #removeRoute(hostname: string): Promise<RouteSummary> {
+    return this.#routeChanged('route.remove', await this.#store.routes.remove(hostname));
+  }
+
+  async #routeChanged(type: string, route: Route): Promise<RouteSummary> {
+    await this.#listener?.routesChanged();
+    await this.#audit({ type, tunnel: route.tunnelName, hostname: route.hostname });
+    return routeSummary(route);
+  }
+
+  async #drain(): Promise<DrainResult> {
+    const gateway = this.#running;
+    await this.#audit({ type: 'gateway.drain' });
+    return { cut: await gateway.drain() };
+  }
+
+  async #refresh(params: RevokedTunnel | NoParams): Promise<NoParams> {
+    const gateway = this.#running;
+    if ('id' in params) await gateway.tunnelRevoked(params);
+    await gateway.routesChanged();
+    return {};
+  }
+
+  async #audit(fact: AuditFact): Promise<void> {
+    await this.#store.audit.append(newAuditEvent({ ...fact, actor: this.#actor }));
+  }
+}
+
+function identity({ id, name, createdAt, rotatedAt }: Tunnel) {
+  return {
+    id,
+    name,
+    createdAt: isoTime(createdAt),
+    ...(rotatedAt !== undefined && { rotatedAt: isoTime(rotatedAt) }),
+  };
+}
+
+function routeSummary({ hostname, tunnelName, tunnelId, createdAt }: Route): RouteSummary {
+  return { hostname, tunnel: tunnelName, tunnelId, createdAt: isoTime(createdAt) };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,173 @@
+/**
+ * The admin API on a Unix socket in the data directory. docs/decisions/0008.
+ *
+ * Whoever may open the socket may do everything: mode 0600 in a folder of mode 0700 is the whole access control, so it is
+ * never opened on a network. A socket that a dead gateway left is replaced; one that answers is not.
+ */
+import { once } from 'node:events';
+import { lstat, mkdir, unlink } from 'node:fs/promises';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { dirname } from 'node:path';
+import { hasCode, isPosternError, messageOf, PosternError } from '../core/error.ts';
+import { FIELD } from '../telemetry/log-field.ts';
+import type { Log } from '../telemetry/log.ts';
+import {
+  formatAdminError,
+  MAX_ADMIN_REQUEST_BYTES,
+  parseAdminRequest,
+  type AdminRequest,
+} from './admin-request.ts';
+import { probeSocket } from './admin-socket.ts';
+
+export interface AdminServerOptions {
+  /** From adminSocketPath(). Its folder is made, for the owner alone, when it is not there. */
+  readonly path: string;
+  readonly log: Log;
+  /** Carries out a request that is well-formed. */
+  handle(request: AdminRequest): Promise<unknown>;
+}
+
+export interface AdminServer {
+  /** Takes no new requests and removes the socket; answers that are under way are finished. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Commands come one at a time; more connections than this are an accident. */
+const MAX_CONNECTIONS = 64;
+/** How long a request may take to arrive, ms. */
+const REQUEST_MS = 5_000;
+/** How long close() waits for answers, ms. */
+const CLOSE_GRACE_MS = 1_000;
+
+/** Opens the socket. Throws CONFIG_PORT_IN_USE when a gateway runs already, CONFIG_UNREADABLE when it cannot be made. */
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const server = createServer(
+    {
+      maxHeaderSize: 8 * 1024,
+      headersTimeout: REQUEST_MS,
+      requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: 1_000,
+    },
+    listenerFor(options),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  await listen(server, options.path);
+  let closed: Promise<void> | undefined;
+  return { close: () => (closed ??= closeServer(server)) };
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await removeStale(path);
+    await listenPrivately(server, path);
+  } catch (cause) {
+    if (isPosternError(cause)) throw cause;
+    if (hasCode(cause, 'EADDRINUSE')) throw alreadyRunning(path);
+    const message = `Cannot open admin socket "${path}": ${messageOf(cause)}`;
+    throw new PosternError('CONFIG_UNREADABLE', message, { cause });
+  }
+}
+
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    const message = `Cannot open admin socket "${path}": something else is there; move it away`;
+    throw new PosternError('CONFIG_PORT_IN_USE', message);
+  }
+  if ((await probeSocket(path)) !== 'nobody') throw alreadyRunning(path);
+  await unlink(path);
+}
+
+function alreadyRunning(path: string): PosternError {
+  const message = `Cannot start the gateway: one is already running with this data-dir`;
+  return new PosternError('CONFIG_PORT_IN_USE', `${message} (it answers on "${path}")`);
+}
+
+/** The mode of a socket is what the umask leaves, and binding happens before listen() returns: nobody else gets in between. */
+async function listenPrivately(server: Server, path: string): Promise<void> {
+  const listening = once(server, 'listening');
+  const umask = process.umask(0o177);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(umask);
+  }
+  await listening;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+  await closed;
+  clearTimeout(cut);
+}
+
+function listenerFor(options: AdminServerOptions): RequestListener {
+  return (request, response) => {
+    respond(options, request, response).catch((err: unknown) => {
+      options.log.error({ [FIELD.err]: err }, 'cannot answer an admin request');
+      response.destroy();
+    });
+  };
+}
+
+async function respond(
+  { handle, log }: AdminServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    if (request.method !== 'POST') throw badRequest('only POST is answered');
+    const parsed = parseAdminRequest(request.url ?? '', await readBody(request));
+    const result = await handle(parsed);
+    send(response, 200, JSON.stringify(result));
+  } catch (error) {
+    if (isPosternError(error)) {
+      send(response, 400, formatAdminError(error.code, error.message));
+      return;
+    }
+    log.error({ [FIELD.err]: error }, 'an admin request failed');
+    const message = 'Cannot answer the admin request: see the log of the gateway';
+    send(response, 500, formatAdminError('CLI_FAILED', message));
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_ADMIN_REQUEST_BYTES) {
+      throw badRequest(`it has more than ${MAX_ADMIN_REQUEST_BYTES} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function send(response: ServerResponse, status: number, body: string): void {
+  if (response.destroyed) return;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  });
+  response.end(body);
+}
+
+function badRequest(why: string): PosternError {
+  return new PosternError('ADMIN_BAD_REQUEST', `Cannot answer the admin request: ${why}`);
+}

@@ -1,0 +1,50 @@
+/**
+ * What a command is: its usage, its arguments with their types, and what it does. The yargs tree is made of these, and
+ * no command knows yargs beyond the description of its options.
+ */
+import type { InferredOptionTypes, Options, PositionalOptions } from 'yargs';
+import type { ExitCode } from './exit-code.ts';
+
+type OptionMap = Readonly<Record<string, Options>>;
+type PositionalMap = Readonly<Record<string, PositionalOptions>>;
+
+/** What a command runs with. */
+export type Args<P extends PositionalMap, O extends OptionMap> = InferredOptionTypes<P & O>;
+
+export interface CommandDefinition<P extends PositionalMap, O extends OptionMap> {
+  /** Its name, then its positional arguments: `create <name>`. */
+  readonly usage: string;
+  /** One line for the help: what it does, in the imperative. */
+  readonly summary: string;
+  readonly positionals: P;
+  readonly options: O;
+  /** Does it. What is returned is the exit status of the process; what is thrown decides it by its code. */
+  run(args: Args<P, O>): Promise<ExitCode>;
+}
+
+/** A command as the tree holds it, its types forgotten. */
+export interface Command {
+  readonly usage: string;
+  readonly summary: string;
+  readonly positionals: PositionalMap;
+  readonly options: OptionMap;
+  run(args: object): Promise<ExitCode>;
+}
+
+/** Commands under one word: `tunnel`. */
+export interface CommandGroup {
+  readonly name: string;
+  readonly summary: string;
+  readonly commands: readonly (Command | CommandGroup)[];
+}
+
+/** Describes a command; its arguments are typed by their description. */
+export function defineCommand<const P extends PositionalMap, const O extends OptionMap>(
+  definition: CommandDefinition<P, O>,
+): Command {
+  return {
+    ...definition,
+    // yargs has parsed and checked them against the same description.
+    run: async (args) => definition.run(args as Args<P, O>),
+  };
+}

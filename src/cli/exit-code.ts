@@ -1,0 +1,22 @@
+/** The exit statuses of `postern`, documented in docs/operations.md "Exit status". They are API. */
+import { codeOf } from '../core/error.ts';
+
+export const EXIT = {
+  done: 0,
+  /** The command was understood and could not be carried out. */
+  failed: 1,
+  /** The command line or a configuration file is wrong. */
+  usage: 2,
+  /** A token is not one, or is not accepted. */
+  refused: 3,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** The exit status for something that was thrown. */
+export function exitCodeOf(error: unknown): ExitCode {
+  const code = codeOf(error) ?? '';
+  if (code === 'CLI_USAGE' || code.startsWith('CONFIG_')) return EXIT.usage;
+  if (code === 'REGISTER_REFUSED' || code === 'REGISTER_REVOKED') return EXIT.refused;
+  return EXIT.failed;
+}

@@ -1,0 +1,75 @@
+/**
+ * What commands print: results to stdout, one line per error to stderr.
+ *
+ * A reader that goes away (`| head -1`) is no error. Text from elsewhere is cleaned of control characters before it reaches
+ * a terminal; JSON writes them out by itself.
+ */
+import { hasCode } from '../core/error.ts';
+
+/** The forms of a result. */
+export const OUTPUT_OPTION = {
+  output: {
+    alias: 'o',
+    choices: ['text', 'json'],
+    default: 'text',
+    describe: 'Form of the result',
+  },
+} as const;
+
+/** As OUTPUT_OPTION is parsed. */
+export type OutputForm = 'text' | 'json';
+
+/** Lets stdout and stderr be closed by their readers at any time. Call once, first. */
+export function tolerateClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (!hasCode(error, 'EPIPE')) throw error;
+    });
+  }
+}
+
+/** Prints text of our own. */
+export function printText(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Prints lines for people. */
+export function printLines(...lines: readonly string[]): void {
+  printText(lines.map(printable).join('\n'));
+}
+
+/** Prints a result: as JSON for programs, or as `lines` makes it for people. */
+export function printResult<T>(form: OutputForm, result: T, lines: (result: T) => string[]): void {
+  if (form === 'json') printText(JSON.stringify(result, undefined, 2));
+  else printLines(...lines(result));
+}
+
+/** Prints an error as one line. */
+export function printError(message: string, code: string): void {
+  const line = printable(message).replaceAll(/\s*\n\s*/g, ' ');
+  process.stderr.write(`postern: ${line} (${code})\n`);
+}
+
+/** Rows under headings, each column as wide as its widest cell. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const all = [headings, ...rows];
+  const widths = headings.map((_, column) =>
+    Math.max(...all.map((row) => (row[column] ?? '').length)),
+  );
+  return all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replaceAll(
+    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => {
+      return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    },
+  );
+}
