@@ -13,7 +13,7 @@ import type { HostnamePattern } from './hostname-pattern.ts';
 const POLICY_ACTIONS = ['allow', 'deny', 'bypass', 'service-auth'] as const;
 
 /** What a policy does with whom it matches. */
-export type PolicyAction = (typeof POLICY_ACTIONS)[number];
+type PolicyAction = (typeof POLICY_ACTIONS)[number];
 
 /** One condition of a policy. */
 export type Selector =
@@ -29,7 +29,7 @@ export interface Policy {
 }
 
 /** A case that the policies of an application must decide as it says. Read, not run, in this version. */
-export interface PolicyTest {
+interface PolicyTest {
   readonly identity: {
     readonly email?: string | undefined;
     readonly groups: readonly string[];

@@ -157,8 +157,7 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
     .flatMap(innermost);
 }
 
-/** Environment variables are text; files have types. */
+/** Environment variables are text. A number stays one: it may be a name, and fields for numbers read it. */
 function plainValue(text: string): unknown {
-  if (text === 'true' || text === 'false') return text === 'true';
-  return /^\d{1,9}$/.test(text) ? Number(text) : text;
+  return text === 'true' || text === 'false' ? text === 'true' : text;
 }

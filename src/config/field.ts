@@ -52,10 +52,13 @@ export function flag() {
   return z.boolean({ error: expected('true or false') });
 }
 
-/** A whole number in a range. */
+/** A whole number in a range; also as text, which is what flags and variables are. */
 export function wholeNumber(least: number, most: number) {
   const error = expected(`a whole number from ${least} to ${most}`);
-  return z.int({ error }).min(least, { error }).max(most, { error });
+  return z.preprocess(
+    (value) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value),
+    z.int({ error }).min(least, { error }).max(most, { error }),
+  );
 }
 
 /** Text that `parse` turns into a value, or throws a coded error whose message is shown. */

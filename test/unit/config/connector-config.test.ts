@@ -50,6 +50,22 @@ it('a token file given by a flag wins over the credentials file of the file', as
   expect((await load(content, flags)).credentialsFile).toBe(join(FILES, 'token'));
 });
 
+it('a name from the environment may be a number, and a number may be too', async () => {
+  const env = { POSTERN_GATEWAY: 'https://a', POSTERN_TUNNEL: '007', POSTERN_LINKS: '2' };
+  const config = await loadConnectorConfig(undefined, { env });
+  expect(config).toMatchObject({ tunnel: '007', linkCount: 2 });
+});
+
+it('reads the environment of the process when no other is given', async () => {
+  process.env['POSTERN_GATEWAY'] = 'https://from-the-environment';
+  try {
+    const { gateways } = await loadConnectorConfig(undefined);
+    expect(gateways).toEqual(['https://from-the-environment']);
+  } finally {
+    delete process.env['POSTERN_GATEWAY'];
+  }
+});
+
 it('a rule has its own caPool, or the one for all', async () => {
   const other = join(FILES, 'cert.pem');
   const config = await load(`gateway: https://a
