@@ -85,8 +85,6 @@ export class OriginStreams {
     const { metrics, log } = this.#options;
     const { bytesSent, bytesReceived, error } = stream;
     metrics.streamClosed(stream.request.kind, error);
-    metrics.addBytes('to-origin', bytesReceived);
-    metrics.addBytes('from-origin', bytesSent);
     log.debug(
       { ...fieldsOf(stream), bytesSent, bytesReceived, ...(error && { [FIELD.err]: error }) },
       'stream ended',

@@ -12,6 +12,7 @@ import type { AnnouncedRule, ReplicaInfo, StreamRequest } from '../protocol/cont
 import type { Link } from '../protocol/link.ts';
 import { ResumableOpener, type OpenerObserver } from '../protocol/resumable-opener.ts';
 import type { Stream, StreamBudgets, StreamMeter } from '../protocol/stream.ts';
+import type { TunnelSeries } from '../telemetry/tunnel-series.ts';
 
 /** A rule that a connector announced, ready to be matched. */
 export interface ReplicaRule extends Omit<AnnouncedRule, 'hostname' | 'path'> {
@@ -36,6 +37,8 @@ export interface ConnectedReplicaOptions {
   readonly info: ReplicaInfo;
   readonly clock: Clock;
   readonly budgets: StreamBudgets;
+  /** Where the replica's tunnel is counted; kept here, so that a deleted tunnel's numbers do not come back. */
+  readonly series: TunnelSeries;
   readonly resumeTimeoutMs: number;
   readonly observer: OpenerObserver;
   readonly meter: StreamMeter;
@@ -46,6 +49,7 @@ export class ConnectedReplica {
   readonly id: string;
   readonly software: string;
   readonly info: ReplicaInfo;
+  readonly series: TunnelSeries;
   readonly #opener: ResumableOpener;
   readonly #links = new Map<Link, ReplicaLink>();
   #rules: readonly ReplicaRule[] = [];
@@ -55,6 +59,7 @@ export class ConnectedReplica {
     this.id = options.id;
     this.software = options.software;
     this.info = options.info;
+    this.series = options.series;
     this.#opener = new ResumableOpener({
       clock: options.clock,
       budgets: options.budgets,

@@ -96,7 +96,7 @@ export class TunnelRegistry {
   /** Puts a link of a prepared replica to use. Streams that waited for one continue on it at once. */
   join(replica: ConnectedReplica, entry: Omit<ReplicaLink, 'since'>): void {
     const isFirst = replica.linkCount === 0;
-    const series = this.#options.metrics.tunnel(replica.tunnel.name);
+    const { series } = replica;
     series.linkOpened();
     if (isFirst) series.replicaJoined();
     replica.addLink({ ...entry, since: this.#options.clock.wall() });
@@ -106,7 +106,7 @@ export class TunnelRegistry {
   /** A link ended. */
   leave(replica: ConnectedReplica, link: Link): void {
     replica.removeLink(link);
-    const series = this.#options.metrics.tunnel(replica.tunnel.name);
+    const { series } = replica;
     series.linkClosed();
     if (replica.linkCount > 0) return;
     series.replicaLeft();
@@ -131,6 +131,7 @@ export class TunnelRegistry {
       info: register.replica,
       clock,
       budgets: this.#budgets,
+      series,
       resumeTimeoutMs,
       observer: {
         onOpened: () => series.streamOpened(),

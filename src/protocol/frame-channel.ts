@@ -6,6 +6,12 @@
  */
 import type { PosternError } from '../core/error.ts';
 
+/**
+ * A frame on its way out: whole, or in pieces that follow each other. Large DATA goes out in pieces, so that it is not
+ * copied together first. Nobody may write to the bytes afterwards.
+ */
+export type OutgoingFrame = Uint8Array | readonly Uint8Array[];
+
 export interface FrameChannelEvents {
   /** One whole frame. The bytes belong to the callee from now on. */
   onFrame(frame: Uint8Array): void;
@@ -21,9 +27,17 @@ export interface FrameChannel {
   /** Bytes that send() took and the socket has not yet handed to the kernel. */
   readonly queuedBytes: number;
   /** Sends frames in order, as one batch. The channel owns the bytes afterwards. Ignored once closed. */
-  send(frames: readonly Uint8Array[]): void;
+  send(frames: readonly OutgoingFrame[]): void;
   /** Closes after what was sent. `code` is a WebSocket close code of docs/protocol.md §8. Safe to call twice. */
   close(code: number, reason: string): void;
   /** Closes at once and drops what was not sent. */
   terminate(): void;
+}
+
+/** Bytes of a frame, whole or in pieces. */
+export function frameBytes(frame: OutgoingFrame): number {
+  if (frame instanceof Uint8Array) return frame.byteLength;
+  let bytes = 0;
+  for (const piece of frame) bytes += piece.byteLength;
+  return bytes;
 }

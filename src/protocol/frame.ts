@@ -101,9 +101,9 @@ export function encodeJson(type: 'CONTROL' | 'OPEN' | 'ACCEPT', id: number, valu
   return frame;
 }
 
-/** An empty DATA frame for `bytes` bytes at `offset`; the caller fills it from DATA_HEADER_BYTES on. */
-export function allocateData(id: number, offset: number, bytes: number): Buffer {
-  const frame = header(FRAME_TYPE.DATA, id, 8 + bytes);
+/** The start of a DATA frame: everything but its data, with `room` bytes left behind it for the caller to fill. */
+export function encodeDataHeader(id: number, offset: number, room: number): Buffer {
+  const frame = header(FRAME_TYPE.DATA, id, 8 + room);
   writeOffset(frame, offset, HEADER_BYTES);
   return frame;
 }

@@ -16,7 +16,7 @@ import {
   type ControlMessage,
   type OpenMessage,
 } from './control-message.ts';
-import type { FrameChannel } from './frame-channel.ts';
+import type { FrameChannel, OutgoingFrame } from './frame-channel.ts';
 import {
   decodeFrame,
   encodeJson,
@@ -52,7 +52,7 @@ export interface StreamHolder {
   /** The acknowledgement due now, if any. */
   nextAck(): Uint8Array | undefined;
   /** The next DATA or FIN frame, if any. */
-  nextFrame(maxBytes: number): Uint8Array | undefined;
+  nextFrame(maxBytes: number): OutgoingFrame | undefined;
   /** Every few seconds, for what falls back when idle. */
   onTick(now: number): void;
 }
@@ -382,7 +382,7 @@ export class Slot implements Sender {
     return this.#isResetting ? undefined : this.holder?.nextAck();
   }
 
-  nextFrame(maxBytes: number): Uint8Array | undefined {
+  nextFrame(maxBytes: number): OutgoingFrame | undefined {
     return this.#isResetting ? undefined : this.holder?.nextFrame(maxBytes);
   }
 

@@ -2,11 +2,15 @@
  * The sending direction of a stream: what the application wrote and the peer has not acknowledged. See docs/protocol.md §5.3 and §5.4.
  *
  * This is the replay buffer and the send queue in one. Three offsets move through it: `base` (acknowledged) ≤ `cursor`
- * (sent on the present link) ≤ `end` (written). FIN takes the position behind the last byte. Bytes are kept by reference
- * and copied once, into the frame that carries them.
+ * (sent on the present link) ≤ `end` (written). FIN takes the position behind the last byte. Bytes are kept by reference,
+ * and large frames refer to them too.
  */
 import { PosternError } from '../core/error.ts';
-import { allocateData, DATA_HEADER_BYTES, encodeFin } from './frame.ts';
+import type { OutgoingFrame } from './frame-channel.ts';
+import { DATA_HEADER_BYTES, encodeDataHeader, encodeFin } from './frame.ts';
+
+/** Less than this is copied into one frame; more goes out in pieces, because copying it costs more than a longer list. */
+const COPY_BELOW_BYTES = 4 * 1024;
 
 export class SendHalf {
   #chunks: Uint8Array[] = [];
@@ -64,12 +68,13 @@ export class SendHalf {
   }
 
   /** The next DATA or FIN frame, or undefined when there is nothing to send or no window for it. */
-  nextFrame(id: number, maxBytes: number): Buffer | undefined {
+  nextFrame(id: number, maxBytes: number): OutgoingFrame | undefined {
     const bytes = Math.min(maxBytes, Math.min(this.#end, this.#limit) - this.#cursor);
     if (bytes > 0) {
-      const frame = allocateData(id, this.#cursor, bytes);
-      this.#copyInto(frame);
-      return frame;
+      const offset = this.#cursor;
+      const pieces = this.#take(bytes);
+      if (bytes >= COPY_BELOW_BYTES) return [encodeDataHeader(id, offset, 0), ...pieces];
+      return joined(encodeDataHeader(id, offset, bytes), pieces);
     }
     if (this.#cursor !== this.#finAt) return undefined;
     this.#cursor += 1;
@@ -121,21 +126,24 @@ export class SendHalf {
     return freed;
   }
 
-  #copyInto(frame: Buffer): void {
-    let at = DATA_HEADER_BYTES;
-    while (at < frame.length) {
+  /** The next `bytes` bytes, as parts of the chunks they were written in. Moves the cursor. */
+  #take(bytes: number): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    let left = bytes;
+    while (left > 0) {
       const chunk = this.#chunks[this.#cursorChunk] as Uint8Array;
-      const bytes = Math.min(chunk.byteLength - this.#cursorByte, frame.length - at);
-      const whole = this.#cursorByte === 0 && bytes === chunk.byteLength;
-      frame.set(whole ? chunk : chunk.subarray(this.#cursorByte, this.#cursorByte + bytes), at);
-      at += bytes;
-      this.#cursorByte += bytes;
-      if (this.#cursorByte === chunk.byteLength) {
+      const from = this.#cursorByte;
+      const to = Math.min(chunk.byteLength, from + left);
+      pieces.push(from === 0 && to === chunk.byteLength ? chunk : chunk.subarray(from, to));
+      left -= to - from;
+      this.#cursorByte = to;
+      if (to === chunk.byteLength) {
         this.#cursorChunk += 1;
         this.#cursorByte = 0;
       }
     }
-    this.#cursor += frame.length - DATA_HEADER_BYTES;
+    this.#cursor += bytes;
+    return pieces;
   }
 
   /** Forgets `bytes` acknowledged bytes at the front. */
@@ -153,4 +161,13 @@ export class SendHalf {
     this.#chunks.splice(0, whole);
     this.#cursorChunk -= whole;
   }
+}
+
+function joined(frame: Buffer, pieces: readonly Uint8Array[]): Buffer {
+  let at = DATA_HEADER_BYTES;
+  for (const piece of pieces) {
+    frame.set(piece, at);
+    at += piece.byteLength;
+  }
+  return frame;
 }

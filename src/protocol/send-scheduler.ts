@@ -6,14 +6,14 @@
  * what one turn of the event loop produced into one batch, because a batch of small frames costs one write.
  */
 import { LIMITS } from '../core/limits.ts';
-import type { FrameChannel } from './frame-channel.ts';
+import { frameBytes, type FrameChannel, type OutgoingFrame } from './frame-channel.ts';
 
 /** What the scheduler asks of a stream id. */
 export interface Sender {
   /** The acknowledgement that is due now, if any. */
   nextAck(): Uint8Array | undefined;
   /** The next DATA or FIN frame, if any. */
-  nextFrame(maxBytes: number): Uint8Array | undefined;
+  nextFrame(maxBytes: number): OutgoingFrame | undefined;
 }
 
 /** Control frames may wait up to here, bytes; a peer that lets more pile up does not read. */
@@ -89,7 +89,7 @@ export class SendScheduler {
 
   #pump(): void {
     if (this.#isStopped) return;
-    const batch: Uint8Array[] = [];
+    const batch: OutgoingFrame[] = [];
     let room = LIMITS.socketQueueBytes - this.#channel.queuedBytes;
     if (room <= 0) return;
     room -= this.#takeControl(batch);
@@ -106,7 +106,7 @@ export class SendScheduler {
     if (this.#ready.size > 0 && this.#channel.queuedBytes < LOW_WATER_BYTES) this.#schedule();
   }
 
-  #takeControl(batch: Uint8Array[]): number {
+  #takeControl(batch: OutgoingFrame[]): number {
     const bytes = this.#controlBytes;
     batch.push(...this.#control);
     this.#control = [];
@@ -114,7 +114,7 @@ export class SendScheduler {
     return bytes;
   }
 
-  #takeData(batch: Uint8Array[], roomBytes: number): void {
+  #takeData(batch: OutgoingFrame[], roomBytes: number): void {
     let room = roomBytes;
     // A Set iterates in insertion order, also over what is added meanwhile: deleting and adding again is a round robin.
     for (const sender of this.#ready) {
@@ -123,7 +123,7 @@ export class SendScheduler {
       const frame = sender.nextFrame(LIMITS.dataBytes);
       if (frame === undefined) continue;
       batch.push(frame);
-      room -= frame.byteLength;
+      room -= frameBytes(frame);
       this.#ready.add(sender);
     }
   }

@@ -14,6 +14,7 @@ import {
   type Position,
   type StreamRequest,
 } from './control-message.ts';
+import type { OutgoingFrame } from './frame-channel.ts';
 import { encodeAck, type StreamFrame } from './frame.ts';
 import type { Slot, StreamHolder } from './link.ts';
 import { ReceiveHalf } from './receive-half.ts';
@@ -296,7 +297,7 @@ export class Stream implements StreamHolder {
     return ack;
   }
 
-  nextFrame(maxBytes: number): Uint8Array | undefined {
+  nextFrame(maxBytes: number): OutgoingFrame | undefined {
     return this.#slot && this.#send.nextFrame(this.#slot.id, maxBytes);
   }
 

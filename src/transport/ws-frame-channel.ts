@@ -10,7 +10,7 @@ import type { RawData, WebSocket } from 'ws';
 import { codeOf, messageOf, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { FrameChannel, FrameChannelEvents, OutgoingFrame } from '../protocol/frame-channel.ts';
-import { packMessages } from './pack-messages.ts';
+import { SocketWriter } from './socket-writer.ts';
 
 /** The WebSocket subprotocol of version 1 of the link protocol. */
 export const LINK_SUBPROTOCOL = 'postern.v1';
@@ -57,7 +57,8 @@ export class WsFrameChannel implements FrameChannel {
   readonly remotePort: number | undefined;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
-  readonly #masking: Masking;
+  /** Absent where messages need real masks, which `ws` makes. */
+  readonly #writer: SocketWriter | undefined;
   readonly #onWritten = (): void => this.#written();
   #events: FrameChannelEvents | undefined;
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -71,7 +72,9 @@ export class WsFrameChannel implements FrameChannel {
   constructor({ ws, socket, masking }: WsFrameChannelOptions) {
     this.#ws = ws;
     this.#socket = socket;
-    this.#masking = masking;
+    if (masking !== 'random') {
+      this.#writer = new SocketWriter(socket, masking === 'zero', this.#onWritten);
+    }
     this.remoteAddress = socket.remoteAddress;
     this.remotePort = socket.remotePort;
     socket.setNoDelay(true);
@@ -101,7 +104,7 @@ export class WsFrameChannel implements FrameChannel {
   }
 
   get queuedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#writer?.queuedBytes ?? this.#socket.writableLength;
   }
 
   /** The close code the peer sent (docs/protocol.md §8), once closed; undefined when the connection just broke. */
@@ -113,17 +116,15 @@ export class WsFrameChannel implements FrameChannel {
     // After the peer's close message `ws` has sent its own, and nothing may follow that.
     const isOpen = this.#state === 'open' && this.#ws.readyState === this.#ws.OPEN;
     if (!isOpen || frames.length === 0) return;
-    const socket = this.#socket;
-    // Corked, a batch is one write and so one run of full TLS records.
-    socket.cork();
-    if (this.#masking === 'random') {
+    if (this.#writer === undefined) {
+      // Corked, a batch is one write and so one run of full TLS records.
+      this.#socket.cork();
       for (const frame of frames) this.#ws.send(whole(frame), this.#onWritten);
+      this.#socket.uncork();
     } else {
-      const buffers = packMessages(frames, this.#masking === 'zero');
-      for (const buffer of buffers) socket.write(buffer, this.#onWritten);
+      this.#writer.write(frames);
     }
-    socket.uncork();
-    if (socket.writableLength >= LOW_WATER_BYTES) this.#isAboveLowWater = true;
+    if (this.queuedBytes >= LOW_WATER_BYTES) this.#isAboveLowWater = true;
   }
 
   close(code: number, reason: string): void {
@@ -141,6 +142,7 @@ export class WsFrameChannel implements FrameChannel {
 
   #startClosing(code: number, reason: string): void {
     this.#state = 'closing';
+    this.#writer?.flush();
     this.#ws.close(code, cutReason(reason));
     // The peer's answer has to be read, whether or not anybody ever listened.
     this.#ws.resume();
@@ -178,7 +180,7 @@ export class WsFrameChannel implements FrameChannel {
   }
 
   #written(): void {
-    if (!this.#isAboveLowWater || this.#socket.writableLength >= LOW_WATER_BYTES) return;
+    if (!this.#isAboveLowWater || this.queuedBytes >= LOW_WATER_BYTES) return;
     this.#isAboveLowWater = false;
     if (this.#state === 'open') this.#events?.onDrain();
   }

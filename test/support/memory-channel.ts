@@ -3,7 +3,11 @@
  * event loop, in order, and never after a cut: exactly what a WebSocket promises.
  */
 import type { PosternError } from '../../src/core/error.ts';
-import type { FrameChannel, FrameChannelEvents } from '../../src/protocol/frame-channel.ts';
+import type {
+  FrameChannel,
+  FrameChannelEvents,
+  OutgoingFrame,
+} from '../../src/protocol/frame-channel.ts';
 
 const NO_EVENTS: FrameChannelEvents = {
   onFrame: () => undefined,
@@ -24,9 +28,10 @@ export class MemoryChannel implements FrameChannel {
   closedWith: { code: number; reason: string } | undefined;
   queuedBytes = 0;
 
-  send(frames: readonly Uint8Array[]): void {
+  send(frames: readonly OutgoingFrame[]): void {
     if (this.#isClosed || this.isBlackHole) return;
-    for (const frame of frames) {
+    for (const outgoing of frames) {
+      const frame = outgoing instanceof Uint8Array ? outgoing : Buffer.concat(outgoing);
       this.#inFlight.push(frame);
       this.queuedBytes += frame.byteLength;
     }
