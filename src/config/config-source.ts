@@ -38,8 +38,7 @@ export class ConfigSource {
       if (text !== undefined && text !== '') this.#override(key, plainValue(text), name);
     }
     for (const [key, value] of Object.entries(flags)) {
-      const flag = `--${key.replaceAll('.', '-')}`;
-      if (value !== undefined) this.#override(key, value, flag);
+      if (value !== undefined) this.#override(key, value, flagOf(key, keys));
     }
   }
 
@@ -155,6 +154,13 @@ function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   return meant
     .map((error) => ({ ...error, path: [...issue.path, ...error.path] }))
     .flatMap(innermost);
+}
+
+/** Flags are named like variables: `--log-level` sets what POSTERN_LOG_LEVEL does, whatever the key. */
+function flagOf(key: string, keys: EnvironmentKeys): string {
+  const variable = Object.keys(keys).find((name) => keys[name] === key);
+  const name = variable?.replace(/^POSTERN_/, '').toLowerCase() ?? key;
+  return `--${name.replaceAll(/[_.]/g, '-')}`;
 }
 
 /** Environment variables are text. A number stays one: it may be a name, and fields for numbers read it. */

@@ -56,6 +56,16 @@ it('a name from the environment may be a number, and a number may be too', async
   expect(config).toMatchObject({ tunnel: '007', linkCount: 2 });
 });
 
+it.each([
+  ['loglevel', '--log-level: loglevel: must be one of'],
+  ['token-file', '--token-file: token-file: file "nonsense" does not exist'],
+  ['originRequest', '--originRequest: originRequest: must be a mapping'],
+])('names the flag that sets %s as it is typed', async (key, start) => {
+  await expect(load('gateway: https://a\n', { [key]: 'nonsense' })).rejects.toMatchObject({
+    message: expect.stringContaining(start),
+  });
+});
+
 it('reads the environment of the process when no other is given', async () => {
   process.env['POSTERN_GATEWAY'] = 'https://from-the-environment';
   try {
