@@ -57,6 +57,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #hasAnswer = false;
   #isFlushed = false;
   #contentLength: number | undefined;
+  #endsWithConnection = false;
   /** The origin's part is over: its response is complete, or something failed. */
   #isOver = false;
 
@@ -123,9 +124,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { request, record, isDraining } = this.#options;
     record.originAnswered();
     const response = this.#respond();
-    const { headers, contentLength } = responseHeaders(raw);
+    const { headers, contentLength, isChunked } = responseHeaders(raw);
     this.#resume = resume;
     this.#contentLength = contentLength;
+    const hasBody = status !== 204 && status !== 304 && request.method !== 'HEAD';
+    this.#endsWithConnection = hasBody && !isChunked && contentLength === undefined;
     // An answer before the end of the request: what is left of the body has nowhere to go.
     if (this.isReceiving || isDraining()) closeAfter(request, response);
     try {
@@ -159,10 +162,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onComplete(): void {
     if (this.#isOver) return;
-    const cause = this.#connection?.error;
-    if (cause !== null && cause !== undefined && this.#contentLength === undefined) {
-      // Undici takes a reset for the end of a body that only the end of the connection ends.
-      this.fail(toOriginError(cause));
+    if (this.#endsWithConnection && this.#connection?.hasEnded !== true) {
+      // Undici takes a broken connection for the end of a body that only the end of the connection ends.
+      const message = 'Cannot get the rest of the response: the connection broke';
+      this.fail(new PosternError('ORIGIN_RESET', message));
       return;
     }
     this.#isOver = true;

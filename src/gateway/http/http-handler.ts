@@ -186,8 +186,11 @@ export class HttpHandler {
     record.hostname = guarded.hostname;
     record.path = guarded.path;
     const to = new PendingUpgrade(request, socket, head);
-    // Whatever becomes of it, a connection that asked for an upgrade carries nothing else.
-    socket.on('close', () => this.#onWebSocketClosed(record, socket));
+    to.onEnd = () => {
+      this.#requests -= 1;
+      this.#exchanges.delete(socket);
+      this.#finish(record);
+    };
     this.#serve({ request, guarded, record, to, expectsContinue: false });
   }
 
@@ -278,15 +281,6 @@ export class HttpHandler {
       this.upgrades.remove(upgrade);
       this.#finish(upgrade.record);
     };
-  }
-
-  /** The connection that asked for a WebSocket has closed. */
-  #onWebSocketClosed(record: RequestRecord, socket: Socket): void {
-    // A live one ends when both of its sides have.
-    if (record.isUpgraded) return;
-    this.#requests -= 1;
-    this.#exchanges.delete(socket);
-    this.#finish(record);
   }
 
   /** The response is written, or its connection broke. */

@@ -69,8 +69,9 @@ export class OriginConnection {
       this.#isGone = true;
       options.onGone(this);
     };
+    // An upgrade disconnects the client and leaves the stream open; a stream may close before it has a client.
     this.#client.on('disconnect', gone);
-    this.#client.on('connectionError', gone);
+    duplex.on('close', gone);
   }
 
   /** Whether an earlier request went over this connection, so that the origin may be closing it just now. */
@@ -82,9 +83,9 @@ export class OriginConnection {
     return this.#isGone || this.#duplex.destroyed;
   }
 
-  /** Why the stream broke, if it did. */
-  get error(): Error | null {
-    return this.#duplex.errored;
+  /** Whether the origin ended the stream, rather than broke it. */
+  get hasEnded(): boolean {
+    return this.#duplex.readableEnded && this.#duplex.errored === null;
   }
 
   /** Sends one request. The connection must be fresh or idle. */

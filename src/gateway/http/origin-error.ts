@@ -44,10 +44,15 @@ export function toOriginError(cause: unknown): PosternError {
 }
 
 function mapped(code: string | undefined, cause: unknown): ErrorCode {
+  // Undici leaves the code of its parser's errors empty.
+  if (nameOf(cause) === 'HTTPParserError') return 'ORIGIN_BAD_RESPONSE';
   if (code === undefined) return 'ORIGIN_UNREACHABLE';
-  if (code.startsWith('HPE_')) return 'ORIGIN_BAD_RESPONSE';
   if (code === 'UND_ERR_SOCKET' && BAD_ANSWER.test(messageOf(cause))) return 'ORIGIN_BAD_RESPONSE';
   return (Object.hasOwn(MAPPED, code) ? MAPPED[code] : undefined) ?? 'ORIGIN_UNREACHABLE';
+}
+
+function nameOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'name' in error ? error.name : undefined;
 }
 
 /** Whether an error means that the origin closed the connection, as it may do with an idle one at any moment. */

@@ -3,7 +3,7 @@
  *
  * Pure over the head of a request. Every refusal has a status and a coded error, and the connection closes after it:
  * whoever sends these bytes once gets no second try on the same connection. Cases P4, P5, P9–P12, P15–P17, P20 and
- * P22 of the HTTP attack list; the parser itself refuses P1–P3, P6, P7 and P11.
+ * P22 of the HTTP attack list; the parser itself refuses P1–P3, P6 and P7.
  */
 import { normaliseHostname } from '../../config/hostname-pattern.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';

@@ -12,6 +12,8 @@ export interface ResponseHeaders {
   readonly headers: string[];
   /** Bytes of the body where the origin says so. */
   readonly contentLength: number | undefined;
+  /** Whether the body comes in chunks. Without that and without a length, only the connection's end ends it. */
+  readonly isChunked: boolean;
 }
 
 /** Filters the raw fields of an origin's response: names and values in turn, as bytes. */
@@ -19,6 +21,7 @@ export function responseHeaders(raw: readonly Buffer[]): ResponseHeaders {
   const headers: string[] = [];
   let listed: Set<string> | undefined;
   let contentLength: number | undefined;
+  let isChunked = false;
   for (let index = 0; index < raw.length; index += 2) {
     const name = textAt(raw, index);
     const lowerName = name.toLowerCase();
@@ -27,13 +30,16 @@ export function responseHeaders(raw: readonly Buffer[]): ResponseHeaders {
       if (!isOrdinaryConnection(value)) listed = listedIn(value, listed);
       continue;
     }
-    if (HOP_BY_HOP.has(lowerName)) continue;
+    if (HOP_BY_HOP.has(lowerName)) {
+      isChunked ||= lowerName === 'transfer-encoding';
+      continue;
+    }
     const value = textAt(raw, index + 1);
     if (lowerName === 'content-length') contentLength = Number(value);
     headers.push(name, value);
   }
-  if (listed === undefined) return { headers, contentLength };
-  return { headers: withoutListed(headers, listed), contentLength };
+  if (listed === undefined) return { headers, contentLength, isChunked };
+  return { headers: withoutListed(headers, listed), contentLength, isChunked };
 }
 
 /** The value of the first field with this lower-case name. */

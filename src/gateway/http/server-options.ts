@@ -19,7 +19,8 @@ export const HTTP_SERVER_OPTIONS = {
   connectionsCheckingInterval: 5_000,
   /** Never lenient: an origin that parses differently would see other requests than we do. */
   insecureHTTPParser: false,
-  requireHostHeader: true,
+  /** The guard requires it, and answers with a code and a log line. */
+  requireHostHeader: false,
   /** Larger reads and writes: bulk transfers spend their time per chunk. */
   highWaterMark: 64 * 1024,
   noDelay: true,

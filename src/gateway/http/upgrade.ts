@@ -25,7 +25,9 @@ export class PendingUpgrade {
   readonly #request: IncomingMessage;
   readonly #socket: Socket;
   readonly #head: Buffer;
+  #isSettled = false;
   #onAbort: (() => void) | undefined;
+  #onEnd: (() => void) | undefined;
 
   constructor(request: IncomingMessage, socket: Socket, head: Buffer) {
     this.#request = request;
@@ -43,10 +45,17 @@ export class PendingUpgrade {
     this.#onAbort = callback;
   }
 
+  /** Called once when the request is over and no WebSocket came of it. */
+  set onEnd(callback: () => void) {
+    this.#onEnd = callback;
+  }
+
   /** The answer is not 101: a response on the socket, and the last thing on it. */
   respond(): ServerResponse {
     this.#settle();
-    return responseOn(this.#request, this.#socket);
+    const response = responseOn(this.#request, this.#socket);
+    response.once('close', () => this.#onEnd?.());
+    return response;
   }
 
   /** The answer is 101. `rawHead` goes to the user, then everything flows. */
@@ -57,17 +66,18 @@ export class PendingUpgrade {
   }
 
   #settle(): void {
-    this.#onAbort = undefined;
+    this.#isSettled = true;
     this.#socket.off('close', this.#aborted);
     this.#socket.off('end', this.#aborted);
     this.#socket.off('readable', this.#lookForEnd);
   }
 
   readonly #aborted = (): void => {
-    const onAbort = this.#onAbort;
+    if (this.#isSettled) return;
     this.#settle();
     this.#socket.destroy();
-    onAbort?.();
+    this.#onAbort?.();
+    this.#onEnd?.();
   };
 
   readonly #lookForEnd = (): void => {
@@ -108,7 +118,8 @@ export class LiveUpgrade {
   close(status: number, error: PosternError): void {
     if (this.#isOver || this.#closeFrame !== undefined) return;
     this.record.fail(error.code, error);
-    this.#closeFrame = closeFrame(status, error.message);
+    // The code, not the message: messages say why, and users are not told why.
+    this.#closeFrame = closeFrame(status, error.code);
     this.#restartTimer(CLOSE_MS);
     this.#closeAtBoundary();
   }

@@ -65,11 +65,11 @@ export class FrameFollower {
 
 /** An unmasked Close frame, as a server sends it. `reason` is cut to what a control frame may hold. */
 export function closeFrame(code: number, reason: string): Buffer {
-  const text = Buffer.from(reason).subarray(0, 123);
-  const frame = Buffer.alloc(4 + text.length);
+  const frame = Buffer.alloc(4 + 123);
+  // Writes whole characters only: half a character would be a protocol error of ours.
+  const { written } = new TextEncoder().encodeInto(reason, frame.subarray(4));
   frame[0] = 0x88;
-  frame[1] = 2 + text.length;
+  frame[1] = 2 + written;
   frame.writeUInt16BE(code, 2);
-  text.copy(frame, 4);
-  return frame;
+  return frame.subarray(0, 4 + written);
 }
