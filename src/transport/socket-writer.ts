@@ -18,19 +18,29 @@ const KEPT_BUFFERS = 8;
 
 const free: Buffer[] = [];
 
+export interface SocketWriterOptions {
+  /** Whether messages carry a mask of zeros. */
+  readonly isMasked: boolean;
+  /** Whether frames may still follow. What waits when they no longer may is dropped. */
+  readonly isOpen: () => boolean;
+  /** Called after each batch that the kernel took. */
+  readonly onWritten: () => void;
+}
+
 export class SocketWriter {
   readonly #socket: Socket;
   readonly #isMasked: boolean;
+  readonly #isOpen: () => boolean;
   readonly #onWritten: () => void;
   #queue: OutgoingFrame[] = [];
   #queuedBytes = 0;
   #inUse: Buffer | undefined;
   #isWriting = false;
 
-  /** `onWritten` is called after each batch that the kernel took. */
-  constructor(socket: Socket, isMasked: boolean, onWritten: () => void) {
+  constructor(socket: Socket, { isMasked, isOpen, onWritten }: SocketWriterOptions) {
     this.#socket = socket;
     this.#isMasked = isMasked;
+    this.#isOpen = isOpen;
     this.#onWritten = onWritten;
     // A socket that is destroyed drops its write callbacks.
     socket.once('close', () => this.#release());
@@ -67,10 +77,15 @@ export class SocketWriter {
     this.#socket.write(batch, (error) => {
       this.#isWriting = false;
       this.#release();
-      if (error) return;
+      if (error || !this.#isOpen()) return this.#drop();
       if (this.#queue.length > 0) this.#writeBatch();
       this.#onWritten();
     });
+  }
+
+  #drop(): void {
+    this.#queue = [];
+    this.#queuedBytes = 0;
   }
 
   /** As many frames as fit into a shared buffer; at least one, if there is one. */

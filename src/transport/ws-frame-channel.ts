@@ -73,7 +73,11 @@ export class WsFrameChannel implements FrameChannel {
     this.#ws = ws;
     this.#socket = socket;
     if (masking !== 'random') {
-      this.#writer = new SocketWriter(socket, masking === 'zero', this.#onWritten);
+      this.#writer = new SocketWriter(socket, {
+        isMasked: masking === 'zero',
+        isOpen: () => this.#mayFollow(),
+        onWritten: this.#onWritten,
+      });
     }
     this.remoteAddress = socket.remoteAddress;
     this.remotePort = socket.remotePort;
@@ -113,9 +117,7 @@ export class WsFrameChannel implements FrameChannel {
   }
 
   send(frames: readonly OutgoingFrame[]): void {
-    // After the peer's close message `ws` has sent its own, and nothing may follow that.
-    const isOpen = this.#state === 'open' && this.#ws.readyState === this.#ws.OPEN;
-    if (!isOpen || frames.length === 0) return;
+    if (!this.#mayFollow() || frames.length === 0) return;
     if (this.#writer === undefined) {
       // Corked, a batch is one write and so one run of full TLS records.
       this.#socket.cork();
@@ -138,6 +140,11 @@ export class WsFrameChannel implements FrameChannel {
     if (this.#failure === undefined) this.#isClosedByUs = true;
     this.#state = 'closing';
     this.#ws.terminate();
+  }
+
+  /** Whether frames may be written. After the peer's close message `ws` has sent its own, and nothing may follow that. */
+  #mayFollow(): boolean {
+    return this.#state === 'open' && this.#ws.readyState === this.#ws.OPEN;
   }
 
   #startClosing(code: number, reason: string): void {

@@ -40,7 +40,7 @@ describe('packMessages()', () => {
   it('writes frames one after the other, whole ones and those in pieces', () => {
     const inPieces = [frame(1), frame(0), frame(1)];
     expect(hex(pack([frame(1), inPieces, frame(0), frame(3)], false))).toBe(
-      '8201ab' + '8202abab' + '8200' + '8203ababab',
+      '8201ab8202abab82008203ababab',
     );
   });
 

@@ -218,6 +218,35 @@ describe.each([
   });
 });
 
+describe('WsFrameChannel beside others', () => {
+  it('keeps its bytes apart from those of links that break in the middle of a write', async () => {
+    const server = await startLinkServer(certificates.good);
+    const open = async (): Promise<[WsFrameChannel, WsFrameChannel]> => {
+      const dialled = await dialChannel({ url: server.url, ca: certificates.ca });
+      cleanup(() => dialled.terminate());
+      return [dialled, await server.next()];
+    };
+    const survivors = [await open(), await open(), await open()];
+    const digests = survivors.map(([near, far]) => {
+      const sender = new Recorder();
+      const receiver = new Recorder();
+      const arrived = receive(receiver, 4_000);
+      near.events = sender;
+      far.events = receiver;
+      return Promise.all([sendRandom(near, sender, 4_000), arrived]);
+    });
+    for (let broken = 0; broken < 30; broken += 1) {
+      const [near, far] = await open();
+      record(near);
+      if (broken % 2 === 0) record(far);
+      near.send(Array.from({ length: 40 }, () => Buffer.alloc(LIMITS.frameBytes, 0xee)));
+      await new Promise((resolve) => setImmediate(resolve));
+      near.terminate();
+    }
+    for (const [sent, arrived] of await Promise.all(digests)) expect(arrived).toBe(sent);
+  }, 60_000);
+});
+
 /** The first bytes that a dialling side sends behind the upgrade. */
 async function firstBytes(isTls: boolean): Promise<Buffer> {
   const server = await startLinkServer(isTls ? certificates.good : undefined);
@@ -410,6 +439,32 @@ describe('WsFrameChannel and a peer that misbehaves', () => {
     ]);
     expect(channel.closeCode).toBe(4429);
   });
+
+  it.each(['dialled', 'accepted'] as const)(
+    'tells why the peer closed also while much was waiting to be sent, where the %s side sends',
+    async (sending) => {
+      const pair = await openPair(certificates);
+      const sender = pair[sending];
+      const peer = sending === 'dialled' ? pair.accepted : pair.dialled;
+      const recorder = record(sender);
+      const frame = Buffer.alloc(LIMITS.frameBytes);
+      // Nothing is read at the other end. The kernel takes no more once the queue stays as it was.
+      let lastBytes = 0;
+      await eventually(() => {
+        const isStuck = sender.queuedBytes === lastBytes && lastBytes > 0;
+        if (!isStuck) sender.send(Array.from({ length: 32 }, () => frame));
+        lastBytes = sender.queuedBytes;
+        return isStuck;
+      });
+      peer.close(4401, 'REGISTER_REVOKED');
+      expect(await recorder.closed).toMatchObject({
+        code: 'LINK_CLOSED',
+        message: expect.stringContaining('4401 "REGISTER_REVOKED"'),
+      });
+      expect(sender.closeCode).toBe(4401);
+      expect(recorder.closes.length).toBe(1);
+    },
+  );
 
   it('cuts a close reason to what fits, between two characters', async () => {
     const { raw, channel } = await openRaw();
