@@ -4,10 +4,26 @@
  *
  * Names of calls and fields are API: the command line prints results as they are with `-o json`. Times are ISO 8601.
  */
-import type { GatewayStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
+import type { GatewayStatus, LinkStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
 
 /** What is asked for when there is nothing to say. */
-export type NoParams = Readonly<Record<never, string>>;
+export type NoParams = Readonly<Record<string, never>>;
+
+/** What a gateway says about itself. */
+export interface GatewaySummary extends Omit<GatewayStatus, 'startedAt'> {
+  readonly startedAt: string;
+}
+
+/** A connected replica. */
+export interface ReplicaSummary extends Omit<ReplicaStatus, 'startedAt' | 'links'> {
+  readonly startedAt: string;
+  readonly links: readonly LinkSummary[];
+}
+
+/** A link of a replica. */
+export interface LinkSummary extends Omit<LinkStatus, 'since'> {
+  readonly since: string;
+}
 
 /** A tunnel with a token that is shown this once. */
 export interface CreatedTunnel {
@@ -34,7 +50,7 @@ export interface TunnelSummary {
 export interface TunnelInfo extends Pick<TunnelSummary, 'id' | 'name' | 'createdAt' | 'rotatedAt'> {
   readonly routes: readonly string[];
   /** Absent when no gateway runs. */
-  readonly replicas?: readonly ReplicaStatus[];
+  readonly replicas?: readonly ReplicaSummary[];
 }
 
 export interface DeletedTunnel {
@@ -76,10 +92,10 @@ export interface AdminCalls {
   };
   'route.list': { params: { readonly tunnel?: string }; result: readonly RouteSummary[] };
   'route.remove': { params: { readonly hostname: string }; result: RouteSummary };
-  'gateway.status': { params: NoParams; result: GatewayStatus };
+  'gateway.status': { params: NoParams; result: GatewaySummary };
   'gateway.drain': { params: NoParams; result: DrainResult };
   /** Somebody changed the database while this gateway was starting: routes, or this tunnel's token. */
-  'gateway.refresh': { params: RevokedTunnel | NoParams; result: NoParams };
+  'gateway.refresh': { params: Partial<RevokedTunnel>; result: NoParams };
 }
 
 export type AdminCall = keyof AdminCalls;

@@ -2,7 +2,6 @@
  * Calls the admin API of a running gateway over its Unix socket. One connection a call; errors come back as they were
  * thrown, by code and message. docs/decisions/0008.
  */
-import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { codeOf, hasCode, isPosternError, messageOf, PosternError } from '../core/error.ts';
 import type { AdminCall, AdminCalls, AdminPort } from './admin-api.ts';
@@ -34,6 +33,8 @@ export class AdminClient implements AdminPort {
   ): Promise<AdminCalls[C]['result']> {
     const body = JSON.stringify({ actor: this.#options.actor, params });
     const { status, text } = await this.#post(call, body);
+    // The gateway is ours, and its socket is for its own user.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     return parseAdminAnswer(status, text) as AdminCalls[C]['result'];
   }
 
@@ -56,9 +57,13 @@ export class AdminClient implements AdminPort {
         new PosternError('CLI_FAILED', `Cannot finish ${call}: no answer in ${ANSWER_MS} ms`),
       );
     });
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve);
+      request.on('error', reject);
+    });
     request.end(body);
     try {
-      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      const response = await answered;
       return { status: response.statusCode ?? 0, text: await readAnswer(response) };
     } catch (cause) {
       throw this.#failure(call, cause);

@@ -15,7 +15,9 @@ import type {
   CreatedTunnel,
   DeletedTunnel,
   DrainResult,
+  GatewaySummary,
   NoParams,
+  ReplicaSummary,
   RevokedTunnel,
   RouteSummary,
   TunnelInfo,
@@ -64,7 +66,7 @@ export class AdminOperations {
     'route.add': async ({ tunnel, hostname }) => this.#addRoute(tunnel, hostname),
     'route.list': async ({ tunnel }) => (await this.#store.routes.list(tunnel)).map(routeSummary),
     'route.remove': async ({ hostname }) => this.#removeRoute(hostname),
-    'gateway.status': async () => this.#running.status(),
+    'gateway.status': async () => gatewaySummary(this.#running.status()),
     'gateway.drain': async () => this.#drain(),
     'gateway.refresh': async (params) => this.#refresh(params),
   };
@@ -122,7 +124,7 @@ export class AdminOperations {
     return {
       ...identity(tunnel),
       routes: routes.map(({ hostname }) => hostname),
-      ...(replicas !== undefined && { replicas }),
+      ...(replicas !== undefined && { replicas: replicas.map(replicaSummary) }),
     };
   }
 
@@ -162,9 +164,11 @@ export class AdminOperations {
     return { cut: await gateway.drain() };
   }
 
-  async #refresh(params: RevokedTunnel | NoParams): Promise<NoParams> {
+  async #refresh({ id, name, reason }: Partial<RevokedTunnel>): Promise<NoParams> {
     const gateway = this.#running;
-    if ('id' in params) await gateway.tunnelRevoked(params);
+    if (id !== undefined && name !== undefined && reason !== undefined) {
+      await gateway.tunnelRevoked({ id, name, reason });
+    }
     await gateway.routesChanged();
     return {};
   }
@@ -185,6 +189,18 @@ function identity({ id, name, createdAt, rotatedAt }: Tunnel) {
 
 function routeSummary({ hostname, tunnelName, tunnelId, createdAt }: Route): RouteSummary {
   return { hostname, tunnel: tunnelName, tunnelId, createdAt: isoTime(createdAt) };
+}
+
+function gatewaySummary(status: GatewayStatus): GatewaySummary {
+  return { ...status, startedAt: isoTime(status.startedAt) };
+}
+
+function replicaSummary(replica: ReplicaStatus): ReplicaSummary {
+  return {
+    ...replica,
+    startedAt: isoTime(replica.startedAt),
+    links: replica.links.map((link) => ({ ...link, since: isoTime(link.since) })),
+  };
 }
 
 function isoTime(ms: number): string {

@@ -4,8 +4,8 @@
  *
  * Parameters are text. Unknown ones are refused rather than ignored: a misspelt one would mean something else.
  */
-import { ERROR_CODES, type ErrorCode } from '../core/error-codes.ts';
-import { PosternError } from '../core/error.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { isPosternError, PosternError } from '../core/error.ts';
 import { isId } from '../core/id.ts';
 import type { AdminCall, AdminCalls } from './admin-api.ts';
 
@@ -71,11 +71,11 @@ export function parseAdminAnswer(status: number, body: string): unknown {
     throw fail(cause);
   }
   if (status === 200) return answer;
-  const { error } = Object(answer) as { error?: { code?: unknown; message?: unknown } };
-  const { code, message } = Object(error) as { code?: unknown; message?: unknown };
-  if (typeof code !== 'string' || typeof message !== 'string') throw fail();
-  if (!Object.hasOwn(ERROR_CODES, code)) throw new PosternError('CLI_FAILED', message);
-  throw new PosternError(code as ErrorCode, message);
+  const error = isRecord(answer) ? answer['error'] : undefined;
+  if (!isRecord(error) || typeof error['message'] !== 'string') throw fail();
+  // A code that this version does not know is a failure like any other.
+  const code = isPosternError(error) ? error.code : 'CLI_FAILED';
+  throw new PosternError(code, error['message']);
 }
 
 function isAdminCall(call: string): call is AdminCall {
@@ -95,7 +95,7 @@ function checkParams<C extends AdminCall>(
   const missing = required.find((name) => params[name] === undefined);
   if (missing !== undefined) throw bad(`${call} needs parameter "${missing}"`);
   if (call === 'gateway.refresh') checkRevoked(params);
-  return params as AdminCalls[C]['params'];
+  return params;
 }
 
 function checkRevoked({ id, name, reason }: Readonly<Record<string, unknown>>): void {
@@ -107,10 +107,12 @@ function checkRevoked({ id, name, reason }: Readonly<Record<string, unknown>>): 
 }
 
 function asRecord(what: string, value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw bad(`${what} must be an object`);
-  }
-  return value as Record<string, unknown>;
+  if (!isRecord(value)) throw bad(`${what} must be an object`);
+  return value;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown): value is string {

@@ -125,21 +125,21 @@ function listenerFor(options: AdminServerOptions): RequestListener {
 }
 
 async function respond(
-  { handle, log }: AdminServerOptions,
+  options: AdminServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   try {
     if (request.method !== 'POST') throw badRequest('only POST is answered');
     const parsed = parseAdminRequest(request.url ?? '', await readBody(request));
-    const result = await handle(parsed);
+    const result = await options.handle(parsed);
     send(response, 200, JSON.stringify(result));
   } catch (error) {
     if (isPosternError(error)) {
       send(response, 400, formatAdminError(error.code, error.message));
       return;
     }
-    log.error({ [FIELD.err]: error }, 'an admin request failed');
+    options.log.error({ [FIELD.err]: error }, 'an admin request failed');
     const message = 'Cannot answer the admin request: see the log of the gateway';
     send(response, 500, formatAdminError('CLI_FAILED', message));
   }

@@ -154,7 +154,7 @@ function describeUnknown(
 function explain(problem: string): string {
   const missing = /^Not enough arguments following: (.*)$/.exec(problem)?.[1];
   if (missing !== undefined) return `option "--${missing}" needs a value`;
-  if (/^Not enough non-option arguments/.test(problem)) return 'an argument is missing';
+  if (problem.startsWith('Not enough non-option arguments')) return 'an argument is missing';
   if (problem === 'no command') return 'a command is missing';
   return problem.replaceAll(/\s*\n\s*/g, ' ').replace(/^[A-Z]/, (letter) => letter.toLowerCase());
 }

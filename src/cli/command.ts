@@ -45,6 +45,7 @@ export function defineCommand<const P extends PositionalMap, const O extends Opt
   return {
     ...definition,
     // yargs has parsed and checked them against the same description.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     run: async (args) => definition.run(args as Args<P, O>),
   };
 }

@@ -12,7 +12,7 @@ import { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 import { startOpsServer, type OpsServer, type Readiness } from '../telemetry/ops-server.ts';
-import type { Drainable } from './run-until-stopped.ts';
+import type { LongRunning } from './long-running.ts';
 
 export interface ConnectorProcessOptions {
   readonly config: ConnectorConfig;
@@ -20,7 +20,7 @@ export interface ConnectorProcessOptions {
   readonly log: Log;
 }
 
-export class ConnectorProcess implements Drainable {
+export class ConnectorProcess implements LongRunning {
   readonly replica: Replica;
   /** Resolves when the first link is registered, or the connector was stopped before. */
   readonly registered: Promise<void>;
@@ -65,7 +65,6 @@ export class ConnectorProcess implements Drainable {
     await this.replica.stop();
   }
 
-  /** Gives back what start() took, after drain() or stop(). */
   async release(): Promise<void> {
     await this.#ops?.close();
   }

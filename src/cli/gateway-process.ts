@@ -1,9 +1,8 @@
 /**
- * A gateway with everything around it: its state, its admin socket, its signals. Used by `gateway run` and by the
- * quickstart.
+ * A gateway with everything around it: its state and its admin socket. Used by `gateway run` and by the quickstart.
  *
  * Acquires in order and releases in reverse, also after a start that failed half-way. The admin socket comes first: it is
- * what keeps a second gateway away from the same state.
+ * what keeps a second gateway, perhaps of a newer version with a newer database, away from the same state.
  */
 import { AdminOperations, type RunningGateway } from '../admin/admin-operations.ts';
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
@@ -15,68 +14,79 @@ import { openStore } from '../store/sqlite/open.ts';
 import type { Store } from '../store/store.ts';
 import { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
+import { Deferred } from './deferred.ts';
+import type { LongRunning } from './long-running.ts';
 import { databaseFile } from './open-admin.ts';
-import type { Drainable } from './run-until-stopped.ts';
 
 export interface GatewayProcessOptions {
   readonly config: GatewayConfig;
   readonly log: Log;
   /** `gateway drain` was called; resolves with how much was cut. */
-  readonly onDrainAsked: () => Promise<number>;
+  onDrainAsked(): Promise<number>;
 }
 
-export class GatewayProcess implements Drainable {
+/** What a gateway runs on. */
+interface Parts {
+  readonly admin: AdminServer;
   readonly store: Store;
   readonly gateway: Gateway;
-  readonly #admin: AdminServer;
+}
 
-  private constructor(store: Store, gateway: Gateway, admin: AdminServer) {
-    this.store = store;
-    this.gateway = gateway;
-    this.#admin = admin;
+export class GatewayProcess implements LongRunning {
+  readonly #parts: Parts;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
   }
 
   /** Opens everything. Throws CONFIG_* and STORE_*, and leaves nothing open. */
   static async start(options: GatewayProcessOptions): Promise<GatewayProcess> {
-    const { config, log, onDrainAsked } = options;
-    const path = adminSocketPath(config.dataDir);
-    const store = await openStore({ file: databaseFile(config.dataDir) });
-    const metrics = new GatewayMetrics({ version: VERSION });
-    const gateway = new Gateway({ config, store, log, metrics });
-    let admin: AdminServer | undefined;
+    const { config, log } = options;
+    const opened = new Deferred<Omit<Parts, 'admin'>>();
+    const admin = await startAdminServer({
+      path: adminSocketPath(config.dataDir),
+      log,
+      handle: async ({ call, actor, params }) => {
+        const { store, gateway } = await opened.promise;
+        const running = runningGateway(gateway, options);
+        return new AdminOperations({ store, actor, gateway: running }).call(call, params);
+      },
+    });
+    let store: Store | undefined;
     try {
-      const running = runningGateway(gateway, onDrainAsked);
-      admin = await startAdminServer({
-        path,
-        log,
-        handle: async ({ call, actor, params }) =>
-          new AdminOperations({ store, actor, gateway: running }).call(call, params),
-      });
+      store = await openStore({ file: databaseFile(config.dataDir) });
+      const metrics = new GatewayMetrics({ version: VERSION });
+      const gateway = new Gateway({ config, store, log, metrics });
       await gateway.start();
-      return new GatewayProcess(store, gateway, admin);
+      opened.resolve({ store, gateway });
+      return new GatewayProcess({ admin, store, gateway });
     } catch (error) {
-      await admin?.close();
-      await store.close();
+      await admin.close();
+      await store?.close();
       throw error;
     }
   }
 
+  /** The state, for whoever composes more than the gateway. */
+  get store(): Store {
+    return this.#parts.store;
+  }
+
   async drain(graceMs: number): Promise<number> {
-    return this.gateway.drain(graceMs);
+    return this.#parts.gateway.drain(graceMs);
   }
 
   async stop(): Promise<void> {
-    await this.gateway.stop();
+    await this.#parts.gateway.stop();
   }
 
-  /** Gives back what start() took, after drain() or stop(). */
   async release(): Promise<void> {
-    await this.#admin.close();
-    await this.store.close();
+    await this.#parts.admin.close();
+    await this.#parts.store.close();
   }
 }
 
-function runningGateway(gateway: Gateway, drain: () => Promise<number>): RunningGateway {
+function runningGateway(gateway: Gateway, options: GatewayProcessOptions): RunningGateway {
   return {
     status: () => gateway.status(),
     replicas: (tunnelId) => gateway.replicas(tunnelId),
@@ -84,6 +94,6 @@ function runningGateway(gateway: Gateway, drain: () => Promise<number>): Running
     tunnelRevoked: async ({ id, name, reason }) => {
       gateway.revokeTunnel({ id, name, createdAt: 0, rotatedAt: undefined }, reason);
     },
-    drain,
+    drain: async () => options.onDrainAsked(),
   };
 }

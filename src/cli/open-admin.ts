@@ -16,6 +16,11 @@ import { CONFIG_OPTION, gatewayConfigFile } from './config-file.ts';
 /** Options of every command that needs the state. */
 export const ADMIN_OPTIONS = { config: CONFIG_OPTION.gateway } as const;
 
+/** The argument of commands about one tunnel. */
+export const TUNNEL_ARGUMENT = {
+  tunnel: { type: 'string', demandOption: true, describe: 'Name or id of the tunnel' },
+} as const;
+
 /** The database of a gateway with this data directory. */
 export function databaseFile(dataDir: string): string {
   return join(dataDir, 'postern.db');

@@ -1,0 +1,34 @@
+/** `postern gateway validate`: reads the gateway's file and says whether a gateway would run with it. */
+import { formatListenAddress } from '../../config/listen-address.ts';
+import { defineCommand } from '../command.ts';
+import { EXIT } from '../exit-code.ts';
+import { configOfGateway, GATEWAY_OPTIONS } from '../gateway-options.ts';
+import { OUTPUT_OPTION, printResult } from '../output.ts';
+
+export const gatewayValidate = defineCommand({
+  usage: 'validate',
+  summary: 'Check the configuration of the gateway without running it',
+  positionals: {},
+  options: { ...GATEWAY_OPTIONS, ...OUTPUT_OPTION },
+  async run({ output, ...args }) {
+    const config = await configOfGateway(args);
+    const { file, domain, dataDir, listen, applications } = config;
+    const addresses = Object.entries(listen).flatMap(([name, address]) =>
+      address === undefined ? [] : [[name, formatListenAddress(address)] as const],
+    );
+    const result = {
+      file,
+      valid: true,
+      domain,
+      dataDir,
+      listen: Object.fromEntries(addresses),
+      tcp: config.tcp.map((port) => ({
+        listen: formatListenAddress(port.listen),
+        hostname: port.hostname,
+      })),
+      applications: applications.map(({ name }) => name),
+    };
+    printResult(output, result, () => [`${file} is valid.`]);
+    return EXIT.done;
+  },
+});

@@ -1,0 +1,28 @@
+/** `postern tunnel ready`: asks a connector's /ready, for probes in images without curl. */
+import { defineCommand } from '../command.ts';
+import { connectorMetricsAddress } from '../connector-options.ts';
+import { CONFIG_OPTION } from '../config-file.ts';
+import { EXIT } from '../exit-code.ts';
+import { OUTPUT_OPTION, printResult } from '../output.ts';
+import { askReadiness } from '../readiness-probe.ts';
+
+export const tunnelReady = defineCommand({
+  usage: 'ready',
+  summary: 'Exit with 0 when the connector on this machine is ready, else with 1',
+  positionals: {},
+  options: {
+    metrics: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'The metrics address of the connector',
+    },
+    config: CONFIG_OPTION.connector,
+    ...OUTPUT_OPTION,
+  },
+  async run({ metrics, config, output }) {
+    const address = await connectorMetricsAddress({ metrics, config });
+    const answer = await askReadiness(address);
+    printResult(output, answer, () => ['The connector is ready.']);
+    return EXIT.done;
+  },
+});
