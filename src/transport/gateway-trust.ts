@@ -38,7 +38,7 @@ export function gatewayTrust(ca?: string | Buffer): GatewayTrust {
 }
 
 /** TLS sessions by name, a bounded number of them. */
-export class SessionCache {
+class SessionCache {
   readonly #sessions = new Map<string, Buffer>();
 
   get(name: string): Buffer | undefined {

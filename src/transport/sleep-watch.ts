@@ -13,7 +13,7 @@ export interface SleepWatchOptions {
   readonly toleranceMs?: number;
 }
 
-export const SLEEP_WATCH_DEFAULTS = {
+const SLEEP_WATCH_DEFAULTS = {
   intervalMs: 2_000,
   toleranceMs: 5_000,
 } as const satisfies Required<SleepWatchOptions>;
