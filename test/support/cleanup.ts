@@ -12,6 +12,11 @@ const CLEANUP_LIMIT_MS = 60_000;
 
 type Undo = () => unknown;
 
+/** The clean-ups of the test or of the file, to be kept by what starts more things later on, such as a restart. */
+export interface CleanupScope {
+  readonly add: (undo: Undo) => void;
+}
+
 const ofFile: Undo[] = [];
 const ofTest: Undo[] = [];
 let isInsideTest = false;
@@ -29,7 +34,13 @@ afterAll(() => unwind(ofFile), CLEANUP_LIMIT_MS);
 
 /** Has `undo` called, and awaited, at the end of the running test, or of the file when no test runs. */
 export function cleanup(undo: Undo): void {
-  (isInsideTest ? ofTest : ofFile).push(undo);
+  currentScope().add(undo);
+}
+
+/** The scope that `cleanup` adds to now: the running test's, or the file's when no test runs. */
+export function currentScope(): CleanupScope {
+  const stack = isInsideTest ? ofTest : ofFile;
+  return { add: (undo) => stack.push(undo) };
 }
 
 async function unwind(stack: Undo[]): Promise<void> {

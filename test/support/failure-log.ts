@@ -4,7 +4,7 @@
  * Jest has no hook that knows whether a test failed, so this listens to the runner's own events. The text is asked for
  * at the moment of the failure, before any clean-up stops a server.
  */
-import { cleanup } from './cleanup.ts';
+import { currentScope } from './cleanup.ts';
 
 /** Longest text printed for one source; its end is kept. */
 const SHOWN_CHARACTERS = 12_000;
@@ -17,11 +17,11 @@ handlers.push((event: { readonly name: string }) => {
   if (event.name === 'test_fn_failure' || event.name === 'hook_failure') showAll();
 });
 
-/** Shows the end of `text()` under the heading `name` if the running test (or file) fails. */
-export function showOnFailure(name: string, text: () => string): void {
+/** Shows the end of `text()` under the heading `name` if a test or hook fails before `scope` is cleaned up. */
+export function showOnFailure(name: string, text: () => string, scope = currentScope()): void {
   const source = { name, text };
   sources.add(source);
-  cleanup(() => sources.delete(source));
+  scope.add(() => sources.delete(source));
 }
 
 function showAll(): void {

@@ -11,7 +11,7 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { CapturedOutput, type OutputLine } from './captured-output.ts';
-import { cleanup } from './cleanup.ts';
+import { currentScope, type CleanupScope } from './cleanup.ts';
 import { showOnFailure } from './failure-log.ts';
 import { findTool } from './tools.ts';
 
@@ -23,6 +23,8 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** Runs it as another user. Only for root, and only where setpriv exists. */
   readonly user?: string;
+  /** Whose clean-up stops it. Default: the running test's, or the file's when no test runs. */
+  readonly scope?: CleanupScope;
   /** How long `stop` waits before it kills, in ms. Default 10_000. */
   readonly graceMs?: number;
 }
@@ -174,6 +176,7 @@ export function startProcess(
   options: ProcessOptions = {},
 ): TestProcess {
   const { name = `${command} ${args[0] ?? ''}`, graceMs = 10_000, cwd, user } = options;
+  const { scope = currentScope() } = options;
   const launched = launch(command, args, user);
   const child = spawn(launched.command, launched.args, {
     env: { ...process.env, ...options.env },
@@ -184,8 +187,8 @@ export function startProcess(
   // A child that ends before it read all input is an outcome for the test to judge by its exit status.
   child.stdin.on('error', () => undefined);
   const started = new TestProcess(child, name, graceMs);
-  showOnFailure(name, () => started.output.text());
-  cleanup(() => started.stop());
+  showOnFailure(name, () => started.output.text(), scope);
+  scope.add(() => started.stop());
   return started;
 }
 

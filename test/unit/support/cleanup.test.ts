@@ -16,7 +16,7 @@ function runJest(source: string): Promise<RunResult> {
   mkdirSync(join(dir, 'test'));
   const imports = `
     import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-    import { cleanup } from '${SUPPORT}/cleanup.ts';
+    import { cleanup, currentScope } from '${SUPPORT}/cleanup.ts';
     import { showOnFailure } from '${SUPPORT}/failure-log.ts';
     const say = (text) => process.stderr.write(text + '\\n');
   `;
@@ -53,6 +53,7 @@ describe('clean-ups and failure logs', () => {
     const { stderr, code } = await runJest(`
       cleanup(() => say('> file 1'));
       beforeAll(() => cleanup(async () => say('> file 2')));
+      const scopeOfFile = currentScope();
       describe('inner', () => {
         afterAll(() => say('> afterAll'));
         it('fails', () => {
@@ -61,11 +62,14 @@ describe('clean-ups and failure logs', () => {
           say('> body');
           expect(1).toBe(2);
         });
-        it('passes', () => cleanup(() => say('> test 3')));
+        it('passes', () => {
+          cleanup(() => say('> test 3'));
+          scopeOfFile.add(() => say('> file 3'));
+        });
       });
     `);
     expect(said(stderr)).toEqual(
-      ['body', 'test 2', 'test 1', 'test 3', 'afterAll', 'file 2', 'file 1'].map(
+      ['body', 'test 2', 'test 1', 'test 3', 'afterAll', 'file 3', 'file 2', 'file 1'].map(
         (line) => `> ${line}`,
       ),
     );
