@@ -87,8 +87,8 @@ export const LIMITS = {
   originDialMs: 120_000,
   /** Addresses of one DNS answer that are looked at. test/unit/connector/origin/origin-resolver.test.ts */
   originAddresses: 16,
-  /** Files of certificate authorities kept in memory. test/unit/connector/origin/trust-store.test.ts */
-  originCaFiles: 64,
+  /** Files of certificate authorities kept in memory, about 1.2 MiB each. test/unit/connector/origin/trust-store.test.ts */
+  originCaFiles: 16,
   /** How long a connection to a built-in service may stay silent, ms: longer than a gateway keeps one idle. builtin.test.ts */
   builtinIdleMs: 120_000,
 

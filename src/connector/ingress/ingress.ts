@@ -1,0 +1,68 @@
+/**
+ * The connector's ingress as the gateway meets it: what is announced, and which rule a request may use.
+ *
+ * The rules are the connector's own allow-list (design: "Connector"). A gateway names a rule by the id it was told and
+ * can name nothing else: no host, no port, no path to a socket. Pure; the caller holds the current rules.
+ */
+import { matchesHostname } from '../../config/hostname-pattern.ts';
+import type { IngressRule } from '../../config/ingress-rule.ts';
+import type { OriginService } from '../../config/origin-service.ts';
+import { PosternError } from '../../core/error.ts';
+import type { AnnouncedRule, StreamRequest } from '../../protocol/control-message.ts';
+
+/**
+ * The rule that `request` names. Throws ORIGIN_NO_RULE when there is none with this id, or when the hostname or the
+ * kind of stream is not the rule's: an id that was right before a reload of the rules opens nothing afterwards.
+ */
+export function chooseRule(
+  rules: readonly IngressRule[],
+  request: Pick<StreamRequest, 'hostname' | 'rule' | 'kind'>,
+): IngressRule {
+  const rule = rules.find(({ id }) => id === request.rule);
+  if (rule === undefined) throw noRule(request, 'no ingress rule has this id');
+  if (!matchesHostname(rule.hostname, request.hostname)) {
+    throw noRule(request, `the rule is for "${rule.hostname.text}"`);
+  }
+  const kind = streamKind(rule.service);
+  if (kind !== request.kind) throw noRule(request, `the rule is for ${kind} streams`);
+  return rule;
+}
+
+/** What a gateway is told of `rules`, in their order: how to match and how to speak HTTP, never where origins are. */
+export function announce(rules: readonly IngressRule[]): AnnouncedRule[] {
+  return rules.map((rule) => {
+    const kind = streamKind(rule.service);
+    return {
+      id: rule.id,
+      hostname: rule.hostname.text,
+      ...(rule.path && { path: rule.path.text }),
+      kind,
+      ...(kind === 'http' && { http: announceHttp(rule) }),
+    };
+  });
+}
+
+function announceHttp({ originRequest }: IngressRule): NonNullable<AnnouncedRule['http']> {
+  const { httpHostHeader, keepAliveConnections, keepAliveTimeoutMs } = originRequest;
+  return {
+    ...(httpHostHeader !== undefined && { hostHeader: httpHostHeader }),
+    keepAliveConnections,
+    keepAliveTimeoutMs,
+  };
+}
+
+/** Whether the gateway speaks HTTP over a stream to `service`, or carries bytes. */
+function streamKind(service: OriginService): StreamRequest['kind'] {
+  return service.kind === 'tcp' ? 'tcp' : 'http';
+}
+
+function noRule(
+  request: Pick<StreamRequest, 'hostname' | 'rule' | 'kind'>,
+  why: string,
+): PosternError {
+  const { kind, hostname, rule } = request;
+  return new PosternError(
+    'ORIGIN_NO_RULE',
+    `Cannot open a ${kind} stream to "${hostname}" by rule "${rule}": ${why}`,
+  );
+}

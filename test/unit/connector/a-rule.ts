@@ -1,0 +1,32 @@
+/** Ingress rules for tests: a service as it is written in a file, with cloudflared's defaults for the rest. */
+import { parseHostnamePattern } from '../../../src/config/hostname-pattern.ts';
+import { ingressRule, type IngressRule } from '../../../src/config/ingress-rule.ts';
+import type { OriginRequest } from '../../../src/config/origin-request.ts';
+import { parseService } from '../../../src/config/origin-service.ts';
+import { compilePath } from '../../../src/config/path-pattern.ts';
+
+export interface RuleOptions extends Partial<OriginRequest> {
+  readonly hostname?: string;
+  readonly path?: string;
+}
+
+/** A rule for every hostname unless `options` names one. */
+export function aRule(service: string, options: RuleOptions = {}): IngressRule {
+  const { hostname = '*', path, ...originRequest } = options;
+  return ingressRule({
+    index: 0,
+    hostname: parseHostnamePattern(hostname),
+    path: path === undefined ? undefined : compilePath(path),
+    service: parseService(service),
+    originRequest: {
+      connectTimeoutMs: 30_000,
+      tlsTimeoutMs: 10_000,
+      tcpKeepAliveMs: 30_000,
+      happyEyeballs: true,
+      keepAliveConnections: 100,
+      keepAliveTimeoutMs: 90_000,
+      tlsVerification: 'required',
+      ...originRequest,
+    },
+  });
+}

@@ -1,0 +1,96 @@
+import { describe, expect, it } from '@jest/globals';
+import { announce, chooseRule } from '../../../../src/connector/ingress/ingress.ts';
+import { aRule } from '../a-rule.ts';
+
+const ssh = aRule('ssh://10.0.0.5', { hostname: 'ssh.example.com' });
+const wiki = aRule('http://localhost:8080', {
+  hostname: '*.wiki.example.com',
+  path: '^/pages/',
+  httpHostHeader: 'wiki.internal',
+  keepAliveConnections: 7,
+  keepAliveTimeoutMs: 5_000,
+});
+const rest = aRule('http_status:404');
+const rules = [ssh, wiki, rest];
+
+describe('chooseRule()', () => {
+  it('finds the rule by its id', () => {
+    const request = { kind: 'tcp', hostname: 'ssh.example.com', rule: ssh.id } as const;
+    expect(chooseRule(rules, request)).toBe(ssh);
+  });
+
+  it('compares hostnames in their normal form and below a wildcard', () => {
+    const request = { kind: 'http', hostname: 'A.B.Wiki.Example.COM.', rule: wiki.id } as const;
+    expect(chooseRule(rules, request)).toBe(wiki);
+  });
+
+  it('lets any hostname use a catch-all', () => {
+    const request = { kind: 'http', hostname: 'whatever.test', rule: rest.id } as const;
+    expect(chooseRule(rules, request)).toBe(rest);
+  });
+
+  it.each([
+    ['an id that no rule has', 'tcp', 'ssh.example.com', '0123456789abcdef'],
+    ['an empty id', 'tcp', 'ssh.example.com', ''],
+    ['an address instead of an id', 'tcp', 'ssh.example.com', 'tcp://10.0.0.9:22'],
+    ['a service instead of an id', 'tcp', 'ssh.example.com', 'ssh://10.0.0.5'],
+    ['the name of an inherited property', 'tcp', 'ssh.example.com', '__proto__'],
+    ['a hostname of another rule', 'tcp', 'a.wiki.example.com', ssh.id],
+    ['a host behind the connector as hostname', 'tcp', '10.0.0.9:22', ssh.id],
+    ['no hostname for a rule that has one', 'tcp', '', ssh.id],
+    ['the parent of a wildcard', 'http', 'wiki.example.com', wiki.id],
+    ['raw bytes to an HTTP service', 'tcp', 'a.wiki.example.com', wiki.id],
+    ['HTTP to a TCP service', 'http', 'ssh.example.com', ssh.id],
+  ] as const)(
+    'K6: a gateway that asks for %s gets ORIGIN_NO_RULE',
+    (_what, kind, hostname, rule) => {
+      expect(() => chooseRule(rules, { kind, hostname, rule })).toThrow(
+        expect.objectContaining({ code: 'ORIGIN_NO_RULE' }),
+      );
+    },
+  );
+
+  it('K6: the id of a rule that was removed opens nothing', () => {
+    const request = { kind: 'tcp', hostname: 'ssh.example.com', rule: ssh.id } as const;
+    const moved = aRule('ssh://10.0.0.6', { hostname: 'ssh.example.com' });
+    expect(() => chooseRule([moved, rest], request)).toThrow(/no ingress rule has this id/);
+  });
+});
+
+describe('announce()', () => {
+  it('says how to match and to speak HTTP, in order, and not where origins are', () => {
+    expect(announce(rules)).toEqual([
+      { id: ssh.id, hostname: 'ssh.example.com', kind: 'tcp' },
+      {
+        id: wiki.id,
+        hostname: '*.wiki.example.com',
+        path: '^/pages/',
+        kind: 'http',
+        http: { hostHeader: 'wiki.internal', keepAliveConnections: 7, keepAliveTimeoutMs: 5_000 },
+      },
+      {
+        id: rest.id,
+        hostname: '*',
+        kind: 'http',
+        http: { keepAliveConnections: 100, keepAliveTimeoutMs: 90_000 },
+      },
+    ]);
+  });
+
+  it.each([
+    ['http://a:1', 'http'],
+    ['https://a', 'http'],
+    ['ws://a:1', 'http'],
+    ['unix:/run/a.sock', 'http'],
+    ['unix+tls:/run/a.sock', 'http'],
+    ['hello_world', 'http'],
+    ['http_status:503', 'http'],
+    ['tcp://a:1', 'tcp'],
+    ['ssh://a', 'tcp'],
+    ['rdp://a', 'tcp'],
+    ['smb://a', 'tcp'],
+    ['postgres://a:5432', 'tcp'],
+  ])('announces %s as %s', (service, kind) => {
+    expect(announce([aRule(service)])).toEqual([expect.objectContaining({ kind })]);
+  });
+});
