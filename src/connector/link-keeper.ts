@@ -84,7 +84,7 @@ export class LinkKeeper {
 
   /** Dials, and stays with the link until it ends. Returns how long to wait before the next one, ms. */
   async #keepOne(): Promise<number> {
-    const { clock, metrics, onUp, onDown } = this.#options;
+    const { clock, metrics } = this.#options;
     let kept: KeptLink;
     try {
       kept = await this.#options.dial(this.#attempt++, this.#stop.signal);
@@ -95,10 +95,10 @@ export class LinkKeeper {
     this.#refusedBackoff.reset();
     const since = clock.now();
     this.#current = kept;
-    onUp(kept);
+    this.#options.onUp(kept);
     const end = await kept.ended;
     this.#current = undefined;
-    onDown(kept);
+    this.#options.onDown(kept);
     return this.#linkEnded(kept, end, clock.now() - since);
   }
 

@@ -10,6 +10,7 @@ import { systemClock, type Timer } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { newId } from '../core/id.ts';
 import { LIMITS } from '../core/limits.ts';
+import { withResolvers } from '../core/with-resolvers.ts';
 import { ByteBudget } from '../protocol/byte-budget.ts';
 import type { HostnameState, ReplicaInfo } from '../protocol/control-message.ts';
 import { StreamAccepter } from '../protocol/stream-accepter.ts';
@@ -34,6 +35,8 @@ export interface ReplicaOptions {
   readonly tunnelName: string;
   readonly rules: readonly IngressRule[];
   readonly linkCount: number;
+  /** `env` obeys HTTPS_PROXY and its like; `none` dials directly. Default `env`. */
+  readonly proxy?: 'env' | 'none';
   readonly log: Log;
   readonly metrics: ConnectorMetrics;
 }
@@ -149,7 +152,7 @@ export class Replica {
     for (const keeper of this.#keepers) keeper.stop();
     this.#onFirstLink();
     this.#accepter.resetAll('STREAM_LOST', 'Cannot go on: the connector stops');
-    for (const { link } of [...this.#links]) sayGoodbye(link);
+    for (const { link } of this.#links) sayGoodbye(link);
     this.#dialer.close();
     await this.#running;
   }
@@ -168,11 +171,15 @@ export class Replica {
   }
 
   async #dial(index: number, attempt: number, signal: AbortSignal): Promise<KeptLink> {
-    const { gateways, ca, token } = this.#options;
+    const { gateways, ca, token, proxy } = this.#options;
     const gateway = gateways[(index + attempt) % gateways.length] as string;
-    const channel = await dialChannel({ url: gateway, ca, proxy: 'env', signal });
-    let end: (end: LinkEnd) => void = () => undefined;
-    const ended = new Promise<LinkEnd>((resolve) => (end = resolve));
+    const channel = await dialChannel({
+      url: gateway,
+      ca,
+      proxy: proxy === 'none' ? undefined : 'env',
+      signal,
+    });
+    const { promise: ended, resolve: end } = withResolvers<LinkEnd>();
     let kept: KeptLink | undefined;
     const { link, answer } = await registerLink({
       channel,
@@ -219,7 +226,7 @@ export class Replica {
 
   /** Says once, and again when it changes, which hostnames of the rules reach nobody. */
   #showHostnames(hostnames: Readonly<Record<string, HostnameState>>): void {
-    const shown = JSON.stringify(Object.entries(hostnames).toSorted());
+    const shown = JSON.stringify(hostnames);
     if (shown === this.#shownHostnames) return;
     this.#shownHostnames = shown;
     const { log, tunnelName } = this.#options;

@@ -14,15 +14,18 @@ export interface Clock {
   now(): number;
   /** Wall-clock time, ms since 1970. */
   wall(): number;
-  /** Calls `callback` once after `delayMs`. The timer does not keep the process alive. */
+  /** Calls `callback` once after `delayMs`, at most 24 days. The timer does not keep the process alive. */
   after(delayMs: number, callback: () => void): Timer;
 }
+
+/** The longest delay that Node's timers know, ms: beyond 24.8 days they fire at once. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
+    const timer = setTimeout(callback, Math.min(delayMs, MAX_DELAY_MS));
     timer.unref();
     return { cancel: () => clearTimeout(timer) };
   },

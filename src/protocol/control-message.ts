@@ -134,6 +134,9 @@ export type ControlMessage =
   | DrainMessage;
 
 const MAX_HOSTNAME = 253;
+const MAX_PORT = 65_535;
+/** The last millisecond that a Date can hold: listings print the times that peers tell. */
+const MAX_DATE_MS = 8.64e15;
 const KEY_PATTERN = /^[A-Za-z0-9_-]{22,64}$/;
 
 /** Parses a control message. Undefined for a type we do not know. Throws PROTO_BAD_CONTROL. */
@@ -235,7 +238,7 @@ function parseRequest(fields: JsonFields): StreamRequest {
     rule: fields.text('rule', 64),
     requestId: fields.text('requestId', 64),
     ...(client && {
-      client: { address: client.text('address', 64), port: client.integer('port') },
+      client: { address: client.text('address', 64), port: client.integer('port', MAX_PORT) },
     }),
   };
 }
@@ -244,7 +247,7 @@ function parseReplica(fields: JsonFields): ReplicaInfo {
   return {
     hostname: fields.text('hostname', MAX_HOSTNAME),
     platform: fields.text('platform', 64),
-    startedAt: fields.integer('startedAt'),
+    startedAt: fields.integer('startedAt', MAX_DATE_MS),
   };
 }
 

@@ -53,11 +53,12 @@ export class JsonFields {
     return this.has(key) ? this.text(key) : undefined;
   }
 
-  integer(key: string): number {
+  integer(key: string, limit: number = Number.MAX_SAFE_INTEGER): number {
     const value = this.#own(key);
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
       throw badControl(`"${key}" is not a whole number from 0`);
     }
+    if (value > limit) throw badControl(`"${key}" is above ${limit}`);
     return value;
   }
 

@@ -89,7 +89,7 @@ export class ResumableOpener implements StreamKeeper {
   /** Moves the streams of a living link to the others, for as far as there are others. */
   leaveLink(link: Link): void {
     link.drain();
-    for (const stream of [...this.#streams]) {
+    for (const stream of this.#streams) {
       const other = this.#bestLink();
       if (other === undefined) return;
       if (stream.slot?.link !== link) continue;
@@ -121,7 +121,7 @@ export class ResumableOpener implements StreamKeeper {
 
   /** Ends every stream: the other process is not coming back. */
   failAll(error: PosternError): void {
-    for (const stream of [...this.#streams]) {
+    for (const stream of this.#streams) {
       stream.fail(error);
       this.#drop(stream);
     }

@@ -74,7 +74,7 @@ export class StreamAccepter implements StreamKeeper {
 
   /** Ends every stream, telling the initiators. */
   resetAll(code: ResetCode, reason: string): void {
-    for (const stream of [...this.#streams.values()]) stream.reset(code, reason);
+    for (const stream of this.#streams.values()) stream.reset(code, reason);
   }
 
   onDetached(stream: Stream): void {
@@ -100,7 +100,7 @@ export class StreamAccepter implements StreamKeeper {
   }
 
   #start(slot: Slot, message: OpenMessage): StreamHolder {
-    const { clock, budgets, meter, onStream } = this.#options;
+    const { clock, budgets, meter } = this.#options;
     const stream = new Stream({
       key: message.key,
       request: message.request,
@@ -116,7 +116,7 @@ export class StreamAccepter implements StreamKeeper {
     this.#streams.set(message.key, stream);
     // The link knows the holder only after we return, and the application may reset the stream right away.
     slot.holder = stream;
-    onStream(stream);
+    this.#options.onStream(stream);
     return stream;
   }
 

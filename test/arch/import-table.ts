@@ -33,7 +33,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   protocol: { folders: ['core'], packages: [], forbidden: EFFECTS },
   transport: {
     folders: ['core', 'protocol', 'telemetry'],
-    packages: ['ws', 'https-proxy-agent'],
+    packages: ['ws'],
   },
   store: { folders: ['core', 'telemetry'], packages: ['kysely', 'better-sqlite3'] },
   access: { folders: ['core', 'store', 'telemetry', 'config'], packages: [] },
