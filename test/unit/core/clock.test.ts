@@ -40,6 +40,15 @@ describe('systemClock', () => {
     expect(calls).toBe(0);
   });
 
+  it('waits for weeks when asked to', async () => {
+    // Node takes a delay of more than 2^31 - 1 ms for 1 ms.
+    let calls = 0;
+    const timer = systemClock.after(30 * 24 * 3_600_000, () => (calls += 1));
+    await new Promise<void>((resolve) => void systemClock.after(20, resolve));
+    timer.cancel();
+    expect(calls).toBe(0);
+  });
+
   it('keeps no process alive', () => {
     const url = new URL('../../../dist/core/clock.js', import.meta.url).href;
     const script = `import { systemClock } from '${url}'; systemClock.after(60_000, () => {});`;
