@@ -1,0 +1,278 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { LIMITS } from '../../../src/core/limits.ts';
+import {
+  parseAccept,
+  parseControl,
+  parseOpen,
+  type ControlMessage,
+} from '../../../src/protocol/control-message.ts';
+
+const json = (value: unknown): Buffer =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+const bad = (key?: string): unknown =>
+  expect.objectContaining({
+    code: 'PROTO_BAD_CONTROL',
+    message: expect.stringContaining(key === undefined ? '' : `"${key}"`),
+  });
+
+const RULE = { id: '9f86', hostname: '*.a.test', path: '/api', kind: 'http' } as const;
+const REGISTER = {
+  type: 'register',
+  role: 'connector',
+  token: 't',
+  link: 0,
+  replica: { hostname: 'h', platform: 'linux', startedAt: 1 },
+  rules: [RULE],
+} as const;
+const OPEN = {
+  key: 'abcdefghijklmnopqrstuv',
+  epoch: 0,
+  resume: false,
+  position: { received: 0, consumed: 0, window: 262_144 },
+  request: { kind: 'tcp', hostname: 'a.test', rule: '9f86', requestId: 'q' },
+} as const;
+
+const MESSAGES: ControlMessage[] = [
+  { type: 'hello', versions: [1, 2], features: ['x'], software: 'postern/1', process: 'p' },
+  REGISTER,
+  {
+    ...REGISTER,
+    rules: [
+      { ...RULE, http: { hostHeader: 'b', keepAliveConnections: 1, keepAliveTimeoutMs: 2 } },
+      { id: '1', hostname: '', kind: 'tcp', http: { http2: true } },
+    ],
+  },
+  {
+    type: 'registered',
+    tunnel: { id: '1', name: 'n' },
+    gateway: 'g',
+    hostnames: { 'a.test': 'routed', 'b.test': 'unrouted', 'c.test': 'refused' },
+  },
+  { type: 'refused', code: 'REGISTER_REFUSED', message: 'no', permanent: true },
+  { type: 'rules', rules: [] },
+  { type: 'hostnames', hostnames: {} },
+  { type: 'drain', reason: 'stop', dialAgainMs: 1, graceMs: 2 },
+];
+
+describe('parseControl()', () => {
+  it.each(MESSAGES.map((message) => [message.type, message] as const))(
+    'reads %s',
+    (_type, message) => {
+      expect(parseControl(json(message))).toEqual(message);
+    },
+  );
+
+  it('drops keys that it does not know', () => {
+    expect(parseControl(json({ type: 'rules', rules: [], later: 1 }))).toEqual({
+      type: 'rules',
+      rules: [],
+    });
+  });
+
+  it('passes over types that it does not know', () => {
+    expect(parseControl(json({ type: 'later' }))).toBeUndefined();
+    expect(parseControl(json({ type: '__proto__' }))).toBeUndefined();
+    expect(parseControl(json({ type: 'constructor' }))).toBeUndefined();
+  });
+
+  it('passes over versions, features and states that it does not know', () => {
+    const hello = { type: 'hello', versions: ['1', 1, {}], features: [1, 'x'] };
+    expect(parseControl(json({ ...hello, software: 's', process: 'p' }))).toMatchObject({
+      versions: [1],
+      features: ['x'],
+    });
+    const hostnames = { a: 'routed', b: 'later', c: 1 };
+    expect(parseControl(json({ type: 'hostnames', hostnames }))).toMatchObject({
+      hostnames: { a: 'routed' },
+    });
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['half a message', '{"type":"rul'],
+    ['two messages', '{"type":"a"}{"type":"b"}'],
+    ['text that is no UTF-8', Buffer.from('7b2274797065ff', 'hex').toString('latin1')],
+    ['a list', '[]'],
+    ['null', 'null'],
+    ['a number', '1'],
+    ['a string', '"hello"'],
+    ['an object without a type', '{}'],
+    ['a type that is no string', '{"type":1}'],
+    ['a type that is inherited', '{"__proto__":{"type":"rules","rules":[]}}'],
+  ])('refuses %s', (_what, text) => {
+    expect(() => parseControl(json(text))).toThrow(bad());
+  });
+
+  it.each([
+    ['hello', 'versions', 1],
+    ['hello', 'versions', Array.from({ length: 17 }, () => 1)],
+    ['hello', 'features', {}],
+    ['hello', 'software', undefined],
+    ['hello', 'software', 's'.repeat(1_025)],
+    ['hello', 'process', 'p'.repeat(65)],
+    ['register', 'role', 'client'],
+    ['register', 'token', null],
+    ['register', 'token', 't'.repeat(1_025)],
+    ['register', 'link', -1],
+    ['register', 'link', 1.5],
+    ['register', 'link', '0'],
+    ['register', 'link', 2 ** 53],
+    ['register', 'replica', []],
+    ['register', 'replica', { ...REGISTER.replica, hostname: 'h'.repeat(254) }],
+    ['register', 'replica', { ...REGISTER.replica, platform: 'p'.repeat(65) }],
+    ['register', 'rules', {}],
+    ['register', 'rules', [null]],
+    ['register', 'rules', [[]]],
+    ['register', 'rules', [{ ...RULE, id: 'i'.repeat(65) }]],
+    ['register', 'rules', [{ ...RULE, hostname: 'h'.repeat(254) }]],
+    ['register', 'rules', [{ ...RULE, path: 1 }]],
+    ['register', 'rules', [{ ...RULE, path: 'p'.repeat(1_025) }]],
+    ['register', 'rules', [{ ...RULE, kind: 'udp' }]],
+    ['register', 'rules', [{ ...RULE, http: 1 }]],
+    ['register', 'rules', [{ ...RULE, http: { http2: 'yes' } }]],
+    ['register', 'rules', [{ ...RULE, http: { keepAliveConnections: -1 } }]],
+    ['registered', 'tunnel', { id: 'i'.repeat(65), name: 'n' }],
+    ['registered', 'gateway', 1],
+    ['registered', 'hostnames', []],
+    ['refused', 'permanent', 1],
+    ['refused', 'message', 'm'.repeat(1_025)],
+    ['drain', 'dialAgainMs', -1],
+    ['drain', 'graceMs', 'soon'],
+  ])('refuses %s with a wrong "%s"', (type, key, value) => {
+    const message = MESSAGES.find((m) => m.type === type);
+    expect(() => parseControl(json({ ...message, [key]: value }))).toThrow(bad());
+  });
+
+  it('refuses each message that lacks a key, and names the key', () => {
+    for (const message of MESSAGES) {
+      for (const key of Object.keys(message).filter((k) => k !== 'type')) {
+        const { [key as 'type']: _, ...rest } = message;
+        expect(() => parseControl(json(rest))).toThrow(bad(key));
+      }
+    }
+  });
+
+  it('takes as many rules as may be announced and not one more', () => {
+    const rules = (count: number): Buffer =>
+      json({ type: 'rules', rules: Array.from({ length: count }, () => RULE) });
+    expect(parseControl(rules(LIMITS.announcedRules))).toHaveProperty(
+      'rules.length',
+      LIMITS.announcedRules,
+    );
+    expect(() => parseControl(rules(LIMITS.announcedRules + 1))).toThrow(bad('rules'));
+  });
+
+  it('takes a date of a replica only where there is one', () => {
+    // The last millisecond that Date knows: listings print it.
+    const startedAt = (ms: number): Buffer =>
+      json({ ...REGISTER, replica: { ...REGISTER.replica, startedAt: ms } });
+    expect(parseControl(startedAt(8.64e15))).toMatchObject({ replica: { startedAt: 8.64e15 } });
+    expect(() => parseControl(startedAt(8.64e15 + 1))).toThrow(bad('startedAt'));
+  });
+
+  it('is not fooled by keys of the prototype', () => {
+    const hostnames =
+      '{"type":"hostnames","hostnames":{"__proto__":"routed","constructor":"refused","toString":"routed"}}';
+    const message = parseControl(json(hostnames)) as { hostnames: Record<string, string> };
+    expect(Object.getPrototypeOf(message.hostnames)).toBeNull();
+    expect(Object.entries(message.hostnames)).toEqual([
+      ['__proto__', 'routed'],
+      ['constructor', 'refused'],
+      ['toString', 'routed'],
+    ]);
+    expect(Object.getOwnPropertyNames(Object.prototype)).not.toContain('routed');
+    // A key that only the prototype has is not there.
+    expect(() => parseControl(json('{"type":"drain","__proto__":{"reason":"r"}}'))).toThrow(
+      bad('reason'),
+    );
+  });
+
+  it('takes no more time for odd JSON than for other JSON', () => {
+    const odd = [
+      '['.repeat(LIMITS.controlBytes),
+      '{"a":'.repeat(LIMITS.controlBytes / 5),
+      `{"type":"later",${Array.from({ length: 5_000 }, (_, i) => `"${i * 7919}":0`).join(',')}}`,
+      `{"type":"${'\\u0000'.repeat(10_000)}"}`,
+      `{"type":"later","a":${'9'.repeat(60_000)}}`,
+    ];
+    const begin = performance.now();
+    for (const text of odd) {
+      try {
+        parseControl(json(text));
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'PROTO_BAD_CONTROL' });
+      }
+    }
+    expect(performance.now() - begin).toBeLessThan(500);
+  });
+});
+
+describe('parseOpen()', () => {
+  it('reads what it knows and drops the rest', () => {
+    expect(parseOpen(json({ ...OPEN, later: 1, request: { ...OPEN.request, later: 1 } }))).toEqual(
+      OPEN,
+    );
+    const client = { address: '::1', port: 5 };
+    expect(parseOpen(json({ ...OPEN, request: { ...OPEN.request, client } }))).toEqual({
+      ...OPEN,
+      request: { ...OPEN.request, client },
+    });
+  });
+
+  it.each([
+    ['key', 'k'.repeat(21)],
+    ['key', 'k'.repeat(65)],
+    ['key', `${'k'.repeat(22)}\n`],
+    ['key', `${'k'.repeat(21)}+`],
+    ['key', undefined],
+    ['epoch', -1],
+    ['epoch', 0.5],
+    ['epoch', '0'],
+    ['resume', 0],
+    ['position', null],
+    ['position', { received: 0, consumed: 1, window: 0 }],
+    ['position', { received: 0, consumed: 0, window: LIMITS.maxWindowBytes + 1 }],
+    ['position', { received: -1, consumed: -1, window: 0 }],
+    ['position', { received: 2 ** 53, consumed: 0, window: 0 }],
+    ['position', { received: 0, consumed: 0 }],
+    ['request', []],
+    ['request', { ...OPEN.request, kind: 'udp' }],
+    ['request', { ...OPEN.request, hostname: 'h'.repeat(254) }],
+    ['request', { ...OPEN.request, rule: 'r'.repeat(65) }],
+    ['request', { ...OPEN.request, requestId: 'q'.repeat(65) }],
+    ['request', { ...OPEN.request, client: '::1' }],
+    ['request', { ...OPEN.request, client: { address: 'a'.repeat(65), port: 1 } }],
+    ['request', { ...OPEN.request, client: { address: '::1', port: 65_536 } }],
+  ])('refuses a wrong "%s"', (key, value) => {
+    expect(() => parseOpen(json({ ...OPEN, [key]: value }))).toThrow(bad());
+  });
+
+  it('takes keys of 22 to 64 characters of base64url', () => {
+    for (const key of ['A'.repeat(22), `${'z'.repeat(60)}09-_`]) {
+      expect(parseOpen(json({ ...OPEN, key }))).toHaveProperty('key', key);
+    }
+  });
+});
+
+describe('parseAccept()', () => {
+  it('reads the position and what it knows of the origin', () => {
+    const position = { received: 5, consumed: 4, window: 0 };
+    const info = { alpn: 'h2', origin: '127.0.0.1:22' };
+    expect(parseAccept(json({ position, info: { ...info, later: 1 } }))).toEqual({
+      position,
+      info,
+    });
+    expect(parseAccept(json({ position, info: {} }))).toEqual({ position, info: {} });
+  });
+
+  it.each([
+    ['no position', { info: {} }],
+    ['no info', { position: OPEN.position }],
+    ['info that is text', { position: OPEN.position, info: 'h2' }],
+    ['an alpn that is no text', { position: OPEN.position, info: { alpn: 2 } }],
+    ['a long origin', { position: OPEN.position, info: { origin: 'o'.repeat(1_025) } }],
+  ])('refuses %s', (_what, value) => {
+    expect(() => parseAccept(json(value))).toThrow(bad());
+  });
+});
