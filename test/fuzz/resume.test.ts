@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { systemClock } from '../../src/core/clock.ts';
+import type { PosternError } from '../../src/core/error.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { ByteBudget } from '../../src/protocol/byte-budget.ts';
 import { Link } from '../../src/protocol/link.ts';
@@ -43,7 +44,7 @@ class World {
           throw new Error('nobody opens streams here');
         },
         onClose: (error) => {
-          if (error !== undefined) this.errors.push(`gateway ${error.code} ${error.message}`);
+          if (isOurFault(error)) this.errors.push(`gateway ${error.code} ${error.message}`);
           this.opener.removeLink(link);
         },
       },
@@ -56,7 +57,7 @@ class World {
         onControl: () => undefined,
         onOpen: (slot, message) => this.accepter.open(slot, message),
         onClose: (error) => {
-          if (error !== undefined) this.errors.push(`connector ${error.code} ${error.message}`);
+          if (isOurFault(error)) this.errors.push(`connector ${error.code} ${error.message}`);
         },
       },
     });
@@ -82,6 +83,8 @@ class World {
   }
 }
 
+const isOurFault = (error: PosternError | undefined): error is PosternError =>
+  error !== undefined && error.code !== 'LINK_CLOSED';
 const bytes = (size: number, seed: number): Buffer => Buffer.alloc(size, `${seed}-${size}-`);
 const sha256 = (chunks: Buffer[]): string =>
   createHash('sha256').update(Buffer.concat(chunks)).digest('hex');

@@ -1,13 +1,15 @@
 /**
- * Two frame channels joined in memory, which can be cut, stalled and black-holed. What is sent arrives in later turns of the
- * event loop, in order, and never after a cut: exactly what a WebSocket promises.
+ * Two frame channels joined in memory, which can be cut, stalled, slowed and black-holed. What is sent arrives in later
+ * turns of the event loop, in order, and never after a cut: exactly what a WebSocket promises.
  */
-import type { PosternError } from '../../src/core/error.ts';
-import type {
-  FrameChannel,
-  FrameChannelEvents,
-  OutgoingFrame,
+import { PosternError } from '../../src/core/error.ts';
+import {
+  frameBytes,
+  type FrameChannel,
+  type FrameChannelEvents,
+  type OutgoingFrame,
 } from '../../src/protocol/frame-channel.ts';
+import { LOW_WATER_BYTES } from '../../src/protocol/send-scheduler.ts';
 
 const NO_EVENTS: FrameChannelEvents = {
   onFrame: () => undefined,
@@ -18,35 +20,49 @@ const NO_EVENTS: FrameChannelEvents = {
 export class MemoryChannel implements FrameChannel {
   events: FrameChannelEvents = NO_EVENTS;
   peer: MemoryChannel | undefined;
-  /** Frames on their way to the peer. */
-  #inFlight: Uint8Array[] = [];
-  #isClosed = false;
-  /** While true, frames pile up: the peer does not read. */
-  isStalled = false;
-  /** While true, frames vanish: a black hole. */
-  isBlackHole = false;
+  /** What a turn of the event loop carries, bytes: a slow path. At least one frame is carried. */
+  bytesPerTurn = Infinity;
+  /** How this side closed, when it did. */
   closedWith: { code: number; reason: string } | undefined;
   queuedBytes = 0;
+  /** The most that ever waited, bytes. */
+  maxQueuedBytes = 0;
+  /** Frames on their way to the peer. */
+  #inFlight: Uint8Array[] = [];
+  #state: 'open' | 'closing' | 'closed' = 'open';
+  #isStalled = false;
+  #isBlackHole = false;
+  #isAboveLowWater = false;
+  #isDelivering = false;
 
   send(frames: readonly OutgoingFrame[]): void {
-    if (this.#isClosed || this.isBlackHole) return;
-    for (const outgoing of frames) {
-      const frame = outgoing instanceof Uint8Array ? outgoing : Buffer.concat(outgoing);
-      this.#inFlight.push(frame);
-      this.queuedBytes += frame.byteLength;
+    if (this.#state !== 'open') return;
+    for (const frame of frames) {
+      this.#inFlight.push(frame instanceof Uint8Array ? frame : Buffer.concat(frame));
+      this.queuedBytes += frameBytes(frame);
     }
+    this.maxQueuedBytes = Math.max(this.maxQueuedBytes, this.queuedBytes);
+    if (this.queuedBytes >= LOW_WATER_BYTES) this.#isAboveLowWater = true;
     this.#deliverSoon();
   }
 
   close(code: number, reason: string): void {
-    if (this.#isClosed) return;
+    if (this.#state !== 'open') return;
     this.closedWith = { code, reason };
-    // What was sent before arrives before the end.
-    setImmediate(() => setImmediate(() => this.cut()));
+    this.#state = 'closing';
+    // What was sent before arrives before the end, unless nothing arrives at all.
+    if (this.#isStalled || this.#isBlackHole) this.#end(undefined);
+    else this.#deliverSoon();
   }
 
   terminate(): void {
-    this.cut();
+    if (this.#state === 'closed') return;
+    this.#endPeer(broken());
+    this.#end(undefined);
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed';
   }
 
   /** Frames that were sent and have not arrived. */
@@ -55,32 +71,78 @@ export class MemoryChannel implements FrameChannel {
   }
 
   /** The network breaks: both ends learn it, and what was on its way is lost. */
-  cut(error?: PosternError): void {
-    for (const end of [this, this.peer]) end?.#end(error);
+  cut(): void {
+    this.#isBlackHole = false;
+    this.#endPeer(broken());
+    this.#end(broken());
+  }
+
+  /** The peer does not read: frames pile up until `resume`. */
+  stall(): void {
+    this.#isStalled = true;
   }
 
   resume(): void {
-    this.isStalled = false;
+    this.#isStalled = false;
     this.#deliverSoon();
   }
 
+  /** From now on frames of both directions vanish, and nobody is told. */
+  blackHole(): void {
+    for (const end of [this, this.peer]) {
+      if (end !== undefined) end.#isBlackHole = true;
+    }
+  }
+
   #end(error: PosternError | undefined): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.#state === 'closed') return;
+    const isOurs = this.#state === 'closing';
+    this.#state = 'closed';
     this.#inFlight = [];
-    setImmediate(() => this.events.onClose(error));
+    this.queuedBytes = 0;
+    setImmediate(() => this.events.onClose(isOurs ? undefined : error));
   }
 
   #deliverSoon(): void {
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
     setImmediate(() => {
-      if (this.isStalled || this.#isClosed) return;
-      const frames = this.#inFlight;
-      this.#inFlight = [];
-      const wasFull = this.queuedBytes > 0;
-      this.queuedBytes = 0;
-      for (const frame of frames) this.peer?.events.onFrame(frame);
-      if (wasFull) this.events.onDrain();
+      this.#isDelivering = false;
+      this.#deliver();
     });
+  }
+
+  #deliver(): void {
+    if (this.#isStalled || this.#state === 'closed') return;
+    let room = this.bytesPerTurn;
+    let taken = 0;
+    while (taken < this.#inFlight.length && room > 0) {
+      room -= (this.#inFlight[taken] as Uint8Array).byteLength;
+      taken += 1;
+    }
+    const frames = this.#inFlight.splice(0, taken);
+    for (const frame of frames) this.queuedBytes -= frame.byteLength;
+    for (const frame of this.#isBlackHole ? [] : frames) this.peer?.events.onFrame(frame);
+    this.#drained();
+    if (this.#inFlight.length > 0) this.#deliverSoon();
+    else if (this.#state === 'closing') this.#closed();
+  }
+
+  #drained(): void {
+    if (!this.#isAboveLowWater || this.queuedBytes >= LOW_WATER_BYTES) return;
+    this.#isAboveLowWater = false;
+    if (this.#state === 'open') this.events.onDrain();
+  }
+
+  #closed(): void {
+    const { code, reason } = this.closedWith ?? { code: 0, reason: '' };
+    this.#endPeer(new PosternError('LINK_CLOSED', `closed by the other side: ${code} ${reason}`));
+    this.#end(undefined);
+  }
+
+  /** In a black hole the peer learns nothing. */
+  #endPeer(error: PosternError): void {
+    if (!this.#isBlackHole && this.peer !== undefined) this.peer.#end(error);
   }
 }
 
@@ -91,4 +153,8 @@ export function memoryChannels(): [MemoryChannel, MemoryChannel] {
   left.peer = right;
   right.peer = left;
   return [left, right];
+}
+
+function broken(): PosternError {
+  return new PosternError('LINK_CLOSED', 'the network broke');
 }
