@@ -9,12 +9,11 @@ const UNIT_IN_MS = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
  * Requests `url` over `connections` kept-alive connections for whole `seconds`.
  * Resolves with `{ requestsPerSecond, p50Ms, p99Ms }`; rejects when any request failed: a fast error is not a result.
  */
-export async function runWrk(lab, { url, host, connections, seconds }) {
+export async function runWrk(lab, { url, connections, seconds }) {
   const wrk = await needTool('wrk');
   const duration = Math.max(1, Math.round(seconds));
-  const headers = host === undefined ? [] : ['-H', `Host: ${host}`];
   const options = ['-t1', `-c${connections}`, `-d${duration}s`, '--timeout', '5s', '--latency'];
-  const report = await lab.run('wrk', wrk, [...options, ...headers, url], {
+  const report = await lab.run('wrk', wrk, [...options, url], {
     timeoutMs: (duration + 15) * 1000,
   });
   const failure = /^\s*(Socket errors|Non-2xx).*/m.exec(report)?.[0];

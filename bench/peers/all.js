@@ -13,8 +13,8 @@
  * `request`: { tcp: { <name>: <port of an origin> }, http: <port of an origin>, via: async (port) => <port that leads there>, links }.
  * Every part may be missing. `via` puts a path on the peer's link; `links` is how many links it may use, where it has a choice.
  *
- * What is running: { ports: { <name>: <port to connect to> }, http: { url, host }, roles: { <role>: <process id> } }.
- * `host` is the Host header to send, when it is not the URL's. `roles` are the peer's own processes, whose CPU and memory count.
+ * What is running: { ports: { <name>: <port to connect to> }, http: { url }, roles: { <role>: <process id> } }.
+ * `roles` are the peer's own processes, whose CPU and memory count.
  */
 import { chisel } from './chisel.js';
 import { direct } from './direct.js';

@@ -13,7 +13,9 @@ const PROGRAM = fileURLToPath(new URL('../../bin/postern.js', import.meta.url));
 const BUILT = new URL('../../dist/cli/main.js', import.meta.url);
 
 const TUNNEL = 'bench';
-const HTTP_HOSTNAME = 'http.bench.test';
+
+/** The gateway refuses a Host that is not the name TLS was asked for, so it must be a name that resolves everywhere. */
+const HTTP_HOSTNAME = 'localhost';
 const tcpHostname = (name) => `${name}.bench.test`;
 
 export const postern = {
@@ -35,7 +37,7 @@ export const postern = {
     if (request.http !== undefined) hostnames.push(HTTP_HOSTNAME);
     const token = await makeTunnel(lab, file, TUNNEL, hostnames);
     const connector = await startConnector(lab, request, { httpsPort, ca, token });
-    const http = request.http && { url: `https://127.0.0.1:${httpsPort}/`, host: HTTP_HOSTNAME };
+    const http = request.http && { url: `https://${HTTP_HOSTNAME}:${httpsPort}/` };
     return { ports, http, roles: { gateway, connector } };
   },
 };

@@ -5,11 +5,13 @@
  * what sits in buffers counts. The peer's CPU time is read at the same two moments.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '../harness/deadline.js';
 import { startField } from '../harness/field.js';
 import { cpuSeconds } from '../harness/process-stats.js';
 import { PEER, medianOf, rangeOf, ratioTo } from '../harness/table.js';
 
 const RAMP_MS = 400;
+const FIRST_BYTE_MS = 5_000;
 const CONNECTIONS = [1, 8];
 
 export const bulk = {
@@ -39,11 +41,19 @@ export const bulk = {
   },
 };
 
+/** Starts a transfer and resolves once its first byte has arrived. */
+async function startTransfer(client, peer, { direction, connections, receiver }) {
+  const { bytes: before } = await receiver.call('received');
+  await client.call('start', { direction, port: peer.ports[direction], connections });
+  const arrives = async () => (await receiver.call('received')).bytes > before;
+  await until(arrives, FIRST_BYTE_MS, () => `no byte of the ${direction} arrived`);
+}
+
 /** Gbit/s through one peer, and its CPU seconds per GiB in total and by role. */
 export async function measureTransfer(client, peer, transfer, seconds) {
-  const { direction, connections, receiver, rampMs = RAMP_MS } = transfer;
+  const { direction, receiver, rampMs = RAMP_MS } = transfer;
   const pids = Object.values(peer.roles);
-  await client.call('start', { direction, port: peer.ports[direction], connections });
+  await startTransfer(client, peer, transfer);
   await delay(rampMs);
   const [before, cpuBefore] = [await receiver.call('received'), pids.map((p) => cpuSeconds([p]))];
   await delay(seconds * 1000);
