@@ -1,25 +1,18 @@
 /**
  * The command line, from words to a command that runs: the one place that knows yargs.
  *
- * Strict: what is not understood is refused, with the nearest thing that exists. A word that looks like a token is never
- * repeated.
+ * Strict: what is not understood is refused. Only the code of the command that runs is loaded.
  */
 import yargs, { type Argv, type CommandModule } from 'yargs';
-import { nearestKey } from '../config/nearest-key.ts';
-import { PosternError } from '../core/error.ts';
 import { VERSION } from '../core/version.ts';
-import type { Command, CommandGroup } from './command.ts';
+import type { Command, CommandEntry, CommandGroup } from './command.ts';
 import { EXIT, type ExitCode } from './exit-code.ts';
+import { usageError, type Place } from './usage-error.ts';
 
 /** Widest help, columns. */
 const HELP_COLUMNS = 100;
-
-/** Where in the tree the words have led so far: what exists there can be suggested. */
-interface Place {
-  readonly path: string;
-  readonly words: readonly string[];
-  readonly options: readonly string[];
-}
+/** Options of every command. */
+const COMMON_OPTIONS = ['help', 'version'];
 
 /** Runs what the words ask for and returns its exit status. Throws CLI_USAGE, and whatever the command throws. */
 export async function runCommandLine(
@@ -27,36 +20,48 @@ export async function runCommandLine(
   tree: CommandGroup,
   print: (text: string) => void,
 ): Promise<ExitCode> {
-  let place = placeOf(tree, '');
-  let exitCode: ExitCode = EXIT.done;
-  const line = new Tree(
-    (here) => (place = here),
-    (code) => (exitCode = code),
-  );
-  const parser = line.root(words, tree).fail((problem: string | null, error: Error | undefined) => {
-    // What a command throws comes through here too; yargs' own errors are of a class of its own.
-    if (error !== undefined && error.name !== 'YError') throw error;
-    throw usageError(problem ?? error?.message ?? '', place, words);
+  // People ask this way too.
+  const asked = words[0] === 'help' ? [...words.slice(1), '--help'] : words;
+  const run = new CommandLineRun(tree);
+  const parser = run.parser(asked).fail((problem: string | null, error: Error | undefined) => {
+    throw error ?? new UsageProblem(problem ?? '');
   });
-  await parser.parseAsync([...words], {}, (_error, _args, output) => {
-    if (output !== '') print(output);
-  });
-  return exitCode;
+  try {
+    await parser.parseAsync([...asked], {}, (_error, _args, output) => {
+      if (output !== '') print(output);
+    });
+  } catch (error) {
+    if (!isUsageProblem(error)) throw error;
+    throw usageError(error.message, run.place, asked);
+  }
+  return run.exitCode;
 }
 
-class Tree {
-  readonly #onPlace: (place: Place) => void;
-  readonly #onExit: (code: ExitCode) => void;
+/** What yargs says of a command line that it does not understand. */
+class UsageProblem extends Error {
+  override readonly name = 'UsageProblem';
+}
 
-  constructor(onPlace: (place: Place) => void, onExit: (code: ExitCode) => void) {
-    this.#onPlace = onPlace;
-    this.#onExit = onExit;
+/** Some of yargs' complaints are thrown and not reported; they have a class of their own, which is not exported. */
+function isUsageProblem(error: unknown): error is Error {
+  return error instanceof Error && (error.name === 'YError' || error instanceof UsageProblem);
+}
+
+/** One pass from the root of the tree to a command. */
+class CommandLineRun {
+  readonly #tree: CommandGroup;
+  place: Place;
+  exitCode: ExitCode = EXIT.done;
+
+  constructor(tree: CommandGroup) {
+    this.#tree = tree;
+    this.place = placeOf(tree, '');
   }
 
-  root(words: readonly string[], tree: CommandGroup): Argv {
+  parser(words: readonly string[]): Argv {
     const parser = yargs([...words])
-      .scriptName(tree.name)
-      .usage(`$0 <command>\n\n${tree.summary}`)
+      .scriptName(this.#tree.name)
+      .usage(`$0 <command>\n\n${this.#tree.summary}`)
       .parserConfiguration({
         'boolean-negation': false,
         'camel-case-expansion': false,
@@ -72,94 +77,58 @@ class Tree {
       .version(VERSION)
       .showHelpOnFail(false)
       .wrap(Math.min(HELP_COLUMNS, process.stdout.columns ?? HELP_COLUMNS));
-    this.#addAll(parser, tree, '');
-    return parser;
+    return this.#addAll(parser, this.#tree, '');
   }
 
   #addAll(parser: Argv, group: CommandGroup, path: string): Argv {
     for (const entry of group.commands) {
-      parser.command('commands' in entry ? this.#group(entry, path) : this.#command(entry, path));
+      const name = 'commands' in entry ? entry.name : nameOf(entry);
+      const here = `${path} ${name}`.trimStart();
+      parser.command('commands' in entry ? this.#group(entry, here) : this.#command(entry, here));
     }
-    // Says so for `postern` and `postern tunnel` alone; usageError() finds the words.
-    return parser.demandCommand(1, 'no command');
+    return parser.demandCommand(1);
   }
 
   #group(group: CommandGroup, path: string): CommandModule {
-    const here = `${path} ${group.name}`.trimStart();
     return {
       command: group.name,
       describe: group.summary,
       builder: (parser) => {
-        this.#onPlace(placeOf(group, here));
-        return this.#addAll(parser, group, here);
+        this.place = placeOf(group, path);
+        return this.#addAll(parser, group, path);
       },
       handler: () => undefined,
     };
   }
 
-  #command(command: Command, path: string): CommandModule {
-    const here = `${path} ${nameOf(command)}`.trimStart();
+  #command(entry: CommandEntry, path: string): CommandModule {
+    let command: Command | undefined;
     return {
-      command: command.usage,
-      describe: command.summary,
-      builder: (parser) => {
-        const options = [...Object.keys(command.options), 'help', 'version'];
-        this.#onPlace({ path: here, words: [], options });
+      command: entry.usage,
+      describe: entry.summary,
+      builder: async (parser) => {
+        command = await entry.load();
+        const options = [...Object.keys(command.options), ...COMMON_OPTIONS];
+        this.place = { path, usage: entry.usage, commands: [], options };
         for (const [name, positional] of Object.entries(command.positionals)) {
           parser.positional(name, positional);
         }
         return parser.options(command.options);
       },
-      handler: async (args) => this.#onExit(await command.run(args)),
+      handler: async (args) => {
+        if (command !== undefined) this.exitCode = await command.run(args);
+      },
     };
   }
 }
 
 function placeOf(group: CommandGroup, path: string): Place {
-  const words = group.commands.map((entry) => ('commands' in entry ? entry.name : nameOf(entry)));
-  return { path, words, options: ['help', 'version'] };
+  const commands = group.commands.map((entry) =>
+    'commands' in entry ? entry.name : nameOf(entry),
+  );
+  return { path, commands, options: COMMON_OPTIONS };
 }
 
-function nameOf({ usage }: Command): string {
+function nameOf({ usage }: CommandEntry): string {
   return usage.split(' ')[0] ?? usage;
-}
-
-/** yargs' problem in our words, with what was probably meant. */
-function usageError(problem: string, place: Place, words: readonly string[]): PosternError {
-  const command = `postern ${place.path}`.trimEnd();
-  const see = `see "${command} --help"`;
-  const unknown = /^Unknown (?:argument|command)s?: (.*)$/s.exec(problem)?.[1];
-  const explained =
-    unknown === undefined ? explain(problem) : describeUnknown(unknown, place, words);
-  return new PosternError('CLI_USAGE', `Cannot run "${command}": ${explained}; ${see}`);
-}
-
-function describeUnknown(
-  names: string,
-  { words: known, options }: Place,
-  words: readonly string[],
-): string {
-  const name = names.split(', ')[0] ?? names;
-  const dashes = words.some((word) => word.split('=')[0] === `--${name}`) ? '--' : '-';
-  const isOption = words.some((word) => word.split('=')[0] === `${dashes}${name}`);
-  if (isOption) {
-    const near = nearestKey(name, options);
-    return `unknown option "${dashes}${name}"${near === undefined ? '' : `; did you mean "--${near}"?`}`;
-  }
-  if (known.length === 0) return `unexpected argument "${safe(name)}"`;
-  const near = nearestKey(name, known);
-  return `unknown command "${safe(name)}"${near === undefined ? '' : `; did you mean "${near}"?`}`;
-}
-
-function explain(problem: string): string {
-  const missing = /^Not enough arguments following: (.*)$/.exec(problem)?.[1];
-  if (missing !== undefined) return `option "--${missing}" needs a value`;
-  if (problem.startsWith('Not enough non-option arguments')) return 'an argument is missing';
-  if (problem === 'no command') return 'a command is missing';
-  return problem.replaceAll(/\s*\n\s*/g, ' ').replace(/^[A-Z]/, (letter) => letter.toLowerCase());
-}
-
-/** Somebody may have put a token where it does not belong. */
-function safe(word: string): string {
-  return word.includes('pst_') ? 'pst_…' : word;
 }

@@ -1,53 +1,117 @@
-/** Every command there is, in the order in which the help shows them. */
+/**
+ * Every command there is, in the order in which the help shows them.
+ *
+ * The code of a command is loaded when it is asked for: a readiness probe that runs every few seconds must not pay for a
+ * gateway.
+ */
 import type { CommandGroup } from './command.ts';
-import { gatewayDrain } from './commands/gateway-drain.ts';
-import { gatewayRun } from './commands/gateway-run.ts';
-import { gatewayStatus } from './commands/gateway-status.ts';
-import { gatewayValidate } from './commands/gateway-validate.ts';
-import { ingressRule } from './commands/ingress-rule.ts';
-import { ingressValidate } from './commands/ingress-validate.ts';
-import { routeAdd } from './commands/route-add.ts';
-import { routeList } from './commands/route-list.ts';
-import { routeRemove } from './commands/route-remove.ts';
-import { tunnelCreate } from './commands/tunnel-create.ts';
-import { tunnelDelete } from './commands/tunnel-delete.ts';
-import { tunnelInfo } from './commands/tunnel-info.ts';
-import { tunnelList } from './commands/tunnel-list.ts';
-import { tunnelReady } from './commands/tunnel-ready.ts';
-import { tunnelRotate } from './commands/tunnel-rotate.ts';
-import { tunnelRun } from './commands/tunnel-run.ts';
-import { version } from './commands/version.ts';
 
 const gateway: CommandGroup = {
   name: 'gateway',
   summary: 'Run and control the gateway, the public server',
-  commands: [gatewayRun, gatewayValidate, gatewayStatus, gatewayDrain],
+  commands: [
+    {
+      usage: 'run',
+      summary: 'Run the gateway until SIGTERM, SIGINT or "gateway drain"',
+      load: async () => (await import('./commands/gateway-run.ts')).gatewayRun,
+    },
+    {
+      usage: 'validate',
+      summary: 'Check the configuration of the gateway without running it',
+      load: async () => (await import('./commands/gateway-validate.ts')).gatewayValidate,
+    },
+    {
+      usage: 'status',
+      summary: 'Show what the running gateway does; fails when none runs',
+      load: async () => (await import('./commands/gateway-status.ts')).gatewayStatus,
+    },
+    {
+      usage: 'drain',
+      summary: 'Let the running gateway finish its work and end; waits for it',
+      load: async () => (await import('./commands/gateway-drain.ts')).gatewayDrain,
+    },
+  ],
 };
 
 const route: CommandGroup = {
   name: 'route',
   summary: 'Say which public hostnames lead to a tunnel',
-  commands: [routeAdd, routeList, routeRemove],
+  commands: [
+    {
+      usage: 'add <tunnel> <hostname>',
+      summary: 'Lead a public hostname, or *.suffix, to a tunnel',
+      load: async () => (await import('./commands/route-add.ts')).routeAdd,
+    },
+    {
+      usage: 'list [tunnel]',
+      summary: 'List the routes, of all tunnels or of one',
+      load: async () => (await import('./commands/route-list.ts')).routeList,
+    },
+    {
+      usage: 'remove <hostname>',
+      summary: 'Remove the route of a hostname',
+      load: async () => (await import('./commands/route-remove.ts')).routeRemove,
+    },
+  ],
 };
 
 const ingress: CommandGroup = {
   name: 'ingress',
   summary: "Check a connector's ingress rules",
-  commands: [ingressValidate, ingressRule],
+  commands: [
+    {
+      usage: 'validate',
+      summary: 'Check the configuration of the connector without running it',
+      load: async () => (await import('./commands/ingress-validate.ts')).ingressValidate,
+    },
+    {
+      usage: 'rule <url>',
+      summary: 'Show which ingress rule a URL, or a hostname, meets',
+      load: async () => (await import('./commands/ingress-rule.ts')).ingressRule,
+    },
+  ],
 };
 
 const tunnel: CommandGroup = {
   name: 'tunnel',
   summary: 'Manage tunnels, and run a connector beside your services',
   commands: [
-    tunnelCreate,
-    tunnelList,
-    tunnelInfo,
-    tunnelRotate,
-    tunnelDelete,
+    {
+      usage: 'create <name>',
+      summary: 'Create a tunnel and print its token',
+      load: async () => (await import('./commands/tunnel-create.ts')).tunnelCreate,
+    },
+    {
+      usage: 'list',
+      summary: 'List the tunnels',
+      load: async () => (await import('./commands/tunnel-list.ts')).tunnelList,
+    },
+    {
+      usage: 'info <tunnel>',
+      summary: 'Show a tunnel, its routes and its connectors',
+      load: async () => (await import('./commands/tunnel-info.ts')).tunnelInfo,
+    },
+    {
+      usage: 'rotate <tunnel>',
+      summary: 'Replace the token of a tunnel; connectors with the old one are cut off',
+      load: async () => (await import('./commands/tunnel-rotate.ts')).tunnelRotate,
+    },
+    {
+      usage: 'delete <tunnel>',
+      summary: 'Delete a tunnel and its routes; its connectors are cut off',
+      load: async () => (await import('./commands/tunnel-delete.ts')).tunnelDelete,
+    },
     route,
-    tunnelRun,
-    tunnelReady,
+    {
+      usage: 'run [tunnel]',
+      summary: 'Run a connector: dial the gateway and serve the ingress rules',
+      load: async () => (await import('./commands/tunnel-run.ts')).tunnelRun,
+    },
+    {
+      usage: 'ready',
+      summary: 'Exit with 0 when the connector on this machine is ready, else with 1',
+      load: async () => (await import('./commands/tunnel-ready.ts')).tunnelReady,
+    },
     ingress,
   ],
 };
@@ -56,5 +120,18 @@ const tunnel: CommandGroup = {
 export const commandTree: CommandGroup = {
   name: 'postern',
   summary: 'Reach services on machines that accept no inbound connection.',
-  commands: [gateway, tunnel, version],
+  commands: [
+    {
+      usage: 'quickstart',
+      summary: 'Try it: run everything on this machine and print two commands',
+      load: async () => (await import('./commands/quickstart.ts')).quickstart,
+    },
+    gateway,
+    tunnel,
+    {
+      usage: 'version',
+      summary: 'Show the version of Postern and of Node',
+      load: async () => (await import('./commands/version.ts')).version,
+    },
+  ],
 };

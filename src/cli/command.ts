@@ -1,6 +1,6 @@
 /**
- * What a command is: its usage, its arguments with their types, and what it does. The yargs tree is made of these, and
- * no command knows yargs beyond the description of its options.
+ * What a command is: its arguments with their types, and what it does. The yargs tree is made of these, and no command
+ * knows yargs beyond the description of its options.
  */
 import type { InferredOptionTypes, Options, PositionalOptions } from 'yargs';
 import type { ExitCode } from './exit-code.ts';
@@ -8,34 +8,35 @@ import type { ExitCode } from './exit-code.ts';
 type OptionMap = Readonly<Record<string, Options>>;
 type PositionalMap = Readonly<Record<string, PositionalOptions>>;
 
-/** What a command runs with. */
-export type Args<P extends PositionalMap, O extends OptionMap> = InferredOptionTypes<P & O>;
-
 export interface CommandDefinition<P extends PositionalMap, O extends OptionMap> {
-  /** Its name, then its positional arguments: `create <name>`. */
-  readonly usage: string;
-  /** One line for the help: what it does, in the imperative. */
-  readonly summary: string;
+  /** Arguments by the names that the usage gives them. */
   readonly positionals: P;
   readonly options: O;
   /** Does it. What is returned is the exit status of the process; what is thrown decides it by its code. */
-  run(args: Args<P, O>): Promise<ExitCode>;
+  run(args: InferredOptionTypes<P & O>): Promise<ExitCode>;
 }
 
-/** A command as the tree holds it, its types forgotten. */
+/** A command, its types forgotten. */
 export interface Command {
-  readonly usage: string;
-  readonly summary: string;
   readonly positionals: PositionalMap;
   readonly options: OptionMap;
   run(args: object): Promise<ExitCode>;
+}
+
+/** A command as the tree has it, before its code is loaded. */
+export interface CommandEntry {
+  /** Its name, then its arguments: `create <name>`. */
+  readonly usage: string;
+  /** One line for the help: what it does, in the imperative. */
+  readonly summary: string;
+  load(): Promise<Command>;
 }
 
 /** Commands under one word: `tunnel`. */
 export interface CommandGroup {
   readonly name: string;
   readonly summary: string;
-  readonly commands: readonly (Command | CommandGroup)[];
+  readonly commands: readonly (CommandEntry | CommandGroup)[];
 }
 
 /** Describes a command; its arguments are typed by their description. */
@@ -46,6 +47,6 @@ export function defineCommand<const P extends PositionalMap, const O extends Opt
     ...definition,
     // yargs has parsed and checked them against the same description.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    run: async (args) => definition.run(args as Args<P, O>),
+    run: async (args) => definition.run(args as InferredOptionTypes<P & O>),
   };
 }

@@ -23,7 +23,9 @@ export const CONNECTOR_OPTIONS = {
     describe: 'Address of a gateway, such as https://gw.example.com; may be repeated',
   },
   ca: textOption('PEM file of an authority to trust for the gateway'),
-  'token-file': textOption('File with the token, or with what "tunnel create -o json" printed'),
+  'token-file': textOption(
+    'File with the token, or with what "tunnel create -o json" printed; else POSTERN_TOKEN',
+  ),
   // Known, so that it can be refused with the reason.
   token: { type: 'string', hidden: true },
   url: textOption('Service to serve when the file has no ingress'),

@@ -13,10 +13,13 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** ADMIN_BAD_REQUEST: a name or hostname that cannot be one was written as an argument. */
+const USAGE_CODES = new Set(['CLI_USAGE', 'ADMIN_BAD_REQUEST']);
+
 /** The exit status for something that was thrown. */
 export function exitCodeOf(error: unknown): ExitCode {
   const code = codeOf(error) ?? '';
-  if (code === 'CLI_USAGE' || code.startsWith('CONFIG_')) return EXIT.usage;
+  if (USAGE_CODES.has(code) || code.startsWith('CONFIG_')) return EXIT.usage;
   if (code === 'REGISTER_REFUSED' || code === 'REGISTER_REVOKED') return EXIT.refused;
   return EXIT.failed;
 }

@@ -30,6 +30,7 @@ interface Parts {
   readonly admin: AdminServer;
   readonly store: Store;
   readonly gateway: Gateway;
+  readonly running: RunningGateway;
 }
 
 export class GatewayProcess implements LongRunning {
@@ -42,14 +43,13 @@ export class GatewayProcess implements LongRunning {
   /** Opens everything. Throws CONFIG_* and STORE_*, and leaves nothing open. */
   static async start(options: GatewayProcessOptions): Promise<GatewayProcess> {
     const { config, log } = options;
-    const opened = new Deferred<Omit<Parts, 'admin'>>();
+    const opened = new Deferred<GatewayProcess>();
     const admin = await startAdminServer({
       path: adminSocketPath(config.dataDir),
       log,
       handle: async ({ call, actor, params }) => {
-        const { store, gateway } = await opened.promise;
-        const running = runningGateway(gateway, options);
-        return new AdminOperations({ store, actor, gateway: running }).call(call, params);
+        const program = await opened.promise;
+        return program.operations(actor).call(call, params);
       },
     });
     let store: Store | undefined;
@@ -58,8 +58,10 @@ export class GatewayProcess implements LongRunning {
       const metrics = new GatewayMetrics({ version: VERSION });
       const gateway = new Gateway({ config, store, log, metrics });
       await gateway.start();
-      opened.resolve({ store, gateway });
-      return new GatewayProcess({ admin, store, gateway });
+      const running = runningGateway(gateway, options);
+      const program = new GatewayProcess({ admin, store, gateway, running });
+      opened.resolve(program);
+      return program;
     } catch (error) {
       await admin.close();
       await store?.close();
@@ -67,9 +69,10 @@ export class GatewayProcess implements LongRunning {
     }
   }
 
-  /** The state, for whoever composes more than the gateway. */
-  get store(): Store {
-    return this.#parts.store;
+  /** What an administrator can do here, for whoever composes more than the gateway. */
+  operations(actor: string): AdminOperations {
+    const { store, running: gateway } = this.#parts;
+    return new AdminOperations({ store, actor, gateway });
   }
 
   async drain(graceMs: number): Promise<number> {

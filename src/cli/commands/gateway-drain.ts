@@ -5,8 +5,6 @@ import { ADMIN_OPTIONS, withRunningGateway } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
 
 export const gatewayDrain = defineCommand({
-  usage: 'drain',
-  summary: 'Let the running gateway finish its work and end; waits for it',
   positionals: {},
   options: { ...ADMIN_OPTIONS, ...OUTPUT_OPTION },
   async run({ config, output }) {

@@ -1,31 +1,25 @@
 /** `postern gateway run`: the gateway, until a signal or `gateway drain` ends it. */
 import { createLog } from '../../telemetry/log.ts';
 import { defineCommand } from '../command.ts';
-import { Deferred } from '../deferred.ts';
+import { DrainRequest } from '../drain-request.ts';
 import { GATEWAY_OPTIONS, configOfGateway } from '../gateway-options.ts';
 import { GatewayProcess } from '../gateway-process.ts';
 import { runLong } from '../long-running.ts';
 
 export const gatewayRun = defineCommand({
-  usage: 'run',
-  summary: 'Run the gateway until SIGTERM, SIGINT or "gateway drain"',
   positionals: {},
   options: GATEWAY_OPTIONS,
   async run(args) {
     const config = await configOfGateway(args);
     const log = createLog({ ...config.log, component: 'gateway' });
-    const asked = new Deferred<string>();
-    const drained = new Deferred<number>();
-    const onDrainAsked = async (): Promise<number> => {
-      asked.resolve('gateway drain');
-      return drained.promise;
-    };
+    const drain = new DrainRequest();
     return runLong({
       log,
       graceMs: config.gracePeriodMs,
-      asked: asked.promise,
-      start: async () => GatewayProcess.start({ config, log, onDrainAsked }),
-      onDrained: (cut) => drained.resolve(cut),
+      asked: drain.asked,
+      start: async () =>
+        GatewayProcess.start({ config, log, onDrainAsked: async () => drain.ask() }),
+      onDrained: (cut) => drain.done(cut),
     });
   },
 });

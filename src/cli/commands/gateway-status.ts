@@ -5,8 +5,6 @@ import { ADMIN_OPTIONS, withRunningGateway } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult, table } from '../output.ts';
 
 export const gatewayStatus = defineCommand({
-  usage: 'status',
-  summary: 'Show what the running gateway does; fails when none runs',
   positionals: {},
   options: { ...ADMIN_OPTIONS, ...OUTPUT_OPTION },
   async run({ config, output }) {

@@ -6,8 +6,6 @@ import { configOfGateway, GATEWAY_OPTIONS } from '../gateway-options.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
 
 export const gatewayValidate = defineCommand({
-  usage: 'validate',
-  summary: 'Check the configuration of the gateway without running it',
   positionals: {},
   options: { ...GATEWAY_OPTIONS, ...OUTPUT_OPTION },
   async run({ output, ...args }) {

@@ -9,8 +9,6 @@ import { EXIT } from '../exit-code.ts';
 import { OUTPUT_OPTION, printResult, table } from '../output.ts';
 
 export const ingressRule = defineCommand({
-  usage: 'rule <url>',
-  summary: 'Show which ingress rule a URL, or a hostname, meets',
   positionals: {
     url: { type: 'string', demandOption: true, describe: 'Such as https://wiki.example.com/page' },
   },

@@ -6,8 +6,6 @@ import { EXIT } from '../exit-code.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
 
 export const ingressValidate = defineCommand({
-  usage: 'validate',
-  summary: 'Check the configuration of the connector without running it',
   positionals: {},
   options: { ...CONNECTOR_OPTIONS, ...OUTPUT_OPTION },
   async run({ output, ...args }) {

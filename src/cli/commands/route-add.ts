@@ -5,8 +5,6 @@ import { ADMIN_OPTIONS, withAdmin } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
 
 export const routeAdd = defineCommand({
-  usage: 'add <tunnel> <hostname>',
-  summary: 'Lead a public hostname, or *.suffix, to a tunnel',
   positionals: {
     tunnel: { type: 'string', demandOption: true, describe: 'Name or id of the tunnel' },
     hostname: { type: 'string', demandOption: true, describe: 'Such as wiki.example.com' },

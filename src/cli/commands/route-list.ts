@@ -5,8 +5,6 @@ import { ADMIN_OPTIONS, withAdmin } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult, table } from '../output.ts';
 
 export const routeList = defineCommand({
-  usage: 'list [tunnel]',
-  summary: 'List the routes, of all tunnels or of one',
   positionals: { tunnel: { type: 'string', describe: 'Name or id of a tunnel' } },
   options: { ...ADMIN_OPTIONS, ...OUTPUT_OPTION },
   async run({ tunnel, config, output }) {

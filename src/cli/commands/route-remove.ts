@@ -5,8 +5,6 @@ import { ADMIN_OPTIONS, withAdmin } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
 
 export const routeRemove = defineCommand({
-  usage: 'remove <hostname>',
-  summary: 'Remove the route of a hostname',
   positionals: {
     hostname: { type: 'string', demandOption: true, describe: 'As "route list" shows it' },
   },

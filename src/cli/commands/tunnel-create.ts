@@ -6,8 +6,6 @@ import { OUTPUT_OPTION, printResult } from '../output.ts';
 import { issuedTokenLines } from '../issued-token.ts';
 
 export const tunnelCreate = defineCommand({
-  usage: 'create <name>',
-  summary: 'Create a tunnel and print its token',
   positionals: {
     name: { type: 'string', demandOption: true, describe: 'Name of the new tunnel' },
   },

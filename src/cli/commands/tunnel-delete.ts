@@ -5,8 +5,6 @@ import { ADMIN_OPTIONS, TUNNEL_ARGUMENT, withAdmin } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
 
 export const tunnelDelete = defineCommand({
-  usage: 'delete <tunnel>',
-  summary: 'Delete a tunnel and its routes; its connectors are cut off',
   positionals: TUNNEL_ARGUMENT,
   options: { ...ADMIN_OPTIONS, ...OUTPUT_OPTION },
   async run({ tunnel, config, output }) {

@@ -6,8 +6,6 @@ import { ADMIN_OPTIONS, TUNNEL_ARGUMENT, withAdmin } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult, table } from '../output.ts';
 
 export const tunnelInfo = defineCommand({
-  usage: 'info <tunnel>',
-  summary: 'Show a tunnel, its routes and its connectors',
   positionals: TUNNEL_ARGUMENT,
   options: { ...ADMIN_OPTIONS, ...OUTPUT_OPTION },
   async run({ tunnel, config, output }) {

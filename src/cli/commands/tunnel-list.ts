@@ -5,8 +5,6 @@ import { ADMIN_OPTIONS, withAdmin } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult, table } from '../output.ts';
 
 export const tunnelList = defineCommand({
-  usage: 'list',
-  summary: 'List the tunnels',
   positionals: {},
   options: { ...ADMIN_OPTIONS, ...OUTPUT_OPTION },
   async run({ config, output }) {

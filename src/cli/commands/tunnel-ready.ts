@@ -7,8 +7,6 @@ import { OUTPUT_OPTION, printResult } from '../output.ts';
 import { askReadiness } from '../readiness-probe.ts';
 
 export const tunnelReady = defineCommand({
-  usage: 'ready',
-  summary: 'Exit with 0 when the connector on this machine is ready, else with 1',
   positionals: {},
   options: {
     metrics: {

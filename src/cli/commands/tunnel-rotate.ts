@@ -6,8 +6,6 @@ import { ADMIN_OPTIONS, TUNNEL_ARGUMENT, withAdmin } from '../open-admin.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
 
 export const tunnelRotate = defineCommand({
-  usage: 'rotate <tunnel>',
-  summary: 'Replace the token of a tunnel; connectors with the old one are cut off',
   positionals: TUNNEL_ARGUMENT,
   options: { ...ADMIN_OPTIONS, ...OUTPUT_OPTION },
   async run({ tunnel, config, output }) {

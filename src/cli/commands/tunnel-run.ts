@@ -9,8 +9,6 @@ import { runLong } from '../long-running.ts';
 import { watchConfig } from '../watch-config.ts';
 
 export const tunnelRun = defineCommand({
-  usage: 'run [tunnel]',
-  summary: 'Run a connector: dial the gateway and serve the ingress rules',
   positionals: {
     tunnel: { type: 'string', describe: 'Name or id; must be the one the token is for' },
   },

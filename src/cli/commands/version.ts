@@ -5,8 +5,6 @@ import { EXIT } from '../exit-code.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
 
 export const version = defineCommand({
-  usage: 'version',
-  summary: 'Show the version of Postern and of Node',
   positionals: {},
   options: OUTPUT_OPTION,
   async run({ output }) {
