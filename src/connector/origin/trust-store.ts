@@ -1,6 +1,5 @@
 /**
- * Which certificate authorities vouch for an origin: those that come with Node, and the file that `caPool` names. What
- * `NODE_EXTRA_CA_CERTS` adds counts only for rules without `caPool`: Node 20 has no way to ask for it.
+ * Which certificate authorities vouch for an origin: those that Node trusts, and the file that `caPool` names.
  *
  * A file is read again when it changed, so a renewed authority needs no restart. The number kept is bounded.
  */
@@ -55,5 +54,18 @@ async function load(caFile: string): Promise<SecureContext> {
   if (certificates.length === 0) throw new Error('it holds no PEM certificate');
   // Node leaves out of `ca` what it cannot read, and an origin would then fail for a reason that leads astray.
   const readable = certificates.filter((certificate) => new X509Certificate(certificate).raw);
-  return createSecureContext({ ca: [...rootCertificates, ...readable] });
+  return createSecureContext({
+    ca: [...rootCertificates, ...(await extraAuthorities()), ...readable],
+  });
+}
+
+/** Node forgets NODE_EXTRA_CA_CERTS where `ca` is given. */
+async function extraAuthorities(): Promise<string[]> {
+  const file = process.env['NODE_EXTRA_CA_CERTS'];
+  if (file === undefined || file === '') return [];
+  // Node has warned about one that it cannot read when it started.
+  return readFile(file, 'utf8').then(
+    (pem) => [pem],
+    () => [],
+  );
 }

@@ -1,7 +1,7 @@
 import { getEventListeners, once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
-import { systemClock } from '../../../../src/core/clock.ts';
+import { systemClock, type Clock } from '../../../../src/core/clock.ts';
 import { connectTcp, type TcpTarget } from '../../../../src/connector/origin/connect-tcp.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -10,7 +10,11 @@ import { closedPort, firstOf, listen, startDeafServer } from './deaf-server.ts';
 
 const forever = new AbortController().signal;
 
-function dial(target: Partial<TcpTarget>, signal = forever): Promise<Socket> {
+function dial(
+  target: Partial<TcpTarget>,
+  signal = forever,
+  clock: Clock = systemClock,
+): Promise<Socket> {
   const defaults: TcpTarget = {
     origin: 'app.internal:80',
     addresses: ['127.0.0.1'],
@@ -19,7 +23,7 @@ function dial(target: Partial<TcpTarget>, signal = forever): Promise<Socket> {
     isRacing: true,
     timeoutMs: 30_000,
   };
-  return connectTcp({ ...defaults, ...target }, signal, systemClock).then((socket) => {
+  return connectTcp({ ...defaults, ...target }, signal, clock).then((socket) => {
     cleanup(() => socket.destroy());
     return socket;
   });
@@ -58,10 +62,10 @@ describe('connectTcp()', () => {
 
   it('goes to the next address at once when one refuses', async () => {
     const { port } = await startServer('127.0.0.2');
-    const started = performance.now();
-    const socket = await dial({ addresses: ['127.0.0.1', '::1', '127.0.0.2'], port });
+    const stopped: Clock = { ...systemClock, after: () => ({ cancel: () => undefined }) };
+    const addresses = ['127.0.0.1', '::1', '127.0.0.2'];
+    const socket = await dial({ addresses, port }, forever, stopped);
     await expect(nextChunk(socket)).resolves.toBe('from 127.0.0.2');
-    expect(performance.now() - started).toBeLessThan(200);
   });
 
   it('overtakes an address that does not answer', async () => {

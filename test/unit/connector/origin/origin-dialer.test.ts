@@ -213,6 +213,22 @@ describe('OriginDialer refuses', () => {
     ]);
   });
 
+  it('K8: to follow a redirect: its bytes are passed on and nothing else is dialled', async () => {
+    const location = 'http://169.254.169.254/latest/meta-data/';
+    const server = createHttpServer((_request, response) =>
+      response.writeHead(302, { location }).end(),
+    );
+    const port = await listen(server);
+    const asked: string[] = [];
+    const lookup: Lookup = (hostname) => {
+      asked.push(hostname);
+      return Promise.resolve([{ address: '127.0.0.1' }]);
+    };
+    const { socket } = await dial(`http://app.internal:${port}`, { dialer: aDialer({ lookup }) });
+    await expect(talk(socket, GET)).resolves.toContain(`302 Found\r\nlocation: ${location}`);
+    expect(asked).toEqual(['app.internal']);
+  });
+
   it('K9: an origin with a self-signed certificate, one with another name, and a caPool that is gone', async () => {
     const authority = await TestAuthority.create();
     const trusted = { caFile: await caFile(authority) };

@@ -174,7 +174,7 @@ describe('secureOrigin()', () => {
     const reason = new Error('no longer wanted');
     setImmediate(() => abort.abort(reason));
     await expect(securing).rejects.toBe(reason);
-    await eventually(() => peer.destroyed === true);
+    await eventually(() => peer.destroyed);
   });
 
   it('half-close works over TLS in both directions', async () => {

@@ -46,6 +46,26 @@ describe('TrustStore', () => {
     await expect(isTrusted(context, two)).resolves.toBe(true);
   });
 
+  it.each([
+    ['trusts NODE_EXTRA_CA_CERTS as well', true],
+    ['does without NODE_EXTRA_CA_CERTS where it cannot be read', false],
+  ])('%s', async (_what, isReadable) => {
+    const [extra, authority] = [await TestAuthority.create('Extra'), await TestAuthority.create()];
+    const dir = tempDir('trust');
+    const file = join(dir, 'ca.pem');
+    writeFileSync(file, authority.pem);
+    if (isReadable) writeFileSync(join(dir, 'extra.pem'), extra.pem);
+    const before = process.env['NODE_EXTRA_CA_CERTS'];
+    cleanup(() => {
+      if (before === undefined) delete process.env['NODE_EXTRA_CA_CERTS'];
+      else process.env['NODE_EXTRA_CA_CERTS'] = before;
+    });
+    process.env['NODE_EXTRA_CA_CERTS'] = join(dir, 'extra.pem');
+    const context = await new TrustStore().contextFor(file);
+    await expect(isTrusted(context, authority)).resolves.toBe(true);
+    await expect(isTrusted(context, extra)).resolves.toBe(isReadable);
+  });
+
   it('reads a file again only when it changed', async () => {
     const [before, after] = [
       await TestAuthority.create('Before'),
