@@ -18,47 +18,116 @@ export interface PumpEvents {
   onClose?(): void;
 }
 
+/** How often a socket that is not being read is asked whether its peer is still there, ms. */
+const PROBE_MS = 1_000;
+
+const NOTHING = new Uint8Array(0);
+
 /** Joins the two until both have ended. The stream's handler is taken over. */
 export function pumpSocket(socket: Duplex, stream: Stream, events: PumpEvents = {}): void {
-  socket.on('data', (chunk: Buffer) => {
-    if (!stream.write(chunk)) socket.pause();
-  });
-  socket.on('end', () => stream.end());
-  socket.on('error', (error) => {
-    const isReset = codeOf(error) === 'ECONNRESET' || codeOf(error) === 'EPIPE';
-    stream.reset(isReset ? 'STREAM_RESET' : 'STREAM_CANCELLED', messageOf(error));
-  });
-  socket.on('close', () => {
-    if (socket.readableEnded && socket.writableFinished) return;
-    stream.reset('STREAM_CANCELLED', 'the socket was closed');
-  });
+  const pump = new SocketPump(socket, stream);
   stream.handler = {
     onAccept: (info) => events.onAccept?.(info),
     onData(chunk) {
       socket.write(chunk, () => stream.consume(chunk.byteLength));
     },
     onEnd: () => socket.end(),
-    onWritable: () => socket.resume(),
+    onWritable: () => pump.resume(),
     onClose(error) {
+      pump.stop();
       if (error !== undefined) abortSocket(socket);
       events.onClose?.();
     },
   };
+  // It may have broken between its connection and now; nobody would tell again.
+  if (socket.destroyed) stream.reset('STREAM_RESET', messageOf(socket.errored ?? 'it is closed'));
 }
 
-/** Ends a socket so that its peer sees a reset where the kind of socket can say so. */
+/** The direction from the socket into the stream, and how the socket ends. */
+class SocketPump {
+  readonly #socket: Duplex;
+  readonly #stream: Stream;
+  #probe: NodeJS.Timeout | undefined;
+
+  constructor(socket: Duplex, stream: Stream) {
+    this.#socket = socket;
+    this.#stream = stream;
+    socket.on('data', (chunk: Buffer) => {
+      if (!stream.write(chunk)) this.#pause();
+    });
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', (error) => {
+      const isReset = codeOf(error) === 'ECONNRESET' || codeOf(error) === 'EPIPE';
+      stream.reset(isReset ? 'STREAM_RESET' : 'STREAM_CANCELLED', messageOf(error));
+    });
+    socket.on('close', () => {
+      this.stop();
+      if (socket.readableEnded && socket.writableFinished) return;
+      stream.reset('STREAM_CANCELLED', 'the socket was closed');
+    });
+  }
+
+  resume(): void {
+    this.stop();
+    this.#socket.resume();
+  }
+
+  /** Asks no more whether the peer is there. */
+  stop(): void {
+    clearInterval(this.#probe);
+  }
+
+  #pause(): void {
+    this.#socket.pause();
+    this.#watchUnread();
+  }
+
+  /**
+   * What reads as the peer's end may be a reset: libuv reports one that arrives right behind data as an end, and the
+   * other endpoint would take a cut transfer for a complete one. A write of no bytes tells: the kernel refuses it on a
+   * connection that was reset.
+   */
+  #onEnd(): void {
+    const socket = this.#socket;
+    this.#watchUnread();
+    // With bytes under way the writing side finds out about a reset by itself, before the FIN is sent.
+    if (!isSocket(socket) || !socket.writable || socket.writableLength > 0) this.#stream.end();
+    else socket.write(NOTHING, (error) => void (error ?? this.#stream.end()));
+  }
+
+  /** The kernel says nothing about a socket that nobody reads or writes: a reset would go unnoticed, for good. */
+  #watchUnread(): void {
+    const socket = this.#socket;
+    this.stop();
+    if (!isSocket(socket)) return;
+    this.#probe = setInterval(() => {
+      if (!socket.writable) this.stop();
+      else if (socket.writableLength === 0) socket.write(NOTHING);
+    }, PROBE_MS);
+  }
+}
+
+/** Ends a socket so that its peer sees a reset where the kind of socket can say so. Safe to call twice. */
 export function abortSocket(socket: Duplex): void {
   if (socket.destroyed) return;
-  if (canReset(socket)) socket.resetAndDestroy();
-  else socket.destroy();
+  if (!isSocket(socket) || 'encrypted' in socket) {
+    socket.destroy();
+    return;
+  }
+  // While the FIN of end() is on its way to the kernel Node can neither reset the socket nor close it any more.
+  if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
+    socket.once('finish', () => abortSocket(socket));
+    return;
+  }
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    // A Unix socket.
+    socket.destroy();
+  }
 }
 
-/** Only plain TCP can send RST: TLS and Unix sockets throw. */
-function canReset(socket: Duplex): socket is Socket {
-  return (
-    'resetAndDestroy' in socket &&
-    !('encrypted' in socket) &&
-    'remoteAddress' in socket &&
-    socket.remoteAddress !== undefined
-  );
+/** A `net.Socket` of any kind. Its address does not tell: one that was reset has none. */
+function isSocket(socket: Duplex): socket is Socket {
+  return 'resetAndDestroy' in socket;
 }
