@@ -3,7 +3,7 @@
  *
  * This is the replay buffer and the send queue in one. Three offsets move through it: `base` (acknowledged) ≤ `cursor`
  * (sent on the present link) ≤ `end` (written). FIN takes the position behind the last byte. Bytes are kept by reference,
- * and large frames refer to them too.
+ * and large frames refer to them too; only small writes are copied together.
  */
 import { PosternError } from '../core/error.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
@@ -11,6 +11,12 @@ import { DATA_HEADER_BYTES, encodeDataHeader, encodeFin } from './frame.ts';
 
 /** Less than this is copied into one frame; more goes out in pieces, because copying it costs more than a longer list. */
 const COPY_BELOW_BYTES = 4 * 1024;
+
+/** Writes below this size share memory: kept apart, each would take some 500 bytes more than it has. */
+const GATHER_BELOW_BYTES = 1024;
+/** Memory that small writes share, bytes: twice as much each time, so that few of them take little. */
+const FIRST_BLOCK_BYTES = 1024;
+const LARGEST_BLOCK_BYTES = 16 * 1024;
 
 export class SendHalf {
   #chunks: Uint8Array[] = [];
@@ -24,6 +30,9 @@ export class SendHalf {
   #cursorByte = 0;
   #limit: number;
   #finAt: number | undefined;
+  /** Memory behind the last chunk that has room for small writes, and the bytes used in it. */
+  #block: Buffer | undefined;
+  #blockUsed = 0;
 
   /** `limit` is the first offset that the peer has not granted. */
   constructor(limit: number) {
@@ -59,7 +68,9 @@ export class SendHalf {
   }
 
   write(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
+    const isSmall = chunk.byteLength < GATHER_BELOW_BYTES;
+    if (isSmall && this.#chunks.length > 0) this.#gather(chunk);
+    else this.#append(chunk, undefined);
     this.#end += chunk.byteLength;
   }
 
@@ -120,10 +131,39 @@ export class SendHalf {
   clear(): number {
     const freed = this.unackedBytes;
     this.#chunks = [];
+    this.#block = undefined;
     this.#base = this.#end;
     this.#cursor = this.#end;
     this.#finAt = undefined;
     return freed;
+  }
+
+  /** Adds a chunk; `block` is the memory behind it, if it has room for more. */
+  #append(chunk: Uint8Array, block: Buffer | undefined): void {
+    this.#chunks.push(chunk);
+    this.#block = block;
+    this.#blockUsed = chunk.byteLength;
+  }
+
+  /** Copies a small chunk behind the last one, or into new memory. What was sent from there before stays as it is. */
+  #gather(chunk: Uint8Array): void {
+    const block = this.#block;
+    const from = this.#blockUsed;
+    if (block === undefined || from + chunk.byteLength > block.byteLength) {
+      const twice = 2 * (block?.byteLength ?? FIRST_BLOCK_BYTES / 2);
+      const larger = Buffer.allocUnsafe(Math.min(twice, LARGEST_BLOCK_BYTES));
+      larger.set(chunk);
+      this.#append(larger.subarray(0, chunk.byteLength), larger);
+      return;
+    }
+    block.set(chunk, from);
+    this.#blockUsed = from + chunk.byteLength;
+    const last = this.#chunks.length - 1;
+    this.#chunks[last] = block.subarray(0, this.#blockUsed);
+    if (this.#cursorChunk > last) {
+      this.#cursorChunk = last;
+      this.#cursorByte = from;
+    }
   }
 
   /** The next `bytes` bytes, as parts of the chunks they were written in. Moves the cursor. */
@@ -160,6 +200,7 @@ export class SendHalf {
     if (whole === 0) return;
     this.#chunks.splice(0, whole);
     this.#cursorChunk -= whole;
+    if (this.#chunks.length === 0) this.#block = undefined;
   }
 }
 
