@@ -11,8 +11,8 @@ import { PosternError } from '../../core/error.ts';
 import type { AnnouncedRule, StreamRequest } from '../../protocol/control-message.ts';
 
 /**
- * The rule that `request` names. Throws ORIGIN_NO_RULE when there is none with this id, or when the hostname or the
- * kind of stream is not the rule's: an id that was right before a reload of the rules opens nothing afterwards.
+ * The rule that `request` names. Throws ORIGIN_NO_RULE when there is none with this id (also one that was right before a
+ * reload of the rules), when the hostname is not the rule's, or for HTTP to a service that does not speak it.
  */
 export function chooseRule(
   rules: readonly IngressRule[],
@@ -23,8 +23,10 @@ export function chooseRule(
   if (!matchesHostname(rule.hostname, request.hostname)) {
     throw noRule(request, `the rule is for "${rule.hostname.text}"`);
   }
-  const kind = streamKind(rule.service);
-  if (kind !== request.kind) throw noRule(request, `the rule is for ${kind} streams`);
+  // Bytes may be carried to any service; HTTP is only spoken to one that is said to speak it.
+  if (request.kind === 'http' && streamKind(rule.service) === 'tcp') {
+    throw noRule(request, 'the service of the rule is not HTTP');
+  }
   return rule;
 }
 

@@ -29,6 +29,11 @@ describe('chooseRule()', () => {
     expect(chooseRule(rules, request)).toBe(rest);
   });
 
+  it('carries raw bytes to a service that speaks HTTP: a TCP port may lead to any service', () => {
+    const request = { kind: 'tcp', hostname: 'a.wiki.example.com', rule: wiki.id } as const;
+    expect(chooseRule(rules, request)).toBe(wiki);
+  });
+
   it.each([
     ['an id that no rule has', 'tcp', 'ssh.example.com', '0123456789abcdef'],
     ['an empty id', 'tcp', 'ssh.example.com', ''],
@@ -39,7 +44,6 @@ describe('chooseRule()', () => {
     ['a host behind the connector as hostname', 'tcp', '10.0.0.9:22', ssh.id],
     ['no hostname for a rule that has one', 'tcp', '', ssh.id],
     ['the parent of a wildcard', 'http', 'wiki.example.com', wiki.id],
-    ['raw bytes to an HTTP service', 'tcp', 'a.wiki.example.com', wiki.id],
     ['HTTP to a TCP service', 'http', 'ssh.example.com', ssh.id],
   ] as const)(
     'K6: a gateway that asks for %s gets ORIGIN_NO_RULE',
