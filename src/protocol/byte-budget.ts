@@ -1,13 +1,12 @@
 /**
  * A bound on bytes that many streams share: unacknowledged bytes of a link or process, or granted windows of a process.
  *
- * The budget only counts. Who finds it used up waits with `onRoom`, and is told once when a tenth is free again, so that
- * a thousand waiters do not fight over every single byte.
+ * The budget only counts. What keeps a few streams from using it up is a rule that its users follow: hold no more than a
+ * share of what is free. Then something is always free, and a stream that holds little can go on.
  */
 export class ByteBudget {
   readonly limitBytes: number;
   #usedBytes = 0;
-  #waiters = new Set<() => void>();
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes;
@@ -17,38 +16,25 @@ export class ByteBudget {
     return this.#usedBytes;
   }
 
-  get hasRoom(): boolean {
-    return this.#usedBytes < this.limitBytes;
+  /** Negative when more was taken than there was. */
+  get freeBytes(): number {
+    return this.limitBytes - this.#usedBytes;
   }
 
-  /** Counts `bytes` in, also above the limit: the caller asked `hasRoom` before. */
+  /** Counts `bytes` in, also above the limit: the caller looked at `freeBytes` before. */
   take(bytes: number): void {
     this.#usedBytes += bytes;
   }
 
   /** Counts `bytes` in when they fit; false when they do not. */
   tryTake(bytes: number): boolean {
-    if (this.#usedBytes + bytes > this.limitBytes) return false;
+    if (bytes > this.freeBytes) return false;
     this.#usedBytes += bytes;
     return true;
   }
 
-  /** Counts `bytes` out and wakes the waiters when there is room again. */
+  /** Counts `bytes` out. */
   give(bytes: number): void {
     this.#usedBytes -= bytes;
-    if (this.#waiters.size === 0 || this.#usedBytes > this.limitBytes * 0.9) return;
-    const waiters = this.#waiters;
-    this.#waiters = new Set();
-    for (const wake of waiters) wake();
-  }
-
-  /** Calls `wake` once when there is room again. Adding the same function twice is one call. */
-  onRoom(wake: () => void): void {
-    this.#waiters.add(wake);
-  }
-
-  /** Takes back an onRoom(). */
-  forget(wake: () => void): void {
-    this.#waiters.delete(wake);
   }
 }

@@ -3,7 +3,8 @@
  * See docs/protocol.md §5.3 and §5.4.
  *
  * It holds no bytes: they go to the application at once, and `consume` says when the application has handed them on.
- * The granted edge never moves back. The window grows when the peer is seen to wait for it, and falls back when idle.
+ * The granted edge never moves back. The window grows when the peer is seen to wait for it, and falls back when idle;
+ * what was granted before and is used later is counted again.
  */
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -16,6 +17,11 @@ export type AckUrgency = 'none' | 'soon' | 'now';
 /** A window without traffic for this long falls back, ms. */
 const IDLE_MS = 10_000;
 
+/** First windows are small once less than this part of the budget is free: the rest is for streams that turn out busy. */
+const KEPT_FOR_GROWTH = 1 / 2;
+/** A window grows by at most this part of what is free, so that a few busy streams do not have it all. */
+const GROWTH_SHARE = 1 / 4;
+
 export class ReceiveHalf {
   readonly #budget: ByteBudget;
   #received = 0;
@@ -24,16 +30,23 @@ export class ReceiveHalf {
   #toldConsumed = 0;
   #edge: number = LIMITS.earlyDataBytes;
   #window: number = LIMITS.minWindowBytes;
+  /** What of the budget this stream has. */
+  #counted = 0;
   #finAt: number | undefined;
   /** When, and at which offset, the present measurement of the peer's pace began. */
   #paceSince = 0;
   #paceFrom = 0;
+  /** Since when, and at which offset, nothing was handed on. */
+  #idleSince = 0;
+  #idleAt = 0;
   #isReleased = false;
 
   /** `budget` bounds all windows of the process above the least. */
   constructor(budget: ByteBudget) {
     this.#budget = budget;
-    this.#setWindow(LIMITS.initialWindowBytes);
+    const first = LIMITS.initialWindowBytes;
+    if (budget.freeBytes - first > budget.limitBytes * KEPT_FOR_GROWTH) this.#window = first;
+    this.#count();
   }
 
   /** Bytes received so far. */
@@ -59,8 +72,11 @@ export class ReceiveHalf {
     return this.#finAt !== undefined && this.#toldConsumed > this.#finAt;
   }
 
-  /** Takes note of DATA. Throws PROTO_BAD_OFFSET, PROTO_WINDOW_EXCEEDED or PROTO_AFTER_FIN. */
-  onData(offset: number, bytes: number): void {
+  /**
+   * Takes note of DATA. False when the process has no room for it: it fills a window that fell back since it was granted,
+   * and the budget is used up. Throws PROTO_BAD_OFFSET, PROTO_WINDOW_EXCEEDED or PROTO_AFTER_FIN.
+   */
+  onData(offset: number, bytes: number): boolean {
     this.#expectNext('DATA', offset);
     if (offset + bytes > this.#edge) {
       throw new PosternError(
@@ -69,6 +85,7 @@ export class ReceiveHalf {
       );
     }
     this.#received += bytes;
+    return this.#received - this.#consumed <= this.#window || this.#count();
   }
 
   /** Takes note of FIN. Throws PROTO_BAD_OFFSET or PROTO_AFTER_FIN. */
@@ -82,6 +99,7 @@ export class ReceiveHalf {
   consume(bytes: number): void {
     this.#consumed += bytes;
     this.#consumeFin();
+    if (this.#counted > this.#window - LIMITS.minWindowBytes) this.#count();
   }
 
   /** What is owed to the peer now. */
@@ -109,32 +127,45 @@ export class ReceiveHalf {
   /** Gives the window back to the budget, for good. */
   release(): void {
     this.#isReleased = true;
-    this.#setWindow(LIMITS.minWindowBytes);
+    this.#budget.give(this.#counted);
+    this.#counted = 0;
   }
 
-  /** Lets the window fall back when nothing arrived for a while. Granted bytes stay granted. */
+  /** Lets the window fall back when nothing was handed on for a while. Granted bytes stay granted. Called now and then. */
   shrinkWhenIdle(now: number): void {
-    if (this.#consumed !== this.#paceFrom || now - this.#paceSince < IDLE_MS) return;
-    if (this.#window > LIMITS.initialWindowBytes) this.#setWindow(LIMITS.initialWindowBytes);
+    if (this.#consumed !== this.#idleAt) {
+      this.#idleAt = this.#consumed;
+      this.#idleSince = now;
+    }
+    if (now - this.#idleSince < IDLE_MS || this.#window <= LIMITS.initialWindowBytes) return;
+    this.#window = LIMITS.initialWindowBytes;
+    this.#count();
   }
 
   #followPace(now: number, roundTripMs: number): void {
     const consumed = this.#consumed - this.#paceFrom;
     if (consumed < this.#window / 2) return;
     // Half a window within two round trips: the peer is waiting for us, or soon will.
-    if (now - this.#paceSince < 2 * roundTripMs) {
-      this.#setWindow(Math.min(this.#window * 2, LIMITS.maxWindowBytes));
-    }
+    if (now - this.#paceSince < 2 * roundTripMs) this.#grow();
     this.#paceSince = now;
     this.#paceFrom = this.#consumed;
   }
 
-  /** Moves the window to `bytes` as far as the budget allows. Only what is above the least counts. */
-  #setWindow(bytes: number): void {
-    const more = bytes - this.#window;
-    if (more > 0 && (this.#isReleased || !this.#budget.tryTake(more))) return;
-    if (more < 0) this.#budget.give(-more);
-    this.#window = bytes;
+  #grow(): void {
+    const doubled = Math.min(this.#window * 2, LIMITS.maxWindowBytes);
+    if (doubled - this.#window > this.#budget.freeBytes * GROWTH_SHARE) return;
+    this.#window = doubled;
+    this.#count();
+  }
+
+  /** Counts the window, or what waits to be handed on where that is more. False when the budget has no room for it. */
+  #count(): boolean {
+    if (this.#isReleased) return true;
+    const bytes = Math.max(this.#window, this.#received - this.#consumed) - LIMITS.minWindowBytes;
+    const more = bytes - this.#counted;
+    if (!this.#budget.tryTake(more)) return false;
+    this.#counted = bytes;
+    return true;
   }
 
   #consumeFin(): void {

@@ -85,7 +85,6 @@ export class Stream implements StreamHolder {
   readonly #meter: StreamMeter | undefined;
   readonly #send: SendHalf;
   readonly #receive: ReceiveHalf;
-  readonly #wake = (): void => this.#wakeWriter();
   /** Who is told. Assign right after obtaining the stream. */
   handler: StreamEvents = NO_EVENTS;
   #slot: Slot | undefined;
@@ -159,7 +158,6 @@ export class Stream implements StreamHolder {
     }
     if (this.#mayWrite()) return true;
     this.#isWriterWaiting = true;
-    this.#awaitRoom();
     return false;
   }
 
@@ -239,7 +237,10 @@ export class Stream implements StreamHolder {
     switch (frame.type) {
       case 'DATA':
         this.#expectSynced('DATA');
-        this.#receive.onData(frame.offset, frame.data.byteLength);
+        if (!this.#receive.onData(frame.offset, frame.data.byteLength)) {
+          this.reset('STREAM_LIMIT', 'Cannot keep more bytes: streams wait for slow readers');
+          return;
+        }
         this.#meter?.received(frame.data.byteLength);
         this.handler.onData(frame.data);
         return;
@@ -349,7 +350,6 @@ export class Stream implements StreamHolder {
 
   #detach(): void {
     this.#slot?.link.unacked.give(this.#send.unackedBytes);
-    this.#slot?.link.unacked.forget(this.#wake);
     this.#slot = undefined;
     this.#isSynced = false;
   }
@@ -383,27 +383,22 @@ export class Stream implements StreamHolder {
     if (urgency === 'soon') slot.ackSoon();
   }
 
+  /** Whether the application may write: within the window, and holding no more than its process and link have left. */
   #mayWrite(): boolean {
     if (this.#send.isWindowFull) return false;
-    if (this.#send.unackedBytes < LIMITS.minWindowBytes) return true;
-    return this.#budgets.unacked.hasRoom && (this.#slot?.link.unacked.hasRoom ?? true);
+    const held = this.#send.unackedBytes;
+    if (held < LIMITS.minWindowBytes) return true;
+    return (
+      held < this.#budgets.unacked.freeBytes &&
+      held < (this.#slot?.link.unacked.freeBytes ?? Infinity)
+    );
   }
 
+  /** One who waits holds bytes, so there is always an ACK to come that calls this. */
   #wakeWriter(): void {
-    if (!this.#isWriterWaiting || this.#state === 'closed') return;
-    if (this.#mayWrite()) {
-      this.#isWriterWaiting = false;
-      this.handler.onWritable();
-      return;
-    }
-    this.#awaitRoom();
-  }
-
-  /** Asks to be woken when a budget has room. A full window needs no waiter: the ACK that opens it wakes. */
-  #awaitRoom(): void {
-    if (this.#send.isWindowFull) return;
-    this.#budgets.unacked.onRoom(this.#wake);
-    this.#slot?.link.unacked.onRoom(this.#wake);
+    if (!this.#isWriterWaiting || this.#state === 'closed' || !this.#mayWrite()) return;
+    this.#isWriterWaiting = false;
+    this.handler.onWritable();
   }
 
   #freed(bytes: number): void {
@@ -421,10 +416,8 @@ export class Stream implements StreamHolder {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#error = error;
-    this.#budgets.unacked.forget(this.#wake);
     const freed = this.#send.clear();
     this.#freed(freed);
-    this.#slot?.link.unacked.forget(this.#wake);
     this.#slot = undefined;
     this.#keeper.onEnded(this, isTold);
     this.#receive.release();
