@@ -1,5 +1,5 @@
 /**
- * Watches the connector's file and puts changed ingress rules in force. docs/config.md "Changes while it runs".
+ * Watches the connector's file and puts changed ingress rules in force. docs/operations.md "Changed ingress rules".
  *
  * The file is looked at instead of waited for: that works with editors that rename, with links that are turned to another
  * file, and on network file systems, where notifications do not. What cannot be read or understood changes nothing.
