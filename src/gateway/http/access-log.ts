@@ -10,10 +10,14 @@ import type { RequestSummary } from './request-record.ts';
 /** Failures that say nothing about the gateway or an origin: users leave, mistype and are refused. */
 const ORDINARY = /^(?:HTTP_(?!INTERNAL)|ACCESS_|ROUTE_NOT_FOUND|ROUTE_NO_RULE)/;
 
-/** Writes the line. Costs nothing where its level is off. */
-export function logRequest(log: Log, summary: RequestSummary): void {
+/** Writes the line, at `ordinary` where nothing went wrong on our side. Costs nothing where its level is off. */
+export function logRequest(
+  log: Log,
+  summary: RequestSummary,
+  ordinary: 'info' | 'debug' = 'info',
+): void {
   const { code } = summary;
-  const level = code === undefined || ORDINARY.test(code) ? 'info' : 'warn';
+  const level = code === undefined || ORDINARY.test(code) ? ordinary : 'warn';
   if (!log.isLevelEnabled(level)) return;
   log[level](
     {

@@ -6,13 +6,23 @@
  */
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import type { PosternError } from '../../core/error.ts';
 import { endAndLinger } from './client-response.ts';
 
 /** Pipelined requests that may wait on one connection. Clients that pipeline at all send a handful. */
 export const MAX_PIPELINED = 32;
 
+/** A request under way, as far as an error of the parser concerns it. */
+export interface Running {
+  /** Whether its body is still coming. */
+  readonly isReceiving: boolean;
+  fail(error: PosternError): void;
+}
+
 interface Connection {
   isBusy: boolean;
+  /** Kept here and not in a map of its own: one that changes with each request costs more to collect than to use. */
+  running: Running | undefined;
   readonly waiting: (() => void)[];
   /** Nothing more is served on it. */
   isClosing: boolean;
@@ -57,6 +67,7 @@ export class ClientConnections {
     const connection = this.#connections.get(socket);
     if (connection === undefined) return;
     connection.isBusy = false;
+    connection.running = undefined;
     if (connection.endsAfter) endAndLinger(socket);
     if (isLast || connection.endsAfter) connection.isClosing = true;
     if (connection.isClosing) return;
@@ -64,6 +75,17 @@ export class ClientConnections {
     if (next === undefined) return;
     connection.isBusy = true;
     next();
+  }
+
+  /** Remembers what runs on a connection, until done(). */
+  setRunning(socket: Socket, running: Running): void {
+    const connection = this.#connections.get(socket);
+    if (connection !== undefined) connection.running = running;
+  }
+
+  /** What runs on a connection, where setRunning() said so. */
+  runningOn(socket: Socket): Running | undefined {
+    return this.#connections.get(socket)?.running;
   }
 
   /** Whether a request runs on a connection. */
@@ -110,6 +132,7 @@ export class ClientConnections {
   #add(socket: Socket): Connection {
     const connection: Connection = {
       isBusy: false,
+      running: undefined,
       waiting: [],
       isClosing: false,
       endsAfter: false,

@@ -32,6 +32,12 @@ interface Text {
   readonly text: string;
 }
 
+const BUSY: Text = {
+  status: 503,
+  title: 'Too busy',
+  text: 'Too many requests are open. Try again soon.',
+};
+
 const TEXTS: Partial<Record<ErrorCode, Text>> = {
   ROUTE_NOT_FOUND: {
     status: 404,
@@ -98,11 +104,9 @@ const TEXTS: Partial<Record<ErrorCode, Text>> = {
     title: 'Request too large',
     text: 'The address, or the cookies sent with it, are too large.',
   },
-  HTTP_TOO_MANY: {
-    status: 503,
-    title: 'Too busy',
-    text: 'Too many requests are open. Try again soon.',
-  },
+  HTTP_TOO_MANY: BUSY,
+  STREAM_LIMIT: BUSY,
+  STREAM_REFUSED: BUSY,
   HTTP_INTERNAL: {
     status: 500,
     title: 'Gateway error',

@@ -6,6 +6,7 @@
  * the origin's stream ends at once when the user leaves. Does not decide who may ask (request-guard.ts, the router).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { PosternError, codeOf } from '../../core/error.ts';
@@ -21,36 +22,40 @@ import type { RequestRecord } from './request-record.ts';
 import { findHeader, responseHeaders } from './response-headers.ts';
 import type { LiveUpgrade, PendingUpgrade } from './upgrade.ts';
 
-export interface ExchangeOptions {
+/** What all exchanges of a gateway share. */
+export interface ExchangeHost {
+  readonly pools: OriginPools;
+  /** Whether responses should be the last of their connections. */
+  readonly isDraining: boolean;
+  /** The origin has answered 101. */
+  onLive(upgrade: LiveUpgrade, socket: Socket): void;
+}
+
+/** One request that the guard has let pass. */
+export interface Arrival {
   readonly request: IncomingMessage;
   /** Where the response goes: the server's own, or the socket of an upgrade. */
   readonly to: ServerResponse | PendingUpgrade;
   readonly guarded: GuardedRequest;
-  readonly target: OriginTarget;
-  /** What the origin is sent, from requestHeaders(). */
-  readonly headers: string[];
   readonly record: RequestRecord;
-  readonly pools: OriginPools;
   /** The user waits for `100 Continue`. */
   readonly expectsContinue: boolean;
-  /** Whether responses should be the last of their connections. */
-  readonly isDraining: () => boolean;
-  /** The origin has answered 101. */
-  readonly onLive: (upgrade: LiveUpgrade) => void;
 }
 
 /** Methods that may be sent twice (RFC 9110 §9.2.2), where nothing but the head was sent. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 export class Exchange implements Dispatcher.DispatchHandler {
-  readonly #options: ExchangeOptions;
+  readonly #host: ExchangeHost;
+  readonly #arrival: Arrival;
+  readonly #target: OriginTarget;
+  readonly #headers: string[];
   readonly #body: RequestBody | undefined;
   #response: ServerResponse | undefined;
   readonly #upgrade: PendingUpgrade | undefined;
   #connection: OriginConnection | undefined;
   #abort: ((error?: Error) => void) | undefined;
   #resume: (() => void) | undefined;
-  #isPaused = false;
   /** The head was written to the origin. */
   #wasSent = false;
   /** A first byte of the origin's answer has come. */
@@ -61,9 +66,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** The origin's part is over: its response is complete, or something failed. */
   #isOver = false;
 
-  constructor(options: ExchangeOptions) {
-    this.#options = options;
-    const { request, to, guarded, record, expectsContinue } = options;
+  /** `headers` is what the origin is sent, from requestHeaders(). */
+  constructor(host: ExchangeHost, arrival: Arrival, target: OriginTarget, headers: string[]) {
+    this.#host = host;
+    this.#arrival = arrival;
+    this.#target = target;
+    this.#headers = headers;
+    const { request, to, guarded, record, expectsContinue } = arrival;
     if ('respond' in to) {
       this.#upgrade = to;
       to.onAbort = () => this.#userGone();
@@ -83,9 +92,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** Sends the request over an idle connection or a new one. */
   start(): void {
-    const { pools, target } = this.#options;
     // An upgrade takes its connection with it: it always gets its own.
-    const idle = this.#upgrade === undefined ? pools.take(target) : undefined;
+    const idle = this.#upgrade === undefined ? this.#host.pools.take(this.#target) : undefined;
     if (idle === undefined) void this.#openAndSend();
     else this.#send(idle);
   }
@@ -94,16 +102,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
   fail(error: PosternError): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { request, record, isDraining } = this.#options;
+    const { request, record } = this.#arrival;
     record.fail(error.code, error);
     this.#abort?.(error);
     this.#body?.destroy();
+    // Undici would keep a connection whose request it refused to write, and never call it idle.
+    if (!this.#wasSent) this.#connection?.destroy();
     const response = this.#respond();
     if (response.headersSent) {
       cutResponse(response, this.#contentLength);
       return;
     }
-    answerError(request, response, record, { error, isLast: this.isReceiving || isDraining() });
+    const isLast = this.isReceiving || this.#host.isDraining;
+    answerError(request, response, record, { error, isLast });
   }
 
   // What undici calls, in this order.
@@ -121,7 +132,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onHeaders(status: number, raw: Buffer[], resume: () => void, reason: string): boolean {
     if (this.#isOver) return true;
     if (status < 200) return this.#onInformation(status, raw);
-    const { request, record, isDraining } = this.#options;
+    const { request, record } = this.#arrival;
     record.originAnswered();
     const response = this.#respond();
     const { headers, contentLength, isChunked } = responseHeaders(raw);
@@ -130,7 +141,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const hasBody = status !== 204 && status !== 304 && request.method !== 'HEAD';
     this.#endsWithConnection = hasBody && !isChunked && contentLength === undefined;
     // An answer before the end of the request: what is left of the body has nowhere to go.
-    if (this.isReceiving || isDraining()) closeAfter(request, response);
+    if (this.isReceiving || this.#host.isDraining) closeAfter(request, response);
     try {
       response.writeHead(status, reason, headers);
     } catch (cause) {
@@ -148,7 +159,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const response = this.#response;
     if (this.#isOver || response === undefined) return true;
     this.#isFlushed = true;
-    const { record } = this.#options;
+    const { record } = this.#arrival;
     record.bytesSent += chunk.length;
     if (record.bytesSent === this.#contentLength) {
       // The last of it: one write instead of two.
@@ -156,8 +167,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
       response.end(chunk);
       return true;
     }
-    this.#isPaused = !response.write(chunk);
-    return !this.#isPaused;
+    if (response.write(chunk)) return true;
+    response.once('drain', () => this.#resume?.());
+    return false;
   }
 
   onComplete(): void {
@@ -185,11 +197,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     this.#isOver = true;
-    const { record, onLive } = this.#options;
+    const { record, request } = this.#arrival;
     record.originAnswered();
     record.status = 101;
     record.isUpgraded = true;
-    onLive(this.#upgrade.accept(switchingHead(fields), origin, record));
+    const live = this.#upgrade.accept(switchingHead(fields), origin, record);
+    this.#host.onLive(live, request.socket);
   }
 
   onError(error: Error): void {
@@ -206,10 +219,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   async #openAndSend(): Promise<void> {
-    const { pools, target, record } = this.#options;
-    const { requestId, client } = record;
+    const { requestId, client } = this.#arrival.record;
     try {
-      const connection = await pools.open(target, { requestId, client });
+      const connection = await this.#host.pools.open(this.#target, { requestId, client });
       if (this.#isOver) connection.destroy();
       else this.#send(connection);
     } catch (error) {
@@ -218,7 +230,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #send(connection: OriginConnection): void {
-    const { request, guarded, headers } = this.#options;
+    const { request, guarded } = this.#arrival;
     this.#connection = connection;
     this.#wasSent = false;
     this.#abort = undefined;
@@ -226,7 +238,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       {
         path: guarded.target,
         method: request.method ?? '',
-        headers,
+        headers: this.#headers,
         // It has all that undici uses of a Readable.
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion
         body: (this.#body as Readable | undefined) ?? null,
@@ -240,7 +252,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #canSendAgain(error: Error): boolean {
     if (this.#connection?.isReused !== true || this.#hasAnswer) return false;
     if (!this.#wasSent || codeOf(error) === STALE_CONNECTION) return true;
-    const method = this.#options.request.method ?? '';
+    const method = this.#arrival.request.method ?? '';
     return this.#body === undefined && IDEMPOTENT.has(method) && isClosedByOrigin(error);
   }
 
@@ -248,7 +260,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status === 101) {
       const message = 'Cannot pass on the response: the origin switched protocols unasked';
       this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
-    } else if (status === 103 && this.#options.request.httpVersion === '1.1') {
+    } else if (status === 103 && this.#arrival.request.httpVersion === '1.1') {
       const link = findHeader(raw, 'link');
       try {
         if (link !== undefined) this.#response?.writeEarlyHints({ link });
@@ -262,7 +274,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** The response to write to; for an upgrade this is where it stops being one. */
   #respond(): ServerResponse {
     if (this.#response !== undefined) return this.#response;
-    const { to } = this.#options;
+    const { to } = this.#arrival;
     const response = 'respond' in to ? to.respond() : to;
     this.#useResponse(response);
     return response;
@@ -270,21 +282,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #useResponse(response: ServerResponse): void {
     this.#response = response;
-    response.on('drain', () => this.#drained());
     response.on('close', () => this.#userGone());
-  }
-
-  #drained(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    this.#resume?.();
   }
 
   /** The user's connection is gone, or has had the whole response. */
   #userGone(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#options.record.fail('HTTP_ABORTED');
+    this.#arrival.record.fail('HTTP_ABORTED');
     this.#abort?.();
     this.#body?.destroy();
   }

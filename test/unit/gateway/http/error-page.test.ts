@@ -20,6 +20,7 @@ describe('errorPage()', () => {
     ['ORIGIN_TLS', 502],
     ['ORIGIN_BAD_RESPONSE', 502],
     ['STREAM_LOST', 502],
+    ['STREAM_LIMIT', 503],
     ['HTTP_BAD_REQUEST', 400],
     ['HTTP_UPGRADE', 400],
     ['HTTP_METHOD', 405],

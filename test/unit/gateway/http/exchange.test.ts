@@ -382,6 +382,15 @@ describe('an origin that breaks off', () => {
     expect([statusIn(response), codeIn(response)]).toEqual([502, code]);
   });
 
+  it('behind a rule whose Host is no field value is refused, and no connection is kept', async () => {
+    const origin = await rawOrigin(() => undefined);
+    const { port, handler } = await startGateway({
+      origin: targetAt(origin, { hostHeader: 'two\nlines' }),
+    });
+    expect(statusIn(await exchangeBytes(port, GET_AND_CLOSE))).toBe(400);
+    await eventually(() => handler.stats.origins.busy === 0);
+  });
+
   it('by never answering is 504', async () => {
     const origin = await rawOrigin((socket) => socket.resume());
     const { port } = await startGateway({ origin, pools: { headersTimeoutMs: 100 } });

@@ -98,6 +98,16 @@ describe('a WebSocket', () => {
     expect(got.get('sec-websocket-protocol')).toEqual(['b']);
   });
 
+  it('gets what the origin sent along with its 101', async () => {
+    const origin = await rawOrigin((socket) =>
+      onHeads(socket, () => socket.write(`${SWITCHING}first words`)),
+    );
+    const { port } = await startGateway({ origin });
+    const client = await RawClient.connect(port);
+    client.send(UPGRADE);
+    await client.sees(/\r\n\r\nfirst words$/);
+  });
+
   it('has a connection of its own, and does not give it back', async () => {
     const { port, handler, summaries } = await startGateway({ origin: await echoServer() });
     const first = await openWebSocket(port);
