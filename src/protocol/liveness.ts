@@ -16,12 +16,16 @@ export interface LivenessEvents {
 /** Assumed before the first PONG, ms. */
 const UNKNOWN_ROUND_TRIP_MS = 100;
 
+/** A peer that answers later than this many PINGs is dead; one that answers others never may not fill memory. */
+const PINGS_REMEMBERED = 8;
+
 export class Liveness {
   readonly #clock: Clock;
   readonly #events: LivenessEvents;
   #timer: Timer | undefined;
   #lastHeard: number;
-  #pingSentAt = 0;
+  /** When each PING without an answer was sent, by its number: on a slow path several are under way. */
+  readonly #sentAt = new Map<number, number>();
   #pingNumber = 0;
   #roundTripMs: number | undefined;
 
@@ -56,10 +60,12 @@ export class Liveness {
   }
 
   onPong(opaque: Buffer): void {
-    // A PONG that answers an older PING, or none, says nothing about the round trip.
-    if (opaque.readUInt32BE(4) !== this.#pingNumber || this.#pingSentAt === 0) return;
-    const sample = this.#clock.now() - this.#pingSentAt;
-    this.#pingSentAt = 0;
+    const number = opaque.readUInt32BE(4);
+    const sentAt = this.#sentAt.get(number);
+    // An answer to nothing, or a second one, says nothing about the round trip.
+    if (sentAt === undefined) return;
+    this.#sentAt.delete(number);
+    const sample = this.#clock.now() - sentAt;
     this.#roundTripMs =
       this.#roundTripMs === undefined ? sample : 0.75 * this.#roundTripMs + 0.25 * sample;
   }
@@ -72,7 +78,8 @@ export class Liveness {
       return;
     }
     this.#pingNumber = (this.#pingNumber + 1) % 2 ** 32;
-    this.#pingSentAt = now;
+    this.#sentAt.set(this.#pingNumber, now);
+    this.#sentAt.delete(this.#pingNumber - PINGS_REMEMBERED);
     const opaque = Buffer.alloc(8);
     opaque.writeUInt32BE(this.#pingNumber, 4);
     this.#events.onPingDue(opaque);

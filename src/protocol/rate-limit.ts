@@ -1,20 +1,28 @@
-/** A token bucket: `perSecond` on average, with a burst of as many. Used against peers that flood a link. */
+/** A token bucket: `perSecond` on average. Used against peers that flood a link, and to be no such peer. */
 export class RateLimit {
   readonly #perSecond: number;
+  readonly #burst: number;
   #tokens: number;
   #at = 0;
 
-  constructor(perSecond: number) {
+  /** `burst` is how many may come at once; by default what one second brings. */
+  constructor(perSecond: number, burst: number = perSecond) {
     this.#perSecond = perSecond;
-    this.#tokens = perSecond;
+    this.#burst = burst;
+    this.#tokens = burst;
+  }
+
+  /** Whether there is a token at monotonic time `now` (ms). */
+  hasToken(now: number): boolean {
+    const refill = ((now - this.#at) * this.#perSecond) / 1000;
+    this.#tokens = Math.min(this.#burst, this.#tokens + refill);
+    this.#at = now;
+    return this.#tokens >= 1;
   }
 
   /** Takes one token at monotonic time `now` (ms); false when there is none. */
   take(now: number): boolean {
-    const refill = ((now - this.#at) * this.#perSecond) / 1000;
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + refill);
-    this.#at = now;
-    if (this.#tokens < 1) return false;
+    if (!this.hasToken(now)) return false;
     this.#tokens -= 1;
     return true;
   }
