@@ -16,8 +16,10 @@ export interface Sender {
   nextFrame(maxBytes: number): OutgoingFrame | undefined;
 }
 
-/** Control frames may wait up to here, bytes; a peer that lets more pile up does not read. */
-export const MAX_CONTROL_QUEUE_BYTES = 4 * 1024 * 1024;
+/** Control frames may wait up to here, bytes of memory; a peer that lets more pile up does not read. */
+const MAX_CONTROL_QUEUE_BYTES = 4 * 1024 * 1024;
+/** What a waiting frame takes in memory beside its bytes. */
+const CONTROL_OVERHEAD_BYTES = 128;
 
 /** Where a channel says that it has room again (`FrameChannelEvents.onDrain`), bytes. */
 export const LOW_WATER_BYTES = LIMITS.socketQueueBytes / 2;
@@ -25,6 +27,8 @@ export const LOW_WATER_BYTES = LIMITS.socketQueueBytes / 2;
 export class SendScheduler {
   readonly #channel: FrameChannel;
   #control: Uint8Array[] = [];
+  /** How many of `#control` were sent. */
+  #controlSent = 0;
   #controlBytes = 0;
   readonly #acks = new Set<Sender>();
   readonly #ready = new Set<Sender>();
@@ -38,7 +42,7 @@ export class SendScheduler {
   /** Queues a control frame. False when so many wait that the peer must be considered hostile or dead. */
   sendControl(frame: Uint8Array): boolean {
     this.#control.push(frame);
-    this.#controlBytes += frame.byteLength;
+    this.#controlBytes += frame.byteLength + CONTROL_OVERHEAD_BYTES;
     this.#schedule();
     return this.#controlBytes <= MAX_CONTROL_QUEUE_BYTES;
   }
@@ -66,9 +70,13 @@ export class SendScheduler {
     this.#pump();
   }
 
-  /** Sends what waits without a turn of the event loop in between; for the last words on a link. */
+  /** Sends control frames and acknowledgements without a turn of the event loop in between; for the last words on a link. */
   flush(): void {
-    this.#pump();
+    if (this.#isStopped) return;
+    const batch: OutgoingFrame[] = [];
+    this.#takeControl(batch, Infinity);
+    this.#takeAcks(batch);
+    if (batch.length > 0) this.#channel.send(batch);
   }
 
   stop(): void {
@@ -92,25 +100,42 @@ export class SendScheduler {
     const batch: OutgoingFrame[] = [];
     let room = LIMITS.socketQueueBytes - this.#channel.queuedBytes;
     if (room <= 0) return;
-    room -= this.#takeControl(batch);
+    room -= this.#takeControl(batch, room);
+    room -= this.#takeAcks(batch);
+    this.#takeData(batch, room);
+    if (batch.length > 0) this.#channel.send(batch);
+    // Above the low-water mark onDrain() will come; below it nobody else would call.
+    const hasMore = this.#ready.size > 0 || this.#control.length > 0;
+    if (hasMore && this.#channel.queuedBytes < LOW_WATER_BYTES) this.#schedule();
+  }
+
+  /** Takes control frames until there is no more room, and returns their bytes. */
+  #takeControl(batch: OutgoingFrame[], room: number): number {
+    let bytes = 0;
+    while (bytes < room && this.#controlSent < this.#control.length) {
+      const frame = this.#control[this.#controlSent] as Uint8Array;
+      this.#controlSent += 1;
+      this.#controlBytes -= frame.byteLength + CONTROL_OVERHEAD_BYTES;
+      bytes += frame.byteLength;
+      batch.push(frame);
+    }
+    // Not each time, or a long queue would be copied for every few frames of it.
+    if (this.#controlSent > 0 && this.#controlSent * 2 >= this.#control.length) {
+      this.#control = this.#control.slice(this.#controlSent);
+      this.#controlSent = 0;
+    }
+    return bytes;
+  }
+
+  #takeAcks(batch: OutgoingFrame[]): number {
+    let bytes = 0;
     for (const sender of this.#acks) {
       const ack = sender.nextAck();
       if (ack === undefined) continue;
       batch.push(ack);
-      room -= ack.byteLength;
+      bytes += ack.byteLength;
     }
     this.#acks.clear();
-    this.#takeData(batch, room);
-    if (batch.length > 0) this.#channel.send(batch);
-    // Above the low-water mark onDrain() will come; below it nobody else would call.
-    if (this.#ready.size > 0 && this.#channel.queuedBytes < LOW_WATER_BYTES) this.#schedule();
-  }
-
-  #takeControl(batch: OutgoingFrame[]): number {
-    const bytes = this.#controlBytes;
-    batch.push(...this.#control);
-    this.#control = [];
-    this.#controlBytes = 0;
     return bytes;
   }
 
