@@ -7,7 +7,7 @@
  */
 import { Backoff } from '../core/backoff.ts';
 import type { Clock } from '../core/clock.ts';
-import { codeOf, type PosternError } from '../core/error.ts';
+import { isPosternError, type PosternError } from '../core/error.ts';
 import type { DrainMessage } from '../protocol/control-message.ts';
 import { CLOSE_CODE, type Link } from '../protocol/link.ts';
 import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
@@ -42,6 +42,8 @@ export interface LinkKeeperOptions {
   onUp(kept: KeptLink): void;
   /** A link is gone, or about to go. */
   onDown(kept: KeptLink): void;
+  /** The gateway refuses the token, at the door or on a link that was up. */
+  onRefused(error: PosternError): void;
 }
 
 export class LinkKeeper {
@@ -106,7 +108,8 @@ export class LinkKeeper {
     const { metrics, log, index } = this.#options;
     if (this.#stop.signal.aborted) return 0;
     metrics.linkDialled(error);
-    const isRefused = codeOf(error) === 'REGISTER_REFUSED';
+    const isRefused = isRefusal(error);
+    if (isRefused) this.#options.onRefused(error);
     const backoff = isRefused ? this.#refusedBackoff : this.#backoff;
     // At least half the ceiling for a refused token: full jitter could ask again at once.
     const waitMs = isRefused ? REFUSED_BACKOFF.baseMs + backoff.next() : backoff.next();
@@ -128,6 +131,7 @@ export class LinkKeeper {
       return waitMs;
     }
     if (this.#stop.signal.aborted) return 0;
+    if (isRefusal(end.error)) this.#options.onRefused(end.error);
     const waitMs = this.#backoff.next();
     log.warn({ ...fields, [FIELD.err]: end.error, [FIELD.waitMs]: waitMs }, 'link lost');
     return waitMs;
@@ -144,6 +148,10 @@ export class LinkKeeper {
     });
     this.#hurry = undefined;
   }
+}
+
+function isRefusal(error: unknown): error is PosternError {
+  return isPosternError(error) && error.code === 'REGISTER_REFUSED';
 }
 
 /** Closes a link of a connector that goes away. */

@@ -27,6 +27,7 @@ import { HttpDestinations } from './http-destinations.ts';
 import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
 import { createRedirectServer } from './http/redirect-server.ts';
 import { HTTP_SERVER_OPTIONS } from './http/server-options.ts';
+import { CLOSE_RESTART } from './http/upgrade-registry.ts';
 import { LinkDoor } from './link-door.ts';
 import { listenOn } from './listener.ts';
 import { RouteTable } from './route-table.ts';
@@ -37,6 +38,8 @@ import { TunnelRegistry } from './tunnel-registry.ts';
 
 /** Connectors dial again within this time after a drain, ms: spread out, and still quick. */
 const DIAL_AGAIN_MS = 1_000;
+/** WebSockets that are told to come back are gone within two seconds, ms; one that becomes live just then is not told. */
+const CLOSE_WEBSOCKETS_MS = 2_500;
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
@@ -148,9 +151,13 @@ export class Gateway {
       'REGISTER_REVOKED',
       `Cannot serve tunnel "${tunnel.name}": ${why}`,
     );
+    // Before their streams break: a WebSocket that is told to come back does, whoever serves it then.
+    this.#http.upgrades.close(CLOSE_RESTART, error, ({ tunnelId }) => tunnelId === tunnel.id);
     for (const replica of this.#registry.evict(tunnel.id, error))
       this.#dropIdleConnections(replica);
     this.#door.close(CLOSE_CODE.refused, error, tunnel.id);
+    const fields = { [FIELD.tunnel]: tunnel.id, [FIELD.tunnelName]: tunnel.name };
+    this.#options.log.info({ ...fields, [FIELD.reason]: why }, 'the tunnel was revoked');
     if (reason === 'deleted') this.#options.metrics.removeTunnel(tunnel.name);
   }
 
@@ -184,9 +191,11 @@ export class Gateway {
     for (const port of this.#tcpPorts) port.stopAccepting();
     this.#door.drain(DIAL_AGAIN_MS, graceMs);
     const drained = Promise.all([this.#http.drain(), ...this.#tcpPorts.map((port) => port.idle())]);
-    const timeUp = new Promise((resolve) => void setTimeout(resolve, graceMs).unref());
-    await Promise.race([drained, timeUp]);
+    await Promise.race([drained, wait(graceMs)]);
     const { httpRequests, webSockets, tcpConnections } = this.status();
+    const error = new PosternError('STREAM_REFUSED', 'Cannot go on: the gateway stops');
+    this.#http.upgrades.close(CLOSE_RESTART, error);
+    await Promise.race([this.#http.upgrades.gone(), wait(CLOSE_WEBSOCKETS_MS)]);
     await this.stop();
     return httpRequests + webSockets + tcpConnections;
   }
@@ -295,6 +304,10 @@ export class Gateway {
       log.error({ [FIELD.err]: err, [FIELD.event]: type }, 'cannot write an audit event');
     });
   }
+}
+
+async function wait(ms: number): Promise<void> {
+  await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
 }
 
 function describeReplica(replica: ConnectedReplica): ReplicaStatus {

@@ -77,6 +77,11 @@ export class StreamAccepter implements StreamKeeper {
     for (const stream of this.#streams.values()) stream.reset(code, reason);
   }
 
+  /** Ends every stream that waits for its initiator to come back: it will not. */
+  failDetached(error: PosternError): void {
+    for (const stream of this.#detached.keys()) stream.fail(error);
+  }
+
   onDetached(stream: Stream): void {
     // One that only lacks acknowledgements holds nothing that anybody waits for.
     const patienceMs = stream.isWindingDown

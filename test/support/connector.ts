@@ -37,6 +37,8 @@ export interface ConnectorOptions {
   /** Laid over the generated configuration, key by key; undefined removes a key. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** A command that runs the connector in its own place, such as `unshare …`: its words come before those of the connector. */
+  readonly inside?: readonly string[];
   /** Default true. False returns at once: for a connector that is to wait for its gateway. */
   readonly waitUntilReady?: boolean;
 }
@@ -103,7 +105,8 @@ export class Connector {
   /** Starts the process; `ready` tells when it is registered. */
   start(): void {
     const { name, token } = this.tunnel;
-    const [command, args] = posternCommand('tunnel', 'run', name, '--config', this.configFile);
+    const [node, words] = posternCommand('tunnel', 'run', name, '--config', this.configFile);
+    const [command = node, ...args] = [...(this.#options.inside ?? []), node, ...words];
     this.#process = startProcess(command, args, {
       name: `connector ${name}`,
       cwd: this.dir,

@@ -37,6 +37,7 @@ export const TOOLS = {
   ps: { package: 'procps' },
   setpriv: { package: 'util-linux' },
   flock: { package: 'util-linux' },
+  unshare: { package: 'util-linux' },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;

@@ -15,6 +15,7 @@ export const CLOSE_REVOKED = 4401;
 
 export class UpgradeRegistry {
   readonly #live = new Set<LiveUpgrade>();
+  #onEmpty: (() => void)[] = [];
 
   get size(): number {
     return this.#live.size;
@@ -31,6 +32,14 @@ export class UpgradeRegistry {
 
   remove(upgrade: LiveUpgrade): void {
     this.#live.delete(upgrade);
+    if (this.#live.size > 0) return;
+    for (const tell of this.#onEmpty.splice(0)) tell();
+  }
+
+  /** Resolves when none is left: of those that are closed, within two seconds. */
+  async gone(): Promise<void> {
+    if (this.#live.size === 0) return;
+    await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
   }
 
   /**
