@@ -23,9 +23,12 @@ export class StopSignals {
   /** Resolves with the name of the second one. */
   readonly second = this.#next('second');
   #firstAt: number | undefined;
+  readonly #onStuck: () => void;
   readonly #listener = (signal: StopSignal): void => this.#received(signal);
 
-  constructor() {
+  /** `onStuck` is called when the process is still there END_MS after the second signal. Default: ends it. */
+  constructor(onStuck: () => void = () => process.exit(EXIT.failed)) {
+    this.#onStuck = onStuck;
     for (const signal of SIGNALS) process.on(signal, this.#listener);
   }
 
@@ -40,7 +43,7 @@ export class StopSignals {
       this.#firstAt = now;
       this.#events.emit('first', signal);
     } else if (signal !== 'SIGINT' || now - this.#firstAt > SAME_KEY_MS) {
-      setTimeout(() => process.exit(EXIT.failed), END_MS).unref();
+      setTimeout(this.#onStuck, END_MS).unref();
       this.#events.emit('second', signal);
     }
   }
