@@ -45,7 +45,6 @@ export function responseOn(request: IncomingMessage, socket: Socket): ServerResp
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
-  socket.on('error', () => undefined);
   socket.on('drain', () => response.emit('drain'));
   response.on('finish', () => {
     response.detachSocket(socket);

@@ -177,6 +177,12 @@ export class HttpHandler {
 
   /** Also for CONNECT, which the guard refuses. */
   #onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    // Node has taken its own listeners off, those of a response under way included. Nobody sends this but to smuggle.
+    socket.on('error', () => undefined);
+    if (this.#connections.isBusy(socket)) {
+      socket.destroy();
+      return;
+    }
     this.#connections.run(socket, () => {
       const guarded = this.#guard(request, true);
       if (guarded.ok && guarded.isWebSocket) this.#onWebSocket(request, head, guarded);

@@ -29,6 +29,7 @@ export interface OriginConnectionOptions {
 export class OriginConnection {
   readonly #client: Client;
   readonly #duplex: Duplex;
+  readonly #onGone: (connection: OriginConnection) => void;
   #isGone = false;
   #isBusy = false;
   #requests = 0;
@@ -64,14 +65,10 @@ export class OriginConnection {
       this.#isBusy = false;
       options.onIdle(this);
     });
-    const gone = (): void => {
-      if (this.#isGone) return;
-      this.#isGone = true;
-      options.onGone(this);
-    };
+    this.#onGone = options.onGone;
     // An upgrade disconnects the client and leaves the stream open; a stream may close before it has a client.
-    this.#client.on('disconnect', gone);
-    duplex.on('close', gone);
+    this.#client.on('disconnect', () => this.#gone());
+    duplex.on('close', () => this.#gone());
   }
 
   /** Whether an earlier request went over this connection, so that the origin may be closing it just now. */
@@ -99,6 +96,14 @@ export class OriginConnection {
   destroy(): void {
     this.#duplex.destroy();
     this.#client.destroy().catch(() => undefined);
+    // A stream that was closed before it came here says so no second time.
+    this.#gone();
+  }
+
+  #gone(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#onGone(this);
   }
 }
 

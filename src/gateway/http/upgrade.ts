@@ -33,7 +33,6 @@ export class PendingUpgrade {
     this.#request = request;
     this.#socket = socket;
     this.#head = head;
-    socket.on('error', () => undefined);
     socket.on('close', this.#aborted);
     // Without somebody reading, a user who leaves would not be noticed. What has been read stays in the buffer.
     socket.on('end', this.#aborted);

@@ -171,7 +171,6 @@ describe('OriginPools', () => {
     const target = targetAt((await emptyOrigin()).port);
     const connection = await pools.open(target, REQUEST);
     connection.destroy();
-    await eventually(() => pools.stats.pools === 0);
     expect(pools.stats).toEqual({ pools: 0, idle: 0, busy: 0 });
   });
 });
@@ -188,6 +187,17 @@ function scripted(answer: string, then: (duplex: Duplex) => void): Duplex {
   });
   return duplex;
 }
+
+it('a stream that had closed before it was handed over leaves nothing behind', async () => {
+  const pools = newPools();
+  const closed = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  closed.destroy();
+  await eventually(() => closed.closed);
+  const connection = await pools.open(targetAt(1, { open: async () => closed }), REQUEST);
+  await expect(use(connection)).rejects.toMatchObject({ code: 'STALE_CONNECTION' });
+  connection.destroy();
+  expect(pools.stats).toEqual({ pools: 0, idle: 0, busy: 0 });
+});
 
 describe('a stream that is no socket', () => {
   const GET = 'GET / HTTP/1.0\r\nHost: app.test\r\n\r\n';

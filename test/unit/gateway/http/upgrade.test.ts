@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { WebSocket, WebSocketServer } from 'ws';
 import { PosternError } from '../../../../src/core/error.ts';
 import { CLOSE_RESTART, CLOSE_REVOKED } from '../../../../src/gateway/http/upgrade-registry.ts';
@@ -19,6 +19,8 @@ import {
   statusIn,
   targetAt,
 } from './http-fixture.ts';
+
+jest.setTimeout(30_000);
 
 const UPGRADE =
   'GET /chat?x HTTP/1.1\r\nHost: app.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n' +
@@ -144,7 +146,7 @@ describe('a WebSocket', () => {
       writer.on('drain', () => undefined);
       await eventually(
         () => {
-          while (!writer.writableNeedDrain) {
+          while (writer.writable && !writer.writableNeedDrain) {
             writer.write(block);
             accepted += block.length;
           }
@@ -295,6 +297,17 @@ describe('an upgrade that the origin has not accepted', () => {
     await eventually(() => isClosed && summaries.length === 1);
     expect(summaries[0]).toMatchObject({ code: 'HTTP_ABORTED', status: 0 });
     expect(handler.stats).toMatchObject({ requests: 0, upgrades: 0, connections: 0 });
+  });
+
+  it('P13 behind a request that is not answered yet ends the connection', async () => {
+    const heads: string[] = [];
+    const origin = await rawOrigin((socket) => onHeads(socket, (head) => heads.push(head)));
+    const { port, summaries, handler } = await startGateway({ origin });
+    const get = 'GET /first HTTP/1.1\r\nHost: app.test\r\n\r\n';
+    expect(await exchangeBytes(port, get + UPGRADE)).toBe('');
+    await eventually(() => summaries.length === 1);
+    expect(heads.join()).not.toMatch(/upgrade/i);
+    expect(handler.stats).toMatchObject({ requests: 0, connections: 0 });
   });
 
   it('takes no idle connection, and no retry', async () => {
