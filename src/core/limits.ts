@@ -20,7 +20,7 @@ export const LIMITS = {
 
   /** Streams open on one link. A link with more is broken or hostile. test/unit/protocol/link-abuse.test.ts M6 */
   streamsPerLink: 10_000,
-  /** OPEN frames a peer may send on one link per second, with a burst of as many. M7 */
+  /** OPEN frames a peer may send on one link per second, after a burst of `streamsPerLink`; we send half as many. M7 */
   opensPerSecond: 5_000,
   /** PING and control frames a peer may send on one link per second. M10 */
   controlFramesPerSecond: 500,

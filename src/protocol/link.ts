@@ -6,7 +6,7 @@
  * (`stream.ts`) or a relay. Anything against the rules ends the link with a PROTO_* error and never throws at the caller
  * of the channel.
  */
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Timer } from '../core/clock.ts';
 import { codeOf, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import {
@@ -83,10 +83,14 @@ export class Link {
   readonly #events: LinkEvents;
   readonly #scheduler: SendScheduler;
   readonly #liveness: Liveness;
-  readonly #opens = new RateLimit(LIMITS.opensPerSecond);
+  /** OPENs of the peer: a network that held them back may deliver those of a whole link at once. */
+  readonly #peerOpens = new RateLimit(LIMITS.opensPerSecond, LIMITS.streamsPerLink);
+  /** Our own: half of what the peer allows, so that they never are a flood there. */
+  readonly #ownOpens = new RateLimit(LIMITS.opensPerSecond / 2);
   readonly #controls = new RateLimit(LIMITS.controlFramesPerSecond);
   readonly #slots = new Map<number, Slot>();
   readonly #lateAcks = new Set<Slot>();
+  #ackTimer: Timer | undefined;
   /** Unacknowledged bytes of the streams on this link. */
   readonly unacked = new ByteBudget(LIMITS.linkUnackedBytes);
   #nextId: number;
@@ -118,7 +122,7 @@ export class Link {
     return this.#isClosed;
   }
 
-  /** Whether this side may open streams here now. */
+  /** Whether this side may open streams here, if not all at once. */
   get takesStreams(): boolean {
     return (
       !this.#isClosed &&
@@ -126,6 +130,11 @@ export class Link {
       this.#slots.size < LIMITS.streamsPerLink &&
       this.#nextId < 2 ** 32
     );
+  }
+
+  /** Whether this side may open a stream here now: it opened no more than `opensPerSecond` allows. */
+  get mayOpenNow(): boolean {
+    return this.takesStreams && this.#ownOpens.hasToken(this.#clock.now());
   }
 
   get streamCount(): number {
@@ -156,13 +165,18 @@ export class Link {
     this.#sendControl(encodeJson('CONTROL', 0, message));
   }
 
-  /** Opens an id and sends OPEN. The caller checked `takesStreams`. */
+  /**
+   * Opens an id and sends OPEN. The caller checked `mayOpenNow`. Throws PROTO_CONTROL_TOO_LARGE, and then nothing was
+   * opened. The link may end in it; then the holder is told before it knows the slot.
+   */
   open(holder: StreamHolder, message: OpenMessage): Slot {
     const slot = new Slot(this, this.#nextId, this.#scheduler);
+    const frame = encodeJson('OPEN', slot.id, message);
     this.#nextId += 2;
+    this.#ownOpens.take(this.#clock.now());
     slot.holder = holder;
     this.#slots.set(slot.id, slot);
-    this.#sendControl(encodeJson('OPEN', slot.id, message));
+    this.#sendControl(frame);
     return slot;
   }
 
@@ -195,13 +209,12 @@ export class Link {
 
   /** For slots: an acknowledgement is due within ACK_DELAY_MS. */
   ackLater(slot: Slot): void {
-    if (this.#lateAcks.size === 0) {
-      this.#clock.after(ACK_DELAY_MS, () => {
-        for (const late of this.#lateAcks) this.#scheduler.ackDue(late);
-        this.#lateAcks.clear();
-      });
-    }
     this.#lateAcks.add(slot);
+    this.#ackTimer ??= this.#clock.after(ACK_DELAY_MS, () => {
+      this.#ackTimer = undefined;
+      for (const late of this.#lateAcks) this.#scheduler.ackDue(late);
+      this.#lateAcks.clear();
+    });
   }
 
   #onBytes(bytes: Uint8Array): void {
@@ -269,7 +282,7 @@ export class Link {
         `Cannot open stream ${id}: the last one was ${this.#lastPeerId}`,
       );
     }
-    if (!this.#opens.take(this.#clock.now())) {
+    if (!this.#peerOpens.take(this.#clock.now())) {
       throw new PosternError(
         'PROTO_OPEN_RATE',
         `Cannot open stream ${id}: more than ${LIMITS.opensPerSecond} a second`,
@@ -322,6 +335,7 @@ export class Link {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#liveness.stop();
+    this.#ackTimer?.cancel();
     this.#scheduler.stop();
     const slots = [...this.#slots.values()];
     this.#slots.clear();

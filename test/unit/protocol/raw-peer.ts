@@ -3,7 +3,7 @@
  */
 import type { PosternError } from '../../../src/core/error.ts';
 import type { ControlMessage, OpenMessage } from '../../../src/protocol/control-message.ts';
-import { decodeFrame, encodeJson, type Frame } from '../../../src/protocol/frame.ts';
+import { decodeFrame, encodeJson, encodePing, type Frame } from '../../../src/protocol/frame.ts';
 import { Link, type LinkEvents, type Slot, type StreamHolder } from '../../../src/protocol/link.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { memoryChannels, type MemoryChannel } from '../../support/memory-channel.ts';
@@ -83,6 +83,14 @@ export class RawPeer {
   /** Sends an OPEN. */
   async open(id: number, changes: Partial<OpenMessage> = {}): Promise<void> {
     await this.send(encodeJson('OPEN', id, openMessage(changes)));
+  }
+
+  /** Lets time pass for a link that the raw side keeps alive. */
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 5_000) {
+      this.clock.run(Math.min(left, 5_000));
+      await this.send(encodePing('PONG', Buffer.alloc(8)));
+    }
   }
 
   /** What the link sent since the last call, without its PINGs. */
