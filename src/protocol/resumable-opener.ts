@@ -2,8 +2,9 @@
  * Opens streams to one other process, over whatever links lead there, and keeps them alive across links.
  * See docs/protocol.md §6, the initiator's side.
  *
- * Every stream it opened is attached to one of its links, or waits here for one. It ends a stream that waited for longer
- * than `detachedMs`. It never opens a stream at another process: what the first one did not confirm may have had effects.
+ * Every stream it opened is attached to one of its links, or waits here for one: there may be none, or those that are may
+ * have had all the OPENs that a second allows. It ends a stream that waited for longer than `detachedMs`. It never opens a
+ * stream at another process: what the first one did not confirm may have had effects.
  */
 import type { Clock, Timer } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
@@ -33,6 +34,9 @@ export interface OpenerOptions {
   readonly meter?: StreamMeter;
 }
 
+/** How often waiting streams look whether a link takes more, ms. */
+const RETRY_MS = 50;
+
 export class ResumableOpener implements StreamKeeper {
   readonly #clock: Clock;
   readonly #budgets: StreamBudgets;
@@ -44,6 +48,9 @@ export class ResumableOpener implements StreamKeeper {
   readonly #streams = new Set<Stream>();
   /** Those of them that wait for a link, in order, with the end of their patience. */
   readonly #waiting = new Map<Stream, Timer>();
+  /** Living links that their streams are to leave. */
+  readonly #leaving = new Set<Link>();
+  #retry: Timer | undefined;
 
   constructor(options: OpenerOptions) {
     this.#clock = options.clock;
@@ -65,43 +72,33 @@ export class ResumableOpener implements StreamKeeper {
     return this.#links.size;
   }
 
-  /** Whether a stream opened now would have a link at once. */
+  /** Whether a stream may be opened now. */
   get isReachable(): boolean {
-    return this.#bestLink() !== undefined;
+    return this.#bestLink((link) => link.takesStreams) !== undefined;
   }
 
   /** Another link to the same process. Detached streams attach to it at once. */
   addLink(link: Link): void {
     this.#links.add(link);
-    for (const [stream, timer] of this.#waiting) {
-      if (!link.takesStreams) return;
-      timer.cancel();
-      this.#waiting.delete(stream);
-      this.#attach(stream, link);
-    }
+    this.#moveOn();
   }
 
   /** The link ended; its streams have already been told. Safe to call twice. */
   removeLink(link: Link): void {
     this.#links.delete(link);
+    this.#leaving.delete(link);
   }
 
-  /** Moves the streams of a living link to the others, for as far as there are others. */
+  /** Moves the streams of a living link to others, at once or as soon as there are any. */
   leaveLink(link: Link): void {
     link.drain();
-    for (const stream of this.#streams) {
-      const other = this.#bestLink();
-      if (other === undefined) return;
-      if (stream.slot?.link !== link) continue;
-      stream.leaveSlot();
-      this.#attach(stream, other);
-    }
+    this.#leaving.add(link);
+    this.#moveOn();
   }
 
-  /** Opens a stream on the link with the fewest. Throws STREAM_LIMIT or, with no link, STREAM_REFUSED. */
+  /** Opens a stream on the link with the fewest. Throws STREAM_REFUSED when there is no link that takes any. */
   open(request: StreamRequest): Stream {
-    const link = this.#bestLink();
-    if (link === undefined) {
+    if (!this.isReachable) {
       throw new PosternError('STREAM_REFUSED', 'Cannot open a stream: no link takes one now');
     }
     const stream = new Stream({
@@ -115,7 +112,7 @@ export class ResumableOpener implements StreamKeeper {
     });
     this.#streams.add(stream);
     this.#observer.onOpened?.(stream);
-    this.#attach(stream, link);
+    this.#findLink(stream);
     return stream;
   }
 
@@ -133,34 +130,72 @@ export class ResumableOpener implements StreamKeeper {
   }
 
   onEnded(stream: Stream, isTold: boolean): void {
-    // Otherwise the stream stays until its RESET is answered, here or over the next link.
-    if (isTold) this.#drop(stream);
+    // Otherwise the stream stays until its RESET is answered, here or over the next link. Of one that never had a link
+    // nobody knows.
+    if (isTold || stream.epoch < 0) this.#drop(stream);
     this.#observer.onEnded?.(stream);
   }
 
   onResetSettled(stream: Stream, isAnswered: boolean): void {
     if (isAnswered) this.#drop(stream);
-    else this.#findLink(stream);
+    else if (this.#streams.has(stream)) this.#findLink(stream);
   }
 
   #findLink(stream: Stream): void {
-    const link = this.#bestLink();
+    const link = this.#linkNow();
     if (link !== undefined) {
       this.#attach(stream, link);
       return;
     }
     if (this.#waiting.has(stream)) return;
-    const timer = this.#clock.after(this.#detachedMs, () => this.#giveUp(stream));
+    const timer = this.#clock.after(this.#detachedMs, () => {
+      this.#giveUp(stream, `no link within ${this.#detachedMs / 1000} s`);
+    });
     this.#waiting.set(stream, timer);
+    this.#tryLater();
     if (this.#waiting.size > LIMITS.detachedStreams) {
-      this.#giveUp(this.#waiting.keys().next().value as Stream);
+      const longest = this.#waiting.keys().next().value as Stream;
+      this.#giveUp(longest, `${LIMITS.detachedStreams} others wait for a link too`);
     }
   }
 
-  #giveUp(stream: Stream): void {
-    const waitedMs = this.#detachedMs;
-    const why = `Cannot resume the stream: no link within ${waitedMs / 1000} s`;
-    stream.fail(new PosternError('STREAM_LOST', why));
+  /** Attaches what waits, and moves what is to move, for as far as the links take it now. */
+  #moveOn(): void {
+    for (const [stream, timer] of this.#waiting) {
+      const link = this.#linkNow();
+      if (link === undefined) break;
+      timer.cancel();
+      this.#waiting.delete(stream);
+      this.#attach(stream, link);
+    }
+    if (this.#leaving.size > 0 && this.#moveAll()) this.#leaving.clear();
+    this.#tryLater();
+  }
+
+  /** Moves the streams of the links to leave. False when some are left for want of another link. */
+  #moveAll(): boolean {
+    for (const stream of this.#streams) {
+      if (stream.slot === undefined || !this.#leaving.has(stream.slot.link)) continue;
+      const link = this.#linkNow();
+      if (link === undefined) return false;
+      stream.leaveSlot();
+      this.#attach(stream, link);
+    }
+    return true;
+  }
+
+  /** While there are links, one of them may take streams later that it does not take now. */
+  #tryLater(): void {
+    if (this.#retry !== undefined || this.#links.size === 0) return;
+    if (this.#waiting.size === 0 && this.#leaving.size === 0) return;
+    this.#retry = this.#clock.after(RETRY_MS, () => {
+      this.#retry = undefined;
+      this.#moveOn();
+    });
+  }
+
+  #giveUp(stream: Stream, why: string): void {
+    stream.fail(new PosternError('STREAM_LOST', `Cannot resume the stream: ${why}`));
     this.#drop(stream);
   }
 
@@ -175,13 +210,8 @@ export class ResumableOpener implements StreamKeeper {
       position: stream.position(),
       request: stream.request,
     };
-    const slot = link.open(stream, message);
-    if (stream.state === 'closed') {
-      stream.resetOn(slot);
-      return;
-    }
-    stream.attachAsInitiator(slot, epoch);
-    if (!isFirst) this.#observer.onResumed?.(stream);
+    stream.attachAsInitiator(link.open(stream, message), epoch);
+    if (!isFirst && stream.state !== 'closed') this.#observer.onResumed?.(stream);
   }
 
   #drop(stream: Stream): void {
@@ -190,12 +220,15 @@ export class ResumableOpener implements StreamKeeper {
     this.#streams.delete(stream);
   }
 
-  #bestLink(): Link | undefined {
+  #linkNow(): Link | undefined {
+    return this.#bestLink((link) => link.mayOpenNow);
+  }
+
+  /** The link with the fewest streams among those that are fit. */
+  #bestLink(isFit: (link: Link) => boolean): Link | undefined {
     let best: Link | undefined;
     for (const link of this.#links) {
-      if (link.takesStreams && (best === undefined || link.streamCount < best.streamCount)) {
-        best = link;
-      }
+      if (isFit(link) && (best === undefined || link.streamCount < best.streamCount)) best = link;
     }
     return best;
   }

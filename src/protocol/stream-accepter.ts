@@ -62,7 +62,9 @@ export class StreamAccepter implements StreamKeeper {
     const known = this.#streams.get(message.key);
     if (known !== undefined) return this.#attachAgain(known, slot, message);
     const ended = this.#tombstones.get(message.key);
-    if (ended !== undefined) return answerEnded(ended, slot, message);
+    if (ended !== undefined && ended.until > this.#options.clock.now()) {
+      return answerEnded(ended, slot, message);
+    }
     if (message.resume) {
       return refuse(slot, 'STREAM_UNKNOWN', 'Cannot resume the stream: it is not known here');
     }
@@ -105,6 +107,10 @@ export class StreamAccepter implements StreamKeeper {
   }
 
   #start(slot: Slot, message: OpenMessage): StreamHolder {
+    // Before there is a stream: one that is refused must not take from the budgets.
+    if (message.position.received > 0) {
+      return refuse(slot, 'STREAM_BAD_POSITION', 'Cannot open a stream: nothing was sent yet');
+    }
     const { clock, budgets, meter } = this.#options;
     const stream = new Stream({
       key: message.key,
@@ -115,12 +121,10 @@ export class StreamAccepter implements StreamKeeper {
       keeper: this,
       meter,
     });
-    if (!stream.attachAsAcceptor(slot, message.epoch, message.position)) {
-      return refuse(slot, 'STREAM_BAD_POSITION', 'Cannot open a stream: nothing was sent yet');
-    }
     this.#streams.set(message.key, stream);
     // The link knows the holder only after we return, and the application may reset the stream right away.
     slot.holder = stream;
+    stream.attachAsAcceptor(slot, message.epoch, message.position);
     this.#options.onStream(stream);
     return stream;
   }
@@ -135,6 +139,8 @@ export class StreamAccepter implements StreamKeeper {
     }
     this.#keepDetached(stream);
     if (stream.isAttached) stream.leaveSlot();
+    // Before ACCEPT is sent: sending can be what ends a link, and then its holders are told.
+    slot.holder = stream;
     if (!stream.attachAsAcceptor(slot, message.epoch, message.position)) {
       const error = new PosternError(
         'STREAM_BAD_POSITION',

@@ -188,14 +188,7 @@ export class Stream implements StreamHolder {
     if (this.#state === 'closed') return;
     const slot = this.#slot;
     this.#close(new PosternError(code, reason), false);
-    if (slot !== undefined) this.resetOn(slot);
-  }
-
-  /** For the keeper of an ended stream: tells the other endpoint on `slot`. */
-  resetOn(slot: Slot): void {
-    this.#resetSlot = slot;
-    const code = isResetCode(this.#error?.code) ? this.#error.code : 'STREAM_CANCELLED';
-    slot.reset(code, this.#error?.message ?? '');
+    if (slot !== undefined) this.#resetOn(slot);
   }
 
   /** For the keeper: the position to put into OPEN. */
@@ -203,11 +196,18 @@ export class Stream implements StreamHolder {
     return this.#receive.tell(this.#clock.now(), this.#slot?.link.roundTripMs ?? 0);
   }
 
-  /** For the keeper of an initiator: OPEN with `epoch` was sent on `slot`. */
+  /** For the keeper of an initiator: OPEN with `epoch` was sent on `slot`. A stream that has ended says so there. */
   attachAsInitiator(slot: Slot, epoch: number): void {
-    this.#attach(slot, epoch);
-    // Behind the very first OPEN early data may follow; later ones wait for ACCEPT to say where to continue.
-    if (epoch === 0) this.#readyToSend();
+    if (this.#state === 'closed') {
+      this.#epoch = epoch;
+      this.#resetOn(slot);
+    } else {
+      this.#attach(slot, epoch);
+      // Behind the very first OPEN early data may follow; later ones wait for ACCEPT to say where to continue.
+      if (epoch === 0) this.#readyToSend();
+    }
+    // Sending can be what ends a link, and then its slots were told before we had this one.
+    if (slot.link.isClosed) this.onLinkClosed(slot);
   }
 
   /**
@@ -228,9 +228,11 @@ export class Stream implements StreamHolder {
     slot?.reset('STREAM_MOVED', '');
   }
 
-  /** For the keeper: the stream cannot go on. */
+  /** For the keeper: the stream cannot go on. The other endpoint is told where it is attached. */
   fail(error: PosternError): void {
+    const slot = this.#slot;
     this.#close(error, true);
+    slot?.reset(resetCodeFor(error), error.message);
   }
 
   onFrame(frame: StreamFrame): void {
@@ -341,6 +343,12 @@ export class Stream implements StreamHolder {
     return true;
   }
 
+  /** Tells the other endpoint that the stream has ended, and remembers that it does not know yet. */
+  #resetOn(slot: Slot): void {
+    this.#resetSlot = slot;
+    slot.reset(resetCodeFor(this.#error), this.#error?.message ?? '');
+  }
+
   #attach(slot: Slot, epoch: number): void {
     this.#slot = slot;
     this.#epoch = epoch;
@@ -383,15 +391,13 @@ export class Stream implements StreamHolder {
     if (urgency === 'soon') slot.ackSoon();
   }
 
-  /** Whether the application may write: within the window, and holding no more than its process and link have left. */
+  /** Whether the application may write: within the window, and holding no more than half of what is left for all. */
   #mayWrite(): boolean {
     if (this.#send.isWindowFull) return false;
     const held = this.#send.unackedBytes;
     if (held < LIMITS.minWindowBytes) return true;
-    return (
-      held < this.#budgets.unacked.freeBytes &&
-      held < (this.#slot?.link.unacked.freeBytes ?? Infinity)
-    );
+    const ofLink = this.#slot?.link.unacked.freeBytes ?? Infinity;
+    return held < Math.min(ofLink, this.#budgets.unacked.freeBytes) / 2;
   }
 
   /** One who waits holds bytes, so there is always an ACK to come that calls this. */
@@ -423,4 +429,9 @@ export class Stream implements StreamHolder {
     this.#receive.release();
     this.handler.onClose(error);
   }
+}
+
+/** The code that tells a peer of an error: its own, if it travels. */
+function resetCodeFor(error: PosternError | undefined): ResetCode {
+  return isResetCode(error?.code) ? error.code : 'STREAM_CANCELLED';
 }

@@ -144,6 +144,8 @@ export class AppEnd implements StreamEvents {
   readonly told: string[] = [];
   /** Whether bytes are handed on as they come; else the test calls consume(). */
   isReading = true;
+  /** Bytes received so far. */
+  bytes = 0;
 
   constructor(stream: Stream) {
     this.stream = stream;
@@ -152,10 +154,6 @@ export class AppEnd implements StreamEvents {
 
   get text(): string {
     return Buffer.concat(this.chunks).toString();
-  }
-
-  get bytes(): number {
-    return this.chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
   /** The code it closed with, 'cleanly', or undefined while it lives. */
@@ -173,6 +171,7 @@ export class AppEnd implements StreamEvents {
 
   onData(chunk: Uint8Array): void {
     this.chunks.push(chunk);
+    this.bytes += chunk.byteLength;
     if (this.isReading) this.stream.consume(chunk.byteLength);
   }
 
