@@ -8,12 +8,15 @@ import type { Clock, Timer } from '../../src/core/clock.ts';
 interface Due {
   readonly at: number;
   readonly callback: () => void;
+  isOff: boolean;
 }
 
 export class FakeClock implements Clock {
   #now = 1_000;
   #wall = Date.UTC(2026, 0, 1);
-  readonly #timers = new Set<Due>();
+  /** In the order in which they are due, with those that were cancelled. */
+  #timers: Due[] = [];
+  #pending = 0;
 
   now(): number {
     return this.#now;
@@ -24,23 +27,26 @@ export class FakeClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): Timer {
-    const due = { at: this.#now + Math.max(0, delayMs), callback };
-    this.#timers.add(due);
-    return { cancel: () => void this.#timers.delete(due) };
+    const due = { at: this.#now + Math.max(0, delayMs), callback, isOff: false };
+    this.#timers.splice(this.#firstAfter(due.at), 0, due);
+    this.#pending += 1;
+    return { cancel: () => this.#switchOff(due) };
   }
 
   /** Timers that were set and have neither fired nor been cancelled. */
   get pending(): number {
-    return this.#timers.size;
+    return this.#pending;
   }
 
   /** Lets `ms` pass. Timers fire when they are due, in order, also those that timers set. */
   run(ms: number): void {
     const end = this.#now + ms;
-    for (let due = this.#next(end); due !== undefined; due = this.#next(end)) {
-      this.#pass(Math.max(0, due.at - this.#now));
-      this.#timers.delete(due);
-      due.callback();
+    for (let next = this.#timers[0]; next !== undefined && next.at <= end; next = this.#timers[0]) {
+      this.#timers.shift();
+      if (next.isOff) continue;
+      this.#pass(Math.max(0, next.at - this.#now));
+      this.#switchOff(next);
+      next.callback();
     }
     this.#pass(end - this.#now);
   }
@@ -60,11 +66,19 @@ export class FakeClock implements Clock {
     this.#wall += ms;
   }
 
-  #next(end: number): Due | undefined {
-    let next: Due | undefined;
-    for (const due of this.#timers) {
-      if (due.at <= end && (next === undefined || due.at < next.at)) next = due;
+  #switchOff(due: Due): void {
+    if (!due.isOff) this.#pending -= 1;
+    due.isOff = true;
+  }
+
+  /** Where a timer belongs that is due at `at`: behind all that are due then or before. */
+  #firstAfter(at: number): number {
+    let [low, high] = [0, this.#timers.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#timers[middle] as Due).at <= at) low = middle + 1;
+      else high = middle;
     }
-    return next;
+    return low;
   }
 }

@@ -22,7 +22,7 @@ class Channel {
   send(frames: readonly OutgoingFrame[]): void {
     this.batches.push([...frames]);
     if (!this.drainsAtOnce) {
-      this.queuedBytes += frames.reduce((sum, frame) => sum + frameBytes(frame), 0);
+      this.queuedBytes += frames.reduce((sum, outgoing) => sum + frameBytes(outgoing), 0);
     }
     this.onSend();
   }
