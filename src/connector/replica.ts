@@ -13,6 +13,7 @@ import { LIMITS } from '../core/limits.ts';
 import { withResolvers } from '../core/with-resolvers.ts';
 import { ByteBudget } from '../protocol/byte-budget.ts';
 import type { HostnameState, ReplicaInfo } from '../protocol/control-message.ts';
+import type { Link } from '../protocol/link.ts';
 import { StreamAccepter } from '../protocol/stream-accepter.ts';
 import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
@@ -24,6 +25,9 @@ import { LinkKeeper, sayGoodbye, type KeptLink, type LinkEnd } from './link-keep
 import { OriginStreams } from './origin-streams.ts';
 import { OriginDialer } from './origin/origin-dialer.ts';
 import { registerLink } from './registration.ts';
+
+/** How long a gateway may take to hear of a drain, ms. Longer than any path takes that still carries something. */
+const SETTLE_MS = 2_000;
 
 export interface ReplicaOptions {
   /** Origins of the gateways, at least one; links are spread over them. */
@@ -54,7 +58,11 @@ export class Replica {
   #rules: readonly IngressRule[];
   #sleepWatch: Timer | undefined;
   #running: Promise<unknown> = Promise.resolve();
-  #isDraining = false;
+  /** How long the drain may take, ms, once there is one. */
+  #drainGraceMs: number | undefined;
+  /** Links whose gateway may not have heard of the drain yet. */
+  #unsettledLinks = 0;
+  #isStopped = false;
   #shownHostnames = '';
   #onFirstLink: () => void = () => undefined;
 
@@ -81,7 +89,8 @@ export class Replica {
         windows: new ByteBudget(LIMITS.processWindowBytes),
       },
       onStream: (stream) => streams.serve(stream),
-      takesStreams: () => !this.#isDraining,
+      // While it drains, too: what arrives then was opened before the gateway knew.
+      takesStreams: () => !this.#isStopped,
       meter: {
         sent: (bytes) => metrics.addBytes('from-origin', bytes),
         received: (bytes) => metrics.addBytes('to-origin', bytes),
@@ -131,14 +140,12 @@ export class Replica {
   }
 
   /**
-   * Takes no new streams, waits until those that are open have ended or `graceMs` is over, then stops.
+   * Asks for no new streams, waits until those that are open have ended or `graceMs` is over, then stops.
    * Returns how many streams were cut.
    */
   async drain(graceMs: number): Promise<number> {
-    this.#isDraining = true;
-    for (const { link } of this.#links) {
-      link.sendControl({ type: 'drain', reason: 'the connector stops', dialAgainMs: 0, graceMs });
-    }
+    this.#drainGraceMs = graceMs;
+    for (const { link } of this.#links) this.#drainLink(link);
     await this.#streamsEnded(graceMs);
     const cut = this.#accepter.streamCount;
     await this.stop();
@@ -147,7 +154,7 @@ export class Replica {
 
   /** Stops at once. Safe to call twice. */
   async stop(): Promise<void> {
-    this.#isDraining = true;
+    this.#isStopped = true;
     this.#sleepWatch?.cancel();
     for (const keeper of this.#keepers) keeper.stop();
     this.#onFirstLink();
@@ -218,7 +225,8 @@ export class Replica {
 
   #linkUp(kept: KeptLink): void {
     this.#options.metrics.linkOpened();
-    if (this.#isDraining) sayGoodbye(kept.link);
+    if (this.#isStopped) sayGoodbye(kept.link);
+    else if (this.#isDraining) this.#drainLink(kept.link);
     this.#onFirstLink();
   }
 
@@ -249,10 +257,26 @@ export class Replica {
     }
   }
 
+  get #isDraining(): boolean {
+    return this.#isStopped || this.#drainGraceMs !== undefined;
+  }
+
+  /** Streams that the gateway opened before it heard of the drain are served: their users were promised a connector. */
+  #drainLink(link: Link): void {
+    const graceMs = this.#drainGraceMs ?? 0;
+    link.sendControl({ type: 'drain', reason: 'the connector stops', dialAgainMs: 0, graceMs });
+    this.#unsettledLinks += 1;
+    const settle = (): void => void (this.#unsettledLinks -= 1);
+    Promise.race([link.roundTrip(), wait(SETTLE_MS)]).then(settle, settle);
+  }
+
   async #streamsEnded(graceMs: number): Promise<void> {
     const deadline = systemClock.now() + graceMs;
-    while (this.#accepter.streamCount > 0 && systemClock.now() < deadline) {
-      await new Promise((resolve) => void setTimeout(resolve, 50));
-    }
+    const isBusy = (): boolean => this.#accepter.streamCount > 0 || this.#unsettledLinks > 0;
+    while (isBusy() && systemClock.now() < deadline) await wait(50);
   }
+}
+
+async function wait(ms: number): Promise<void> {
+  await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
 }

@@ -95,6 +95,9 @@ export class Link {
   readonly unacked = new ByteBudget(LIMITS.linkUnackedBytes);
   #nextId: number;
   #lastPeerId: number;
+  /** Who waits for the PONG of a round trip, by the number that its PING carries. */
+  readonly #roundTrips = new Map<number, () => void>();
+  #roundTripNumber = 0;
   #isTrusted = false;
   #isClosed = false;
   #isDraining = false;
@@ -180,6 +183,20 @@ export class Link {
     return slot;
   }
 
+  /** Resolves when the peer has read what was sent before, and we have read what it had sent by then; or the link ended. */
+  async roundTrip(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#roundTripNumber += 1;
+    const opaque = Buffer.alloc(8);
+    // Those of Liveness begin with zero.
+    opaque.writeUInt32BE(this.#roundTripNumber, 0);
+    const answered = new Promise<void>((resolve) => {
+      this.#roundTrips.set(this.#roundTripNumber, resolve);
+    });
+    this.#sendControl(encodePing('PING', opaque));
+    await answered;
+  }
+
   /** Ends the link in order: what was queued is sent first. */
   close(code: number, reason: string): void {
     if (this.#isClosed) return;
@@ -243,7 +260,7 @@ export class Link {
         return;
       case 'PONG':
         this.#limitControl();
-        this.#liveness.onPong(frame.opaque);
+        this.#onPong(frame.opaque);
         return;
       default:
         if (!this.#isTrusted) {
@@ -313,6 +330,16 @@ export class Link {
     );
   }
 
+  #onPong(opaque: Buffer): void {
+    const number = opaque.readUInt32BE(0);
+    if (number === 0) {
+      this.#liveness.onPong(opaque);
+      return;
+    }
+    this.#roundTrips.get(number)?.();
+    this.#roundTrips.delete(number);
+  }
+
   #onPingDue(opaque: Buffer): void {
     this.#sendControl(encodePing('PING', opaque));
     const now = this.#clock.now();
@@ -341,6 +368,8 @@ export class Link {
     this.#slots.clear();
     this.#lateAcks.clear();
     for (const slot of slots) slot.holder?.onLinkClosed(slot);
+    for (const resolve of this.#roundTrips.values()) resolve();
+    this.#roundTrips.clear();
     this.#events.onClose(error);
   }
 }
