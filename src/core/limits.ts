@@ -100,6 +100,8 @@ export const LIMITS = {
   storeBusyMs: 5_000,
   /** Audit events kept; the oldest go. About 50 MB. test/unit/store/audit-store.test.ts */
   auditEvents: 100_000,
+  /** Audit events that the connectors of one tunnel may cause in an hour. test/unit/gateway/connector-audit.test.ts */
+  connectorAuditPerHour: 1_000,
   /** Audit events appended between two looks at `auditEvents`. test/unit/store/audit-store.test.ts */
   auditPruneEvery: 1_000,
   /** Audit events that may wait to be written, per process; a disk that slow is told to the caller. test/unit/store/audit-store.test.ts */

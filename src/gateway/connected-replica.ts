@@ -8,6 +8,7 @@ import { matchRule } from '../config/ingress-rule.ts';
 import { compilePath, type PathPattern } from '../config/path-pattern.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PosternError } from '../core/error.ts';
+import { LIMITS } from '../core/limits.ts';
 import type { AnnouncedRule, ReplicaInfo, StreamRequest } from '../protocol/control-message.ts';
 import type { Link } from '../protocol/link.ts';
 import { ResumableOpener, type OpenerObserver } from '../protocol/resumable-opener.ts';
@@ -52,6 +53,7 @@ export class ConnectedReplica {
   readonly series: TunnelSeries;
   readonly #opener: ResumableOpener;
   readonly #links = new Map<Link, ReplicaLink>();
+  readonly #refusedHostnames = new Set<string>();
   #rules: readonly ReplicaRule[] = [];
 
   constructor(options: ConnectedReplicaOptions) {
@@ -102,6 +104,14 @@ export class ConnectedReplica {
   /** The rule for a hostname in normal form and a path; '' for raw TCP. */
   findRule(hostname: string, path: string): ReplicaRule | undefined {
     return matchRule(this.#rules, hostname, path);
+  }
+
+  /** Whether it should be told that this hostname is refused: once, and not for any number of them. */
+  isNewRefusal(hostname: string): boolean {
+    const told = this.#refusedHostnames;
+    if (told.has(hostname) || told.size >= LIMITS.announcedRules) return false;
+    told.add(hostname);
+    return true;
   }
 
   addLink(entry: ReplicaLink): void {

@@ -13,7 +13,6 @@ import { newId } from '../core/id.ts';
 import { VERSION } from '../core/version.ts';
 import { CLOSE_CODE } from '../protocol/link.ts';
 import type { Store, Tunnel } from '../store/store.ts';
-import { newAuditEvent, type AuditFact } from '../telemetry/audit-event.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -22,6 +21,7 @@ import { ChannelAccepter } from '../transport/accept-channel.ts';
 import { LINK_PATH } from '../transport/ws-frame-channel.ts';
 import { Certificates } from './certificates.ts';
 import type { ConnectedReplica } from './connected-replica.ts';
+import { ConnectorAudit } from './connector-audit.ts';
 import type { GatewayStatus, ReplicaStatus } from './gateway-status.ts';
 import { HttpDestinations } from './http-destinations.ts';
 import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
@@ -54,6 +54,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #startedAt = systemClock.wall();
   readonly #routes = new RouteTable();
+  readonly #audit: ConnectorAudit;
   readonly #registry: TunnelRegistry;
   readonly #door: LinkDoor;
   readonly #destinations: HttpDestinations;
@@ -70,12 +71,17 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     const { config, store, log, metrics } = options;
     this.#options = options;
+    this.#audit = new ConnectorAudit({
+      clock: systemClock,
+      log,
+      append: async (event) => store.audit.append(event),
+    });
     this.#registry = new TunnelRegistry({
       clock: systemClock,
       metrics,
       resumeTimeoutMs: config.resumeTimeoutMs,
       events: {
-        onJoin: (replica) => this.#audit('connector.join', replica),
+        onJoin: (replica) => this.#replicaJoined(replica),
         onLeave: (replica) => this.#replicaLeft(replica),
       },
     });
@@ -88,7 +94,7 @@ export class Gateway {
       routes: this.#routes,
       verifyToken: async (token) => store.tunnels.verifyToken(token),
       onRefusedHostname: (replica, hostname) => {
-        this.#audit('connector.hostname-refused', replica, { hostname });
+        this.#audit.write(replica, { type: 'connector.hostname-refused', hostname });
       },
       onDrain: (replica) => this.#dropIdleConnections(replica),
     });
@@ -158,7 +164,9 @@ export class Gateway {
     this.#door.close(CLOSE_CODE.refused, error, tunnel.id);
     const fields = { [FIELD.tunnel]: tunnel.id, [FIELD.tunnelName]: tunnel.name };
     this.#options.log.info({ ...fields, [FIELD.reason]: why }, 'the tunnel was revoked');
-    if (reason === 'deleted') this.#options.metrics.removeTunnel(tunnel.name);
+    if (reason !== 'deleted') return;
+    this.#options.metrics.removeTunnel(tunnel.name);
+    this.#audit.forget(tunnel.id);
   }
 
   /** The replicas of a tunnel that are connected here. */
@@ -280,29 +288,26 @@ export class Gateway {
     };
   }
 
+  #replicaJoined(replica: ConnectedReplica): void {
+    const { tunnel, id, links } = replica;
+    const address = links[0]?.address ?? '';
+    this.#audit.write(replica, { type: 'connector.join', detail: { address } });
+    const count = this.#registry.replicasOf(tunnel.id).filter((one) => one.linkCount > 0).length;
+    const fields = { [FIELD.tunnelName]: tunnel.name, [FIELD.replica]: id };
+    this.#options.log.info(
+      { ...fields, [FIELD.address]: address, [FIELD.count]: count },
+      'connector joined',
+    );
+  }
+
   #replicaLeft(replica: ConnectedReplica): void {
-    this.#audit('connector.leave', replica);
+    this.#audit.write(replica, { type: 'connector.leave' });
     this.#dropIdleConnections(replica);
   }
 
   /** Kept-alive connections are streams too: a replica that drains or is gone waits for them in vain. */
   #dropIdleConnections(replica: ConnectedReplica): void {
     for (const key of this.#destinations.poolKeysOf(replica)) this.#http.dropPool(key);
-  }
-
-  #audit(type: string, replica: ConnectedReplica, more: Partial<AuditFact> = {}): void {
-    const { store, log } = this.#options;
-    const detail = { replica: replica.id, host: replica.info.hostname, software: replica.software };
-    const event = newAuditEvent({
-      type,
-      tunnel: replica.tunnel.name,
-      actor: replica.id,
-      detail,
-      ...more,
-    });
-    store.audit.append(event).catch((err: unknown) => {
-      log.error({ [FIELD.err]: err, [FIELD.event]: type }, 'cannot write an audit event');
-    });
   }
 }
 

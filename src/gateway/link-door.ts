@@ -107,7 +107,6 @@ class Visitor {
   #hello: HelloMessage | undefined;
   #isAsking = false;
   #replica: ConnectedReplica | undefined;
-  #refusedHostnames = new Set<string>();
 
   constructor(options: LinkDoorOptions, channel: FrameChannel, address: string, door: Door) {
     this.#options = options;
@@ -267,8 +266,7 @@ class Visitor {
     const route = this.#options.routes.find(name);
     if (route === undefined) return 'unrouted';
     if (route.tunnelId === replica.tunnel.id) return 'routed';
-    if (!this.#refusedHostnames.has(name)) {
-      this.#refusedHostnames.add(name);
+    if (replica.isNewRefusal(name)) {
       this.#options.log.warn(
         this.#fields({ [FIELD.hostname]: name }),
         'a connector announced a hostname that is routed to another tunnel',

@@ -1,5 +1,5 @@
 /** `postern tunnel info`: one tunnel with its routes and its connectors. */
-import type { TunnelInfo } from '../../admin/admin-api.ts';
+import type { ReplicaSummary, TunnelInfo } from '../../admin/admin-api.ts';
 import { defineCommand } from '../command.ts';
 import { EXIT } from '../exit-code.ts';
 import { ADMIN_OPTIONS, TUNNEL_ARGUMENT, withAdmin } from '../open-admin.ts';
@@ -31,13 +31,14 @@ function describe({ id, name, createdAt, rotatedAt, routes, replicas }: TunnelIn
   const rows = replicas.map((replica) => [
     replica.id,
     replica.hostname,
+    addressesOf(replica),
     replica.software,
     replica.startedAt,
     String(replica.links.length),
     String(replica.streams),
     roundTrip(replica.links.map((link) => link.roundTripMs)),
   ]);
-  const headings = ['REPLICA', 'HOST', 'SOFTWARE', 'STARTED', 'LINKS', 'STREAMS', 'RTT'];
+  const headings = ['REPLICA', 'HOST', 'ADDRESS', 'SOFTWARE', 'STARTED', 'LINKS', 'STREAMS', 'RTT'];
   return [...facts, '', ...table(headings, rows)];
 }
 
@@ -45,4 +46,10 @@ function describe({ id, name, createdAt, rotatedAt, routes, replicas }: TunnelIn
 function roundTrip(measured: readonly (number | undefined)[]): string {
   const known = measured.filter((ms) => ms !== undefined);
   return known.length === 0 ? '?' : `${Math.round(Math.min(...known))} ms`;
+}
+
+/** Where its links come from, as the gateway sees it: what it says of itself is one thing, this another. */
+function addressesOf({ links }: ReplicaSummary): string {
+  const hosts = links.map(({ address }) => address.slice(0, address.lastIndexOf(':')));
+  return [...new Set(hosts)].join(', ') || '-';
 }
