@@ -21,7 +21,7 @@ export interface ReplicaSummary extends Omit<ReplicaStatus, 'startedAt' | 'links
 }
 
 /** A link of a replica. */
-export interface LinkSummary extends Omit<LinkStatus, 'since'> {
+interface LinkSummary extends Omit<LinkStatus, 'since'> {
   readonly since: string;
 }
 

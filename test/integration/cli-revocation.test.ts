@@ -8,7 +8,7 @@ import { cleanup } from '../support/cleanup.ts';
 import { startConnector, type Connector } from '../support/connector.ts';
 import { guardLinks } from '../support/disconnect-guard.ts';
 import { eventually } from '../support/eventually.ts';
-import { Gateway, startGateway } from '../support/gateway.ts';
+import { startGateway, type Gateway } from '../support/gateway.ts';
 import { startEcho, type TcpOrigin } from '../support/real/tcp-origin.ts';
 
 jest.setTimeout(60_000);
