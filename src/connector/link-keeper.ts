@@ -14,8 +14,14 @@ import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 
-/** A link that lasted this long proves that the gateway is well, and the next dial may be quick, ms. */
-const PROVEN_MS = 5_000;
+/**
+ * A link that was up for as long as it had been away before proves that the gateway is well, and the next dial may be
+ * quick: a path that breaks all the time is used at least half of it. Within these bounds, ms, so that a gateway that
+ * drops every link at once is spared, and a long outage is forgotten.
+ */
+const PROVEN_MS = { least: 250, most: 5_000 };
+/** The longest wait while streams are detached, ms: their users see them stand still, and they do not live long. */
+const URGENT_MS = 2_000;
 /** Pace of dialling with a token that was refused, ms. */
 const REFUSED_BACKOFF = { baseMs: 5_000, maxMs: 300_000 };
 
@@ -42,6 +48,8 @@ export interface LinkKeeperOptions {
   onUp(kept: KeptLink): void;
   /** A link is gone, or about to go. */
   onDown(kept: KeptLink): void;
+  /** Whether streams wait for a link. */
+  isUrgent(): boolean;
   /** The gateway refuses the token, at the door or on a link that was up. */
   onRefused(error: PosternError): void;
 }
@@ -54,9 +62,12 @@ export class LinkKeeper {
   #hurry: (() => void) | undefined;
   #current: KeptLink | undefined;
   #attempt = 0;
+  /** Since when there has been no link. */
+  #awaySince: number;
 
   constructor(options: LinkKeeperOptions) {
     this.#options = options;
+    this.#awaySince = options.clock.now();
   }
 
   get link(): Link | undefined {
@@ -96,12 +107,16 @@ export class LinkKeeper {
     metrics.linkDialled();
     this.#refusedBackoff.reset();
     const since = clock.now();
+    const awayMs = since - this.#awaySince;
     this.#current = kept;
     this.#options.onUp(kept);
     const end = await kept.ended;
     this.#current = undefined;
+    this.#awaySince = clock.now();
     this.#options.onDown(kept);
-    return this.#linkEnded(kept, end, clock.now() - since);
+    const provenMs = Math.min(Math.max(awayMs, PROVEN_MS.least), PROVEN_MS.most);
+    if (this.#awaySince - since >= provenMs) this.#backoff.reset();
+    return this.#linkEnded(kept, end);
   }
 
   #dialFailed(error: unknown): number {
@@ -112,7 +127,7 @@ export class LinkKeeper {
     if (isRefused) this.#options.onRefused(error);
     const backoff = isRefused ? this.#refusedBackoff : this.#backoff;
     // At least half the ceiling for a refused token: full jitter could ask again at once.
-    const waitMs = isRefused ? REFUSED_BACKOFF.baseMs + backoff.next() : backoff.next();
+    const waitMs = isRefused ? REFUSED_BACKOFF.baseMs + backoff.next() : this.#nextWaitMs();
     const fields = { [FIELD.err]: error, [FIELD.link]: index, [FIELD.waitMs]: waitMs };
     log.warn(
       { ...fields, [FIELD.attempt]: backoff.attempt },
@@ -121,9 +136,8 @@ export class LinkKeeper {
     return waitMs;
   }
 
-  #linkEnded(kept: KeptLink, end: LinkEnd, livedMs: number): number {
+  #linkEnded(kept: KeptLink, end: LinkEnd): number {
     const { log, index } = this.#options;
-    if (livedMs >= PROVEN_MS) this.#backoff.reset();
     const fields = { [FIELD.link]: index, [FIELD.gateway]: kept.gateway };
     if (end.kind === 'drain') {
       const waitMs = Math.round(Math.random() * end.message.dialAgainMs);
@@ -132,9 +146,15 @@ export class LinkKeeper {
     }
     if (this.#stop.signal.aborted) return 0;
     if (isRefusal(end.error)) this.#options.onRefused(end.error);
-    const waitMs = this.#backoff.next();
+    const waitMs = this.#nextWaitMs();
     log.warn({ ...fields, [FIELD.err]: end.error, [FIELD.waitMs]: waitMs }, 'link lost');
     return waitMs;
+  }
+
+  #nextWaitMs(): number {
+    const waitMs = this.#backoff.next();
+    if (waitMs <= URGENT_MS || !this.#options.isUrgent()) return waitMs;
+    return Math.round(Math.random() * URGENT_MS);
   }
 
   async #wait(ms: number): Promise<void> {

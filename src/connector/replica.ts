@@ -174,6 +174,7 @@ export class Replica {
       dial: async (attempt, signal) => this.#dial(index, attempt, signal),
       onUp: (kept) => this.#linkUp(kept),
       onDown: (kept) => this.#linkDown(kept),
+      isUrgent: () => this.#accepter.detachedCount > 0,
       // A tunnel that was revoked must not hold its origins: nobody may come back for these streams.
       onRefused: (error) => this.#accepter.failDetached(error),
     });

@@ -80,6 +80,10 @@ export class Connector {
     return this.#process;
   }
 
+  get #links(): number {
+    return Number(this.#options.config?.['ha-connections'] ?? LINKS);
+  }
+
   /** Everything the process that runs now logged so far. */
   get log(): LogRecord[] {
     return logRecords(this.process.output);
@@ -121,8 +125,8 @@ export class Connector {
     return whenReady(this.process, () => isReady(this.metricsPort), deadlineMs);
   }
 
-  /** Resolves when that many links are registered: all four, unless the configuration says otherwise. */
-  linksUp(count = LINKS, deadlineMs = 10_000): Promise<void> {
+  /** Resolves when that many links are registered: all of them, unless told otherwise. */
+  linksUp(count = this.#links, deadlineMs = 10_000): Promise<void> {
     return metricBecomes(this.metricsPort, 'postern_connector_links', count, deadlineMs);
   }
 

@@ -45,15 +45,22 @@ export class PatternSource {
 
 /** Checks received bytes against the pattern. */
 export class PatternCheck {
-  readonly #source = new PatternSource();
+  readonly #source: PatternSource;
+  readonly #offset: number;
   #bytes = 0;
+
+  /** Expects the pattern from `offset` on. */
+  constructor(offset = 0) {
+    this.#source = new PatternSource(offset);
+    this.#offset = offset;
+  }
 
   /** How many bytes were received and right. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Takes the next received bytes. Throws, naming the offset, at the first wrong one. */
+  /** Takes the next received bytes. Throws at the first wrong one, naming its place in the pattern. */
   push(chunk: Uint8Array): void {
     const expected = this.#source.next(chunk.byteLength);
     if (expected.equals(chunk)) {
@@ -61,6 +68,8 @@ export class PatternCheck {
       return;
     }
     const wrong = expected.findIndex((byte, index) => byte !== chunk[index]);
-    throw new Error(`Cannot accept byte ${this.#bytes + wrong}: it is not the one that was sent`);
+    throw new Error(
+      `Cannot accept byte ${this.#offset + this.#bytes + wrong}: it is not the one that was sent`,
+    );
   }
 }
