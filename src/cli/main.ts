@@ -7,14 +7,14 @@ import { codeOf, messageOf } from '../core/error.ts';
 import { runCommandLine } from './command-line.ts';
 import { commandTree } from './command-tree.ts';
 import { exitCodeOf } from './exit-code.ts';
-import { printError, printText, tolerateClosedPipes } from './output.ts';
+import { printError, printText, watchOutput } from './output.ts';
 
 /** How long a command that failed may take to let go of everything, ms. */
 const LINGER_MS = 2_000;
 
 /** Runs one command line, without the program's name, and returns the exit status of the process. Never rejects. */
 export async function main(words: readonly string[]): Promise<number> {
-  tolerateClosedPipes();
+  watchOutput();
   try {
     return await runCommandLine(words, commandTree, printText);
   } catch (error) {

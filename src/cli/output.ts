@@ -4,7 +4,8 @@
  * A reader that goes away (`| head -1`) is no error. Text from elsewhere is cleaned of control characters before it reaches
  * a terminal; JSON writes them out by itself.
  */
-import { hasCode } from '../core/error.ts';
+import { hasCode, messageOf } from '../core/error.ts';
+import { EXIT } from './exit-code.ts';
 
 /** The forms of a result. */
 export const OUTPUT_OPTION = {
@@ -19,13 +20,18 @@ export const OUTPUT_OPTION = {
 /** As OUTPUT_OPTION is parsed. */
 export type OutputForm = 'text' | 'json';
 
-/** Lets stdout and stderr be closed by their readers at any time. Call once, first. */
-export function tolerateClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      if (!hasCode(error, 'EPIPE')) throw error;
-    });
-  }
+/**
+ * Says what becomes of output that cannot be written. Call once, first. A reader that has read enough is no error; a disk
+ * that is full is one, because a result such as a token would be lost without a word.
+ */
+export function watchOutput(): void {
+  process.stdout.on('error', (error) => {
+    if (hasCode(error, 'EPIPE')) return;
+    printError(`Cannot write the result: ${messageOf(error)}`, 'CLI_FAILED');
+    process.exit(EXIT.failed);
+  });
+  // There is nobody left to tell.
+  process.stderr.on('error', () => undefined);
 }
 
 /** Prints text of our own. */

@@ -31,6 +31,14 @@ it('a command whose reader has read enough ends with 0 and says nothing', async 
   }
 });
 
+it('a result that cannot be written is an error', async () => {
+  const [node, args] = posternCommand('version');
+  const full = [node, ...args].map((word) => `'${word}'`).join(' ');
+  const { code, stderr } = await run('sh', ['-c', `${full} > /dev/full`], { env: posternEnv() });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^postern: Cannot write the result: ENOSPC[^\n]*\(CLI_FAILED\)\n$/);
+});
+
 it('a gateway goes on when nobody reads its log any more, and still drains', async () => {
   const gateway = await Gateway.create();
   const [node, args] = posternCommand('gateway', 'run', '--config', gateway.configFile);
