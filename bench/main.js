@@ -16,7 +16,7 @@ import { PEERS } from './peers/all.js';
 import { SCENARIOS } from './scenarios/all.js';
 
 /** How long all measurements together may take that are made again because something else was using the machine, ms. */
-const REPEAT_MS = 60_000;
+const REPEAT_MS = 45_000;
 
 let lab;
 let isEnding = false;

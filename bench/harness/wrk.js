@@ -7,7 +7,7 @@ const UNIT_IN_MS = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
 
 /**
  * Requests `url` over `connections` kept-alive connections for whole `seconds`.
- * Resolves with `{ requestsPerSecond, p50Ms, p99Ms }`; rejects when any request failed: a fast error is not a result.
+ * Resolves with `{ requests, requestsPerSecond, p50Ms, p99Ms }`; rejects when any request failed: a fast error is not a result.
  */
 export async function runWrk(lab, { url, connections, seconds }) {
   const wrk = await needTool('wrk');
@@ -28,6 +28,7 @@ function readReport(report) {
     return Number(match[1]) * (match[2] === undefined ? 1 : UNIT_IN_MS[match[2]]);
   };
   return {
+    requests: number(/^\s+(\d+) requests in /m),
     requestsPerSecond: number(/Requests\/sec:\s+([\d.]+)/),
     p50Ms: number(/^\s+50%\s+([\d.]+)(us|ms|s|m)/m),
     p99Ms: number(/^\s+99%\s+([\d.]+)(us|ms|s|m)/m),

@@ -44,10 +44,8 @@ export async function measureRequests({ lab, seconds, rounds }, field, target) {
 async function measureOnce(lab, peer, load) {
   const pids = Object.values(peer.roles);
   const before = cpuSeconds(pids);
-  const started = performance.now();
   const result = await runWrk(lab, load);
-  const requests = (result.requestsPerSecond * (performance.now() - started)) / 1000;
-  const cpu = (cpuSeconds(pids) - before) / requests;
+  const cpu = (cpuSeconds(pids) - before) / result.requests;
   return { ...result, cpuMicrosPerRequest: pids.length === 0 ? NaN : cpu * 1e6 };
 }
 
