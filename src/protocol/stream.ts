@@ -20,12 +20,16 @@ import type { Slot, StreamHolder } from './link.ts';
 import { ReceiveHalf } from './receive-half.ts';
 import { isResetCode, type ResetCode } from './reset-code.ts';
 import { SendHalf } from './send-half.ts';
+import { SmallChunks } from './small-chunks.ts';
 
 /** What the application at an endpoint is told. Called from inside the link's read, so it must not block. */
 export interface StreamEvents {
   /** Initiator: the other endpoint has connected its origin. Once. */
   onAccept?(info: AcceptInfo): void;
-  /** Call `consume` when the bytes have been handed on. */
+  /**
+   * Call `consume` when the bytes have been handed on. While very many pieces are not, small ones wait and are put
+   * together, so do not wait for more before handing on what is there.
+   */
   onData(chunk: Uint8Array): void;
   /** The other endpoint sent FIN. All data has been delivered. */
   onEnd(): void;
@@ -85,6 +89,8 @@ export class Stream implements StreamHolder {
   readonly #meter: StreamMeter | undefined;
   readonly #send: SendHalf;
   readonly #receive: ReceiveHalf;
+  readonly #small = new SmallChunks();
+  readonly #hand = (chunk: Uint8Array): void => this.#handData(chunk);
   /** Who is told. Assign right after obtaining the stream. */
   handler: StreamEvents = NO_EVENTS;
   #slot: Slot | undefined;
@@ -173,6 +179,7 @@ export class Stream implements StreamHolder {
     if (this.#state === 'closed') return;
     this.#receive.consume(bytes);
     this.#acknowledge();
+    this.#small.consumed(bytes, this.#hand);
   }
 
   /** Acceptor: the origin is connected. Tells the initiator and lets data flow. */
@@ -244,12 +251,13 @@ export class Stream implements StreamHolder {
           return;
         }
         this.#meter?.received(frame.data.byteLength);
-        this.handler.onData(frame.data);
+        this.#small.push(frame.data, this.#hand);
         return;
       case 'FIN':
         this.#expectSynced('FIN');
         this.#receive.onFin(frame.offset);
-        this.handler.onEnd();
+        this.#small.flush(this.#hand);
+        if (this.state !== 'closed') this.handler.onEnd();
         this.#acknowledge();
         return;
       case 'ACK':
@@ -376,6 +384,11 @@ export class Stream implements StreamHolder {
     if (this.#isSynced || (!this.#isInitiator && what !== 'ACK' && this.#state === 'opening'))
       return;
     throw new PosternError('PROTO_UNEXPECTED', `Cannot take ${what} before ACCEPT`);
+  }
+
+  /** What the application gets may make it end the stream, and then it gets nothing more. */
+  #handData(chunk: Uint8Array): void {
+    if (this.#state !== 'closed') this.handler.onData(chunk);
   }
 
   #readyToSend(): void {

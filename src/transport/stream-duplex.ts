@@ -76,7 +76,8 @@ export class StreamDuplex extends Duplex {
 
   #onData(chunk: Uint8Array): void {
     this.#unconsumed += chunk.byteLength;
-    if (this.push(chunk)) this._read();
+    // Node calls _read in the next tick while there is room, once for all that came.
+    this.push(chunk);
   }
 
   #onWritable(): void {
