@@ -88,7 +88,9 @@ describe('drain()', () => {
     handler.upgrades.close(CLOSE_RESTART, error);
     await client.closed();
     client.socket.end();
+    await handler.upgrades.gone();
     await drained;
+    await handler.upgrades.gone();
   });
 });
 

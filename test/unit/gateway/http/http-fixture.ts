@@ -31,6 +31,8 @@ export interface GatewayOptions {
   readonly intercept?: HttpIntercept;
   /** Answers for other hostnames; the default is ROUTE_NOT_FOUND. */
   readonly route?: (hostname: string, path: string) => RouteResult;
+  /** Level of the access log's ordinary lines. */
+  readonly accessLogLevel?: 'info' | 'debug';
   /** The server to serve; a plain one by default. */
   readonly server?: Server;
 }
@@ -64,6 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
     onRequestEnd: (summary) => summaries.push(summary),
     ...(options.pools !== undefined && { pools: options.pools }),
+    ...(options.accessLogLevel !== undefined && { accessLogLevel: options.accessLogLevel }),
     ...(options.intercept !== undefined && { intercept: options.intercept }),
   });
   const server = options.server ?? createServer(HTTP_SERVER_OPTIONS);

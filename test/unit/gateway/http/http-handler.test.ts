@@ -381,6 +381,14 @@ describe('the access log', () => {
     expect(summaries).toMatchObject([{ status: 400, code: 'HTTP_BAD_REQUEST', hostname: '' }]);
   });
 
+  it('can leave out what went well', async () => {
+    const origin = await httpOrigin((_request, response) => response.end());
+    const { port, logLines, summaries } = await startGateway({ origin, accessLogLevel: 'debug' });
+    await exchangeBytes(port, `GET / HTTP/1.1\r\n${H}Connection: close\r\n\r\n`);
+    await eventually(() => summaries.length === 1);
+    expect(logLines).toEqual([]);
+  });
+
   it('warns of failures of origins, not of users', async () => {
     const { port, logLines } = await startGateway({
       origin: targetAt(1, { open: () => Promise.reject(new PosternError('ORIGIN_REFUSED', 'no')) }),
