@@ -6,8 +6,8 @@ export interface DemoJourney {
   readonly replica: string;
   /** Where the page itself is served. */
   readonly origin: string;
-  /** The folder with the files that the quickstart made. */
-  readonly folder: string;
+  /** Commands that show more of what runs. */
+  readonly commands: readonly string[];
 }
 
 /** What the page knows of one request. */

@@ -20,8 +20,8 @@ li:last-child{border-color:var(--mark);background:var(--tint)}
 li b{display:block;font-size:1.05rem}
 li code{display:block;margin:.15rem 0 .6rem;color:var(--mark);font-size:.85rem;overflow-wrap:anywhere}
 li p{margin:0;font-size:.92rem;color:var(--soft)}
-li+li::before{content:"";position:absolute;left:-2.75rem;top:50%;width:2.75rem;border-top:2px solid var(--mark)}
-li+li::after{content:"";position:absolute;left:-.75rem;top:50%;width:.55rem;height:.55rem;margin-top:calc(-.275rem + 1px);border:solid var(--mark);border-width:2px 2px 0 0;transform:rotate(45deg)}
+li+li::before{content:"";position:absolute;left:-2.75rem;top:50%;width:2.35rem;border-top:2px solid var(--mark)}
+li+li::after{content:"";position:absolute;left:-.95rem;top:50%;width:.55rem;height:.55rem;margin-top:calc(-.275rem + 1px);border:solid var(--mark);border-width:2px 2px 0 0;transform:rotate(45deg)}
 pre,table{width:100%;margin:0;background:var(--card);border:1px solid var(--line);border-radius:12px;font:.86rem/1.6 ui-monospace,SFMono-Regular,Menlo,monospace}
 pre{padding:1rem 1.1rem;overflow-x:auto}
 table{border-spacing:0}
@@ -30,8 +30,8 @@ tr:first-child>*{border-top:0}
 th{width:15rem;color:var(--soft)}
 @media (max-width:52rem){
 ol{grid-template-columns:1fr;gap:2rem;max-width:26rem}
-li+li::before{left:50%;top:-2rem;width:0;height:2rem;border-top:0;border-left:2px solid var(--mark)}
-li+li::after{left:50%;top:-.8rem;margin:0 0 0 calc(-.275rem + 1px);transform:rotate(135deg)}
+li+li::before{left:50%;top:-2rem;width:0;height:1.6rem;border-top:0;border-left:2px solid var(--mark)}
+li+li::after{left:50%;top:-.95rem;margin:0 0 0 calc(-.275rem + 1px);transform:rotate(135deg)}
 th,td{display:block;width:auto}td{border-top:0;padding-top:0}}
 `;
 
@@ -46,7 +46,7 @@ export const DEMO_POLICY = [
 
 /** The page for browsers. */
 export function renderDemoPage(journey: DemoJourney, request: DemoRequest): string {
-  const { gateway, replica, origin, folder } = journey;
+  const { gateway, replica, origin, commands } = journey;
   const hops = [
     hop('You', request.client, 'asked for this page over HTTPS.'),
     hop('Gateway', gateway, 'took your request, found the route and asked the policy.'),
@@ -76,8 +76,7 @@ export function renderDemoPage(journey: DemoJourney, request: DemoRequest): stri
 ${hops.join('\n')}
 </ol>
 <h2>Look around</h2>
-<pre>postern tunnel list --config ${escape(folder)}/gateway.yaml
-postern tunnel info quickstart --config ${escape(folder)}/gateway.yaml</pre>
+<pre>${commands.map(escape).join('\n')}</pre>
 <h2>Your request, as it arrived</h2>
 <table>
 <tr><th scope="row">request</th><td>${escape(`${request.method} ${request.url}`)}</td></tr>

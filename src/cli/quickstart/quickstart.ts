@@ -4,6 +4,7 @@
  * Made of the same parts and the same files as the real thing, so that what is learned here is true there. Each step
  * registers how it is undone; a start that fails half-way leaves nothing open.
  */
+import { basename, join } from 'node:path';
 import { adminSocketPath, probeSocket } from '../../admin/admin-socket.ts';
 import { loadConnectorConfig } from '../../config/connector-config.ts';
 import { readCredentials } from '../../config/credentials-file.ts';
@@ -16,6 +17,7 @@ import { ConnectorProcess } from '../connector-process.ts';
 import { GatewayProcess } from '../gateway-process.ts';
 import type { DrainRequest } from '../drain-request.ts';
 import type { LongRunning } from '../long-running.ts';
+import type { DemoJourney } from './demo-journey.ts';
 import { startDemoOrigins } from './demo-origins.ts';
 import { freePort } from './free-port.ts';
 import {
@@ -27,6 +29,7 @@ import {
   writeGatewayFile,
   type QuickstartPorts,
 } from './quickstart-files.ts';
+import { shellWord } from './shell-word.ts';
 
 /** Ports that are taken where they are free. */
 const WANTED: QuickstartPorts = { https: 8443, echo: 7007 };
@@ -140,18 +143,30 @@ export class Quickstart implements LongRunning {
     await connector.registered;
   }
 
-  #journey(origin: string) {
+  #journey(origin: string): DemoJourney {
     return {
       gateway: `127.0.0.1:${this.#ports.https}`,
       replica: this.#connector?.replica.id ?? '',
       origin,
-      folder: this.#options.folder,
+      commands: lookAround(this.#options.folder),
     };
   }
 
   #log(component: string): Log {
     return createLog({ component, level: this.#options.logLevel });
   }
+}
+
+/** What shows more, as it has to be called here: from a clone there is no `postern` on the PATH. */
+function lookAround(folder: string): string[] {
+  const program = process.argv[1] ?? 'postern';
+  const postern = basename(program) === 'postern' ? 'postern' : `node ${shellWord(program)}`;
+  const config = `--config ${shellWord(join(folder, 'gateway.yaml'))}`;
+  return [
+    `${postern} tunnel list ${config}`,
+    `${postern} tunnel info ${TUNNEL} ${config}`,
+    `${postern} gateway status ${config}`,
+  ];
 }
 
 /** The tunnel of the quickstart with a fresh token, and its routes. */

@@ -7,6 +7,7 @@ import { lookup } from 'node:dns/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PAGE_HOSTNAME, type QuickstartPorts } from './quickstart-files.ts';
+import { shellWord } from './shell-word.ts';
 
 /** The first curl that takes every name under `localhost` for this machine, as browsers do. */
 const CURL_KNOWS_LOCALHOST = [7, 85];
@@ -16,7 +17,7 @@ const PROXY_VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY']
 
 /** The commands, page first. */
 export async function tryCommands(folder: string, ports: QuickstartPorts): Promise<string[]> {
-  const options = [`--cacert ${quoted(join(folder, 'ca.pem'))}`];
+  const options = [`--cacert ${shellWord(join(folder, 'ca.pem'))}`];
   if (PROXY_VARIABLES.some((name) => process.env[name])) options.push("--noproxy '*'");
   if (!(await isResolved())) {
     options.push(`--resolve ${PAGE_HOSTNAME}:${ports.https}:127.0.0.1`);
@@ -52,9 +53,4 @@ async function curlKnowsLocalhost(): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** A word as every shell reads it back. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

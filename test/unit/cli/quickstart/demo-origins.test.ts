@@ -13,7 +13,7 @@ beforeEach(async () => {
     gateway: '127.0.0.1:8443',
     replica: '0f04eef5',
     origin,
-    folder: '/state',
+    commands: [],
   }));
   cleanup(() => origins.close());
 });

@@ -12,7 +12,7 @@ const JOURNEY = {
   gateway: '127.0.0.1:8443',
   replica: '0f04eef5-7a4c-4f1b-9a55-5a1f0c6f3d11',
   origin: '127.0.0.1:40001',
-  folder: '/home/a&b/quickstart',
+  commands: [`postern tunnel list --config '/home/a&b/gateway.yaml'`],
 };
 const REQUEST = {
   client: '127.0.0.1',
@@ -35,7 +35,7 @@ describe('the demo page', () => {
     const page = renderDemoPage(JOURNEY, REQUEST);
     expect(page).not.toMatch(/<script|<img/);
     expect(page).toContain('GET /&lt;script&gt;alert(1)&lt;/script&gt;');
-    expect(page).toContain('/home/a&amp;b/quickstart/gateway.yaml');
+    expect(page).toContain('--config &#39;/home/a&amp;b/gateway.yaml&#39;');
   });
 
   it('has a policy that allows its own style and nothing else', () => {
