@@ -7,7 +7,7 @@ import { parseHostnamePattern, type HostnamePattern } from '../config/hostname-p
 import { matchRule } from '../config/ingress-rule.ts';
 import { compilePath, type PathPattern } from '../config/path-pattern.ts';
 import type { Clock } from '../core/clock.ts';
-import type { PosternError } from '../core/error.ts';
+import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { AnnouncedRule, ReplicaInfo, StreamRequest } from '../protocol/control-message.ts';
 import type { Link } from '../protocol/link.ts';
@@ -114,9 +114,19 @@ export class ConnectedReplica {
     return true;
   }
 
+  /**
+   * Another link. One that had its index before ends: the connector keeps a single link an index, so it knows already that
+   * the old one is dead, and we would only learn it from the silence.
+   */
   addLink(entry: ReplicaLink): void {
+    const replaced = this.links.filter(({ index }) => index === entry.index);
     this.#links.set(entry.link, entry);
     this.#opener.addLink(entry.link);
+    const error = new PosternError(
+      'LINK_CLOSED',
+      'Cannot go on with the link: it was dialled again',
+    );
+    for (const { link } of replaced) link.terminate(error);
   }
 
   removeLink(link: Link): void {

@@ -83,7 +83,9 @@ export class TunnelRegistry {
     if (known === undefined && replicas.size >= LIMITS.replicasPerTunnel) {
       throw limit(`tunnel "${tunnel.name}" has ${LIMITS.replicasPerTunnel} replicas`);
     }
-    if (known !== undefined && known.linkCount >= LIMITS.linksPerReplica) {
+    // The new link takes the place of one that had its index.
+    const others = known?.links.filter(({ index }) => index !== register.link) ?? [];
+    if (others.length >= LIMITS.linksPerReplica) {
       throw limit(`the replica has ${LIMITS.linksPerReplica} links`);
     }
     const replica = known ?? this.#createReplica(candidate);

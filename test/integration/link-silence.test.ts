@@ -1,0 +1,149 @@
+/**
+ * Links that fall silent: packets stop and nothing is closed, at both ends or at one. Dead-peer detection finds out, and
+ * the streams go on elsewhere. The waiting takes most of the time, so all cases wait at once.
+ */
+import { beforeAll, describe, expect, it } from '@jest/globals';
+
+import { LIMITS } from '../../src/core/limits.ts';
+import { startConnector, type Connector } from '../support/connector.ts';
+import { guardLinks } from '../support/disconnect-guard.ts';
+import { eventually } from '../support/eventually.ts';
+import { Exchanges, type Exchange } from '../support/exchange.ts';
+import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
+import { say } from '../support/say.ts';
+
+const LINKS = 4;
+/** Streams of each case, the same number on each link. */
+const STREAMS = 5 * LINKS;
+/** What may pass between the dead-peer limit and the first byte over another link, on a busy machine, ms. */
+const MOVE_MS = 8_000;
+
+/** A connector with streams through a path of its own. */
+interface Case {
+  readonly connector: Connector;
+  /** What the connector dials, and what is behind it, before the gateway. */
+  readonly near: LinkProxy;
+  readonly far: LinkProxy;
+  readonly streams: readonly Exchange[];
+}
+
+let gateway: Gateway;
+let exchanges: Exchanges;
+let oneSilent: Promise<number[]>;
+let allSilent: Promise<number[]>;
+let halfKnown: Promise<number[]>;
+let shortSilence: Promise<number[]>;
+
+beforeAll(async () => {
+  exchanges = await Exchanges.start();
+  const names = ['one', 'all', 'half', 'short'].map((name) => `${name}.postern.test`);
+  gateway = await startGateway({ tcp: names });
+  const [one, all, half, short] = await Promise.all(names.map((name) => startCase(name)));
+  if (!one || !all || !half || !short) throw new Error('Cannot happen: four were started');
+  oneSilent = run(one, async () => {
+    one.far.blackhole(0);
+    await moved(one, LIMITS.deadPeerMs + MOVE_MS);
+  });
+  allSilent = run(all, async () => {
+    for (let link = 0; link < LINKS; link += 1) all.far.blackhole(link);
+    await moved(all, LIMITS.deadPeerMs + MOVE_MS);
+  });
+  halfKnown = run(half, async () => {
+    for (let link = 0; link < LINKS; link += 1) half.far.blackhole(link);
+    half.near.cutAll();
+    await moved(half, MOVE_MS);
+  });
+  const guard = guardLinks(short.connector);
+  shortSilence = run(short, async () => {
+    short.far.blackhole();
+    const since = performance.now();
+    await eventually(() => performance.now() - since > LIMITS.deadPeerMs / 2, {
+      deadlineMs: LIMITS.deadPeerMs,
+    });
+    await short.far.restore();
+    await moved(short, MOVE_MS);
+    guard.check();
+  });
+}, 90_000);
+
+describe('streams', () => {
+  it('leave one silent link of four, and those on the others notice nothing', async () => {
+    const gaps = await oneSilent;
+    say(`stood still: ${shown(gaps)}`);
+    const waited = gaps.filter((gap) => gap > LIMITS.deadPeerMs / 2);
+    expect(waited).toHaveLength(STREAMS / LINKS);
+    expect(Math.max(...gaps)).toBeLessThan(LIMITS.deadPeerMs + MOVE_MS);
+  }, 60_000);
+
+  it('move when all four links fall silent at once', async () => {
+    const gaps = await allSilent;
+    say(`stood still: ${shown(gaps)}`);
+    expect(Math.max(...gaps)).toBeLessThan(LIMITS.deadPeerMs + MOVE_MS);
+  }, 60_000);
+
+  it('move at once when the connector knows and the gateway does not', async () => {
+    const gaps = await halfKnown;
+    say(`stood still: ${shown(gaps)}`);
+    expect(Math.max(...gaps)).toBeLessThan(MOVE_MS);
+  }, 60_000);
+
+  it('sit out a shorter silence on their links', async () => {
+    const gaps = await shortSilence;
+    say(`stood still: ${shown(gaps)}`);
+    expect(Math.max(...gaps)).toBeLessThan(LIMITS.deadPeerMs / 2 + MOVE_MS);
+  }, 60_000);
+
+  it('break no rule of the protocol on the way', async () => {
+    expect(await gateway.metric('postern_gateway_proto_errors_total')).toBe(0);
+  });
+});
+
+async function startCase(hostname: string): Promise<Case> {
+  const far = await startLinkProxy({ target: { port: gateway.ports.https } });
+  const near = await startLinkProxy({ target: { port: far.port } });
+  const ingress = [{ hostname, service: exchanges.origin.service }];
+  const connector = await startConnector({ gateway, ingress, via: [near] });
+  await connector.linksUp(LINKS);
+  const streams = Array.from({ length: STREAMS }, () =>
+    exchanges.begin(gateway.tcpPort(hostname), {
+      up: Infinity,
+      down: Infinity,
+      paceMs: 100,
+      chunkBytes: 512,
+    }),
+  );
+  await eventually(() => streams.every(({ received }) => received > 10_000), {
+    deadlineMs: 30_000,
+  });
+  return { connector, near, far, streams };
+}
+
+/** Lets something happen to the links, then ends all streams. Returns how long each stood still at most, ms. */
+async function run({ streams }: Case, happen: () => Promise<void>): Promise<number[]> {
+  const ends = Promise.all(streams.map(({ done }) => done));
+  await Promise.race([happen(), ends]);
+  for (const stream of streams) stream.finish();
+  await ends;
+  return streams.map(({ longestGapMs }) => longestGapMs);
+}
+
+/** Resolves when every stream has moved at both ends since now. */
+async function moved({ streams }: Case, deadlineMs: number): Promise<void> {
+  // What the kernel and the proxies had under way still arrives.
+  const before = streams.map(({ receivedAt }) => receivedAt);
+  const enough = 3_000;
+  await eventually(
+    () =>
+      streams.every(({ receivedAt }, i) => {
+        const { client = 0, origin = 0 } = before[i] ?? {};
+        return receivedAt.client - client > enough && receivedAt.origin - origin > enough;
+      }),
+    { deadlineMs, what: 'all streams to move' },
+  );
+}
+
+function shown(gaps: readonly number[]): string {
+  const [shortest, longest] = [Math.min(...gaps), Math.max(...gaps)];
+  return `${Math.round(shortest)} to ${Math.round(longest)} ms`;
+}
