@@ -42,7 +42,7 @@ export const LIMITS = {
   /** Bytes waiting in one socket before the scheduler stops handing out frames. */
   socketQueueBytes: 256 * KiB,
 
-  /** Detached streams one process keeps. test/unit/protocol/stream-table.test.ts */
+  /** Detached streams one process keeps. test/unit/protocol/stream-accepter.test.ts */
   detachedStreams: 20_000,
   /** How long a detached stream is kept, ms, where nobody says otherwise. */
   detachedMs: 60_000,

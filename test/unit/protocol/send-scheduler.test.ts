@@ -1,9 +1,12 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 
 import { LIMITS } from '../../../src/core/limits.ts';
 import { frameBytes, type OutgoingFrame } from '../../../src/protocol/frame-channel.ts';
 import { SendScheduler, type Sender } from '../../../src/protocol/send-scheduler.ts';
 import { settle, turnsUntil } from './turns.ts';
+
+// Some of these move very many streams; a busy machine takes its time.
+jest.setTimeout(60_000);
 
 const QUEUE = LIMITS.socketQueueBytes;
 

@@ -1,5 +1,5 @@
 /** One stream over one living link: what each end is told, and when. */
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 
 import { LIMITS } from '../../../src/core/limits.ts';
 import type { ResetCode } from '../../../src/protocol/reset-code.ts';
@@ -8,6 +8,9 @@ import { patternBytes } from '../../support/pattern.ts';
 import { REQUEST } from './raw-peer.ts';
 import { settle, turnsUntil } from './turns.ts';
 import { AppEnd, TwoEnds, type TwoEndsOptions } from './two-ends.ts';
+
+// Some of these move very many streams; a busy machine takes its time.
+jest.setTimeout(60_000);
 
 /** Two processes with one link, one stream over it, and both ends of that. */
 async function oneStream(
@@ -290,7 +293,7 @@ describe('Stream: half-close', () => {
     expect([left.closedWith, right.closedWith]).toEqual([undefined, undefined]);
     right.stream.end();
     await expectNothingLeft(ends);
-  }, 30_000);
+  });
 });
 
 describe('Stream: reset', () => {
