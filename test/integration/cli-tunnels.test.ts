@@ -171,7 +171,7 @@ describe('a tunnel with a connector', () => {
     });
     const { stdout } = await gateway.cli('tunnel', 'info', name);
     expect(stdout).toMatch(
-      /\nREPLICA +HOST +SOFTWARE +STARTED +LINKS +STREAMS +RTT\n[0-9a-f-]{36} /,
+      /\nREPLICA +HOST +ADDRESS +SOFTWARE +STARTED +LINKS +STREAMS +RTT\n[0-9a-f-]{36} /,
     );
     expect(await gateway.json('gateway', 'status')).toMatchObject({ links: 4, isDraining: false });
   });

@@ -94,9 +94,7 @@ it('takes the next ports when the usual ones are taken', async () => {
     const server = createServer();
     cleanup(() => server.close());
     // Somebody else on this machine may have it, which will do as well.
-    server.on('error', () => undefined);
-    server.listen(port, '127.0.0.1');
-    await Promise.race([once(server, 'listening'), once(server, 'error').catch(() => undefined)]);
+    await once(server.listen(port, '127.0.0.1'), 'listening').catch(() => undefined);
     taken.push(port);
   }
   const started = await start(['--data-dir', tempDir('quick')]);

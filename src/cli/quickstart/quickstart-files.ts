@@ -9,7 +9,7 @@ import type { CreatedTunnel } from '../../admin/admin-api.ts';
 import { messageOf, PosternError } from '../../core/error.ts';
 
 /** Everything in it is reached at names under this one; browsers and curl take them for this machine. */
-export const DOMAIN = 'postern.localhost';
+const DOMAIN = 'postern.localhost';
 export const PAGE_HOSTNAME = `hello.${DOMAIN}`;
 export const ECHO_HOSTNAME = `echo.${DOMAIN}`;
 /** The one tunnel. */
