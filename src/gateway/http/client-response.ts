@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import type { ErrorPage } from './error-page.ts';
 
 /** How long a connection is read and thrown away after its last response, ms, so that a reset does not eat the response. */
-export const LINGER_MS = 2_000;
+const LINGER_MS = 2_000;
 
 /**
  * Makes this response the last one of its connection. Where the user is still sending, the connection is read on for

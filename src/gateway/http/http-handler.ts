@@ -27,7 +27,7 @@ import { UpgradeRegistry } from './upgrade-registry.ts';
 import { type LiveUpgrade, PendingUpgrade } from './upgrade.ts';
 
 /** How often a drain looks for idle connections to close, ms: long enough that a busy user's next request is answered. */
-export const DRAIN_SWEEP_MS = 500;
+const DRAIN_SWEEP_MS = 500;
 
 /** Lets other parts of the gateway answer some requests themselves. Asked after the guard, before the router. */
 export interface HttpIntercept {

@@ -13,7 +13,7 @@ import { STALE_CONNECTION } from './origin-error.ts';
 const NOWHERE = 'http://origin.invalid';
 
 /** Largest head of a response, bytes. Node's servers take 16 KiB of requests; origins set more cookies than users send. */
-export const MAX_RESPONSE_HEAD_BYTES = 64 * 1024;
+const MAX_RESPONSE_HEAD_BYTES = 64 * 1024;
 
 export interface OriginConnectionOptions {
   /** How long the connection may be idle, ms. */

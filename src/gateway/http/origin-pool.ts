@@ -17,7 +17,7 @@ export interface OriginPoolsOptions {
   readonly headersTimeoutMs?: number;
 }
 
-export const ORIGIN_POOLS_DEFAULTS = {
+const ORIGIN_POOLS_DEFAULTS = {
   maxPools: 1_000,
   maxIdle: 4_096,
   headersTimeoutMs: 300_000,

@@ -15,10 +15,10 @@ import type { RequestRecord } from './request-record.ts';
 import { FrameFollower, closeFrame } from './websocket-frames.ts';
 
 /** How long one direction may live on after the other has ended, ms. WebSocket peers close at once. */
-export const HALF_CLOSED_MS = 30_000;
+const HALF_CLOSED_MS = 30_000;
 
 /** How long a closing WebSocket waits for the end of the frame that is under way, and then for the user's Close, ms. */
-export const CLOSE_MS = 1_000;
+const CLOSE_MS = 1_000;
 
 /** The user's side of an upgrade that the origin has not answered yet. */
 export class PendingUpgrade {
