@@ -32,7 +32,7 @@ export function logRequest(
       [FIELD.bytesReceived]: summary.bytesReceived,
       [FIELD.bytesSent]: summary.bytesSent,
       [FIELD.durationMs]: round(summary.durationMs),
-      originMs: summary.originMs === undefined ? undefined : round(summary.originMs),
+      [FIELD.originMs]: summary.originMs === undefined ? undefined : round(summary.originMs),
       [FIELD.code]: code,
       [FIELD.err]: summary.error,
     },
