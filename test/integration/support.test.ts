@@ -170,7 +170,7 @@ describe('HTTP origin', () => {
       body: 'body',
       headers: { 'X-Odd': 'Value' },
     });
-    const echo = await response.json();
+    const echo = JSON.parse(await response.text());
     expect(echo).toMatchObject({ method: 'PATCH', url: '/echo/a%20b?c=d', httpVersion: '1.1' });
     expect(echo.rawHeaders).toContain('Value');
     expect(echo.body).toMatchObject({ bytes: 4, text: 'body' });

@@ -30,28 +30,33 @@ export async function eventually<T>(
 ): Promise<T> {
   const { deadlineMs, everyMs, what } = { ...EVENTUALLY_DEFAULTS, ...options };
   const end = performance.now() + deadlineMs;
-  let last: unknown = new Error('it was false');
+  let last: unknown;
   while (true) {
     try {
       const result = await within(end - performance.now(), probe);
       if (result !== false) return result;
+      last = new Error('it was false');
     } catch (error) {
-      last = error;
+      // A look that took too long says less than the one before it.
+      if (error !== UNSETTLED) last = error;
     }
     if (performance.now() >= end) {
-      const seen = String(Reflect.get(Object(last), 'message') ?? last);
+      const cause = last ?? UNSETTLED;
+      const seen = String(Reflect.get(Object(cause), 'message') ?? cause);
       throw new Error(`Cannot wait for ${what}: not so after ${deadlineMs} ms; last: ${seen}`, {
-        cause: last,
+        cause,
       });
     }
     await delay(Math.max(0, Math.min(everyMs, end - performance.now())));
   }
 }
 
+const UNSETTLED = new Error('the probe did not settle');
+
 async function within<T>(limitMs: number, probe: () => T | Promise<T>): Promise<T> {
   const abort = new AbortController();
   const late = delay(Math.max(1, limitMs), undefined, { signal: abort.signal }).then((): never => {
-    throw new Error('the probe did not settle');
+    throw UNSETTLED;
   });
   late.catch(() => undefined);
   try {

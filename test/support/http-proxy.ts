@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 
 import { cleanup } from './cleanup.ts';
+import { resetSocket } from './real/peer-end.ts';
 import { portOf } from './real/port.ts';
 
 export interface HttpProxyOptions {
@@ -51,7 +52,7 @@ export async function startHttpProxy(options: HttpProxyOptions = {}): Promise<Ht
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const port = portOf(server);
   const cutAll = (): void => {
-    for (const near of tunnels) near.resetAndDestroy();
+    for (const near of tunnels) resetSocket(near);
   };
   const stop = async (): Promise<void> => {
     if (!server.listening) return;
@@ -106,9 +107,9 @@ function openTunnel(near: Socket, head: Buffer, authority: string): void {
     near.pipe(far).pipe(near);
   });
   far.on('error', () => {
-    if (isOpen) near.resetAndDestroy();
+    if (isOpen) resetSocket(near);
     else refuseTunnel(near, 502);
   });
-  near.on('error', () => far.resetAndDestroy());
+  near.on('error', () => resetSocket(far));
   near.on('close', () => far.destroy());
 }

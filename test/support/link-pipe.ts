@@ -7,7 +7,7 @@
  */
 import type { Socket } from 'node:net';
 
-import { whenPeerEnds, type PeerEnd } from './real/peer-end.ts';
+import { resetSocket, whenPeerEnds, type PeerEnd } from './real/peer-end.ts';
 
 export interface LinkPipeOptions {
   /** How long each byte is under way, in ms. */
@@ -116,7 +116,7 @@ export class LinkPipe {
     if (load === 'fin') {
       this.#to.end();
     } else if (load === 'reset') {
-      this.#to.resetAndDestroy();
+      resetSocket(this.#to);
     } else {
       this.#bytes -= load.byteLength;
       const stop = this.#options.onChunk(load.byteLength);

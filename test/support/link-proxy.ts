@@ -9,7 +9,7 @@ import { once } from 'node:events';
 
 import { cleanup } from './cleanup.ts';
 import { LinkPipe } from './link-pipe.ts';
-import type { PeerEnd } from './real/peer-end.ts';
+import { resetSocket, type PeerEnd } from './real/peer-end.ts';
 import { freePort } from './real/port.ts';
 
 /** How both ends learn of a cut: a reset, or an end that looks orderly. */
@@ -187,7 +187,7 @@ export class LinkProxy {
     for (const pipe of path.pipes) pipe.stop();
     const { near, far } = path;
     for (const socket of far === undefined ? [near] : [near, far]) {
-      if (kind === 'reset' || socket.connecting) closeWithReset(socket);
+      if (kind === 'reset' || socket.connecting) resetSocket(socket);
       else closeWithFin(socket);
     }
   }
@@ -203,12 +203,6 @@ export class LinkProxy {
     }
     return path;
   }
-}
-
-function closeWithReset(socket: Socket): void {
-  if (socket.destroyed) return;
-  if (socket.connecting) socket.destroy();
-  else socket.resetAndDestroy();
 }
 
 /** Sends FIN and swallows what still comes: closing with unread bytes would send RST instead. */

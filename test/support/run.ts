@@ -50,8 +50,6 @@ export async function run(
   const child = spawn(launched.command, launched.args, {
     env: { ...process.env, ...options.env },
     stdio: [stdin ?? 'pipe', stdout ?? 'pipe', 'pipe'],
-    timeout: deadlineMs,
-    killSignal: 'SIGKILL',
     ...(cwd === undefined ? {} : { cwd }),
   });
   for (const opened of [stdin, stdout]) if (opened !== undefined) closeSync(opened);
@@ -59,18 +57,25 @@ export async function run(
   child.stdin?.end(options.input ?? '');
   const out = collect(child.stdout, () => child.kill('SIGKILL'));
   const err = collect(child.stderr, () => child.kill('SIGKILL'));
-  const start = performance.now();
+  let isLate = false;
+  const deadline = setTimeout(() => {
+    isLate = true;
+    child.kill('SIGKILL');
+    // What it started itself may live on and hold these open.
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  }, deadlineMs);
   const { code, signal } = await new Promise<ProcessExit>((settle, reject) => {
     child.on('error', reject);
     child.on('close', (status, killer) => settle({ code: status, signal: killer }));
-  });
+  }).finally(() => clearTimeout(deadline));
   const result = {
     code,
     signal,
     stdoutBytes: Buffer.concat(out),
     stderr: String(Buffer.concat(err)),
   };
-  if (signal === 'SIGKILL' && performance.now() - start >= deadlineMs) {
+  if (isLate) {
     throw new Error(
       `Cannot finish ${describe(command, args)} in ${deadlineMs} ms; it said: ${result.stderr.slice(-2000)}`,
     );

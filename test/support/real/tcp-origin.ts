@@ -10,7 +10,7 @@ import { createServer, type Socket } from 'node:net';
 
 import { cleanup } from '../cleanup.ts';
 import { PatternSource } from '../pattern.ts';
-import { whenPeerEnds, type PeerEnd } from './peer-end.ts';
+import { resetSocket, whenPeerEnds, type PeerEnd } from './peer-end.ts';
 import { portOf } from './port.ts';
 
 export interface TcpOrigin {
@@ -48,7 +48,7 @@ export async function startTcpOrigin(serve: (socket: Socket) => void): Promise<T
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const port = portOf(server);
   const resetAll = (): void => {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) resetSocket(socket);
   };
   const stop = async (): Promise<void> => {
     if (!server.listening) return;
@@ -119,7 +119,7 @@ export function startResetter(afterBytes = 0): Promise<TcpOrigin> {
     let bytes = 0;
     const reset = (chunk?: Buffer): void => {
       bytes += chunk?.byteLength ?? 0;
-      if (bytes >= afterBytes) socket.resetAndDestroy();
+      if (bytes >= afterBytes) resetSocket(socket);
     };
     socket.on('data', reset);
     if (afterBytes === 0) reset();

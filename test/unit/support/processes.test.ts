@@ -1,12 +1,15 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 
 import { eventually } from '../../support/eventually.ts';
 import { launch, startProcess, type TestProcess } from '../../support/processes.ts';
 import { mustRun, posternEnv, run } from '../../support/run.ts';
 import { tempDir } from '../../support/temp-dir.ts';
+
+// Each starts a program or several, which takes seconds on a machine that does much else.
+jest.setTimeout(20_000);
 
 /** Starts a Node program given as text. */
 function startNode(program: string, graceMs?: number): TestProcess {
@@ -93,12 +96,12 @@ describe('startProcess()', () => {
 
   it('measures resident memory now and at its peak', async () => {
     const child = startNode(`
-      let big = Buffer.alloc(150 << 20, 1);
+      let big = Buffer.alloc(64 << 20, 1);
       console.log('big');
       process.stdin.once('data', () => { big = undefined; globalThis.gc?.(); console.log('small'); });
     `);
     await child.waitForLine(/big/);
-    expect(child.rssBytes()).toBeGreaterThan(150 * 1024 * 1024);
+    expect(child.rssBytes()).toBeGreaterThan(64 * 1024 * 1024);
     expect(child.peakRssBytes()).toBeGreaterThanOrEqual(child.rssBytes());
     await child.stop();
     expect(() => child.rssBytes()).toThrow();
@@ -147,6 +150,13 @@ describe('run()', () => {
   it('kills at the deadline and says so', async () => {
     const late = run('sh', ['-c', 'echo waiting >&2; exec sleep 60'], { deadlineMs: 300 });
     await expect(late).rejects.toThrow(/Cannot finish "sh .*" in 300 ms; it said: waiting/);
+  });
+
+  it('does not wait at the deadline for what the program left running', async () => {
+    const start = performance.now();
+    const late = run('sh', ['-c', 'sleep 15 & wait'], { deadlineMs: 300 });
+    await expect(late).rejects.toThrow('Cannot finish');
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 
   it('mustRun() rejects with what the program said', async () => {
