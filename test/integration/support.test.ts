@@ -20,6 +20,7 @@ import { startSshd, type Sshd } from '../support/real/sshd.ts';
 import { mustRun, run } from '../support/run.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { toolPath } from '../support/tools.ts';
+import { TestAuthority } from '../unit/connector/origin/certificates.ts';
 
 /** Every process that has `text` in its command line. */
 function processesWith(text: string): string[] {
@@ -269,6 +270,28 @@ describe('HTTP origin', () => {
     const args = ['-s', '--unix-socket', String(local.socketPath), 'http://origin/bytes/5'];
     expect((await mustRun(toolPath('curl'), args)).stdoutBytes.equals(patternBytes(5))).toBe(true);
     expect(local.service).toBe(`unix:${String(local.socketPath)}`);
+  });
+
+  it('speaks TLS on a port and on a Unix socket', async () => {
+    const authority = await TestAuthority.create();
+    const tls = await authority.issue({ dns: ['origin.test'], ip: ['127.0.0.1'] });
+    const ca = join(tempDir('ca'), 'ca.pem');
+    writeFileSync(ca, authority.pem);
+    const onPort = await startHttpOrigin({ tls });
+    const plain = ['-s', '--cacert', ca, `${onPort.service}/bytes/5`];
+    expect((await mustRun(toolPath('curl'), plain)).stdoutBytes.equals(patternBytes(5))).toBe(true);
+    const onSocket = await startHttpOrigin({ tls, unix: true });
+    const socket = ['-s', '--cacert', ca, '--unix-socket', String(onSocket.socketPath)];
+    const { stdout } = await mustRun(toolPath('curl'), [
+      ...socket,
+      'https://origin.test/slow?ms=1',
+    ]);
+    expect([stdout, onSocket.service]).toEqual([
+      'slow\n',
+      `unix+tls:${String(onSocket.socketPath)}`,
+    ]);
+    const wrong = await run(toolPath('curl'), [...socket, 'https://other.test/slow?ms=1']);
+    expect(wrong.code).toBe(60);
   });
 
   it('its memory is its own', () => {

@@ -33,6 +33,7 @@ export const TOOLS = {
   wrk: { package: 'wrk' },
   nc: { package: 'netcat-openbsd', files: ['nc.openbsd', 'nc'] },
   curl: { package: 'curl' },
+  openssl: { package: 'openssl' },
   ss: { package: 'iproute2' },
   ps: { package: 'procps' },
   setpriv: { package: 'util-linux' },
