@@ -60,6 +60,8 @@ class Registration {
   readonly #reject: (error: PosternError) => void;
   readonly #link: Link;
   #isRegistered = false;
+  /** How long the gateway's streams may be detached; undefined: as long as always. */
+  #detachedMs: number | undefined;
 
   constructor(
     options: RegistrationOptions,
@@ -76,7 +78,7 @@ class Registration {
       clock: options.clock,
       events: {
         onControl: (message) => this.#onControl(message),
-        onOpen: (slot, message) => options.accepter.open(slot, message),
+        onOpen: (slot, message) => options.accepter.open(slot, message, this.#detachedMs),
         onClose: (error) => {
           timer.cancel();
           this.#onClose(error);
@@ -114,6 +116,7 @@ class Registration {
       case 'registered':
         if (this.#isRegistered) return;
         this.#isRegistered = true;
+        this.#detachedMs = detachedMsFor(message);
         this.#link.trust();
         this.#resolve({ link: this.#link, answer: message });
         return;
@@ -157,6 +160,14 @@ class Registration {
     this.#reject(error);
     this.#link.close(CLOSE_CODE.done, code);
   }
+}
+
+/**
+ * As long as the gateway keeps its end, from when the gateway notices: that may be `deadPeerMs` after we did. Giving up
+ * before it does would lose streams, long after it would hold origins for nobody.
+ */
+function detachedMsFor({ resumeMs }: RegisteredMessage): number | undefined {
+  return resumeMs === undefined ? undefined : resumeMs + LIMITS.deadPeerMs;
 }
 
 function versionMessage(versions: readonly number[]): string {

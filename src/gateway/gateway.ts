@@ -92,6 +92,7 @@ export class Gateway {
       metrics,
       registry: this.#registry,
       routes: this.#routes,
+      resumeTimeoutMs: config.resumeTimeoutMs,
       verifyToken: async (token) => store.tunnels.verifyToken(token),
       onRefusedHostname: (replica, hostname) => {
         this.#audit.write(replica, { type: 'connector.hostname-refused', hostname });

@@ -31,6 +31,8 @@ export interface LinkDoorOptions {
   readonly metrics: GatewayMetrics;
   readonly registry: TunnelRegistry;
   readonly routes: RouteTable;
+  /** How long our ends of detached streams are kept, which connectors are told, ms. */
+  readonly resumeTimeoutMs: number;
   /** The tunnel a token is for. */
   verifyToken(token: string): Promise<Tunnel | undefined>;
   /** A connector announced a hostname that another tunnel has. */
@@ -220,7 +222,7 @@ class Visitor {
       this.#refuse(new PosternError('REGISTER_REFUSED', why));
       return;
     }
-    const { registry, gatewayId, metrics, log } = this.#options;
+    const { registry, gatewayId, resumeTimeoutMs, metrics, log } = this.#options;
     try {
       this.#link.trust();
       const link = this.#link;
@@ -232,6 +234,7 @@ class Visitor {
         tunnel: { id: tunnel.id, name: tunnel.name },
         gateway: gatewayId,
         hostnames: this.#hostnames(replica),
+        resumeMs: resumeTimeoutMs,
       });
       registry.join(replica, { link, index: register.link, address: this.#address });
     } catch (error) {

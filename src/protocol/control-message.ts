@@ -98,6 +98,8 @@ export interface RegisteredMessage {
   readonly tunnel: { readonly id: string; readonly name: string };
   readonly gateway: string;
   readonly hostnames: Readonly<Record<string, HostnameState>>;
+  /** How long the accepter keeps its end of a stream that lost its link, ms. */
+  readonly resumeMs?: number;
 }
 
 export interface RefusedMessage {
@@ -134,6 +136,8 @@ export type ControlMessage =
   | DrainMessage;
 
 const MAX_HOSTNAME = 253;
+/** Timers of Node take no more, and neither does the configuration. */
+const MAX_TIMER_MS = 24 * 24 * 3_600_000;
 const MAX_PORT = 65_535;
 /** The last millisecond that a Date can hold: listings print the times that peers tell. */
 const MAX_DATE_MS = 8.64e15;
@@ -168,6 +172,7 @@ export function parseControl(json: Uint8Array): ControlMessage | undefined {
         tunnel: parseTunnel(fields.object('tunnel')),
         gateway: fields.text('gateway'),
         hostnames: parseHostnames(fields.object('hostnames')),
+        ...(fields.has('resumeMs') && { resumeMs: fields.integer('resumeMs', MAX_TIMER_MS) }),
       };
     case 'refused':
       return {

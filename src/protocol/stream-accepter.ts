@@ -38,6 +38,7 @@ interface Tombstone {
 export class StreamAccepter implements StreamKeeper {
   readonly #options: AccepterOptions;
   readonly #detachedMs: number;
+  readonly #patience = new WeakMap<Stream, number>();
   readonly #streams = new Map<string, Stream>();
   readonly #detached = new Map<Stream, Timer>();
   /** In the order of their end, so the oldest come first. */
@@ -57,8 +58,18 @@ export class StreamAccepter implements StreamKeeper {
     return this.#detached.size;
   }
 
-  /** OPEN arrived: a new stream, or one that comes back. Returns who holds the slot. */
-  open(slot: Slot, message: OpenMessage): StreamHolder {
+  /**
+   * OPEN arrived: a new stream, or one that comes back. Returns who holds the slot. `detachedMs` is how long the stream
+   * may be detached when it loses this slot; by default what the options say.
+   */
+  open(slot: Slot, message: OpenMessage, detachedMs = this.#detachedMs): StreamHolder {
+    const holder = this.#open(slot, message);
+    const stream = this.#streams.get(message.key);
+    if (stream !== undefined && holder === stream) this.#patience.set(stream, detachedMs);
+    return holder;
+  }
+
+  #open(slot: Slot, message: OpenMessage): StreamHolder {
     const known = this.#streams.get(message.key);
     if (known !== undefined) return this.#attachAgain(known, slot, message);
     const ended = this.#tombstones.get(message.key);
@@ -86,9 +97,8 @@ export class StreamAccepter implements StreamKeeper {
 
   onDetached(stream: Stream): void {
     // One that only lacks acknowledgements holds nothing that anybody waits for.
-    const patienceMs = stream.isWindingDown
-      ? Math.min(this.#detachedMs, LIMITS.tombstoneMs)
-      : this.#detachedMs;
+    const detachedMs = this.#patienceOf(stream);
+    const patienceMs = stream.isWindingDown ? Math.min(detachedMs, LIMITS.tombstoneMs) : detachedMs;
     const timer = this.#options.clock.after(patienceMs, () => this.#giveUp(stream));
     this.#detached.set(stream, timer);
     if (this.#detached.size > LIMITS.detachedStreams) {
@@ -153,8 +163,13 @@ export class StreamAccepter implements StreamKeeper {
   }
 
   #giveUp(stream: Stream): void {
-    const why = `Cannot resume the stream: nobody came back within ${this.#detachedMs / 1000} s`;
+    const seconds = this.#patienceOf(stream) / 1000;
+    const why = `Cannot resume the stream: nobody came back within ${seconds} s`;
     stream.fail(new PosternError('STREAM_LOST', why));
+  }
+
+  #patienceOf(stream: Stream): number {
+    return this.#patience.get(stream) ?? this.#detachedMs;
   }
 
   #keepDetached(stream: Stream): void {
@@ -169,7 +184,8 @@ export class StreamAccepter implements StreamKeeper {
       this.#tombstones.delete(key);
     }
     this.#tombstones.set(stream.key, {
-      until: now + LIMITS.tombstoneMs,
+      // For as long as the initiator may come back, or it would not learn that everything arrived.
+      until: now + Math.max(LIMITS.tombstoneMs, this.#patienceOf(stream)),
       epoch: stream.epoch,
       position: stream.position(),
       error: stream.error,

@@ -63,6 +63,12 @@ describe('parseControl()', () => {
     },
   );
 
+  it('reads how long a gateway keeps detached streams', () => {
+    const registered = MESSAGES.find(({ type }) => type === 'registered');
+    const message = { ...registered, resumeMs: 30_000 };
+    expect(parseControl(json(message))).toEqual(message);
+  });
+
   it('drops keys that it does not know', () => {
     expect(parseControl(json({ type: 'rules', rules: [], later: 1 }))).toEqual({
       type: 'rules',
@@ -135,6 +141,8 @@ describe('parseControl()', () => {
     ['registered', 'tunnel', { id: 'i'.repeat(65), name: 'n' }],
     ['registered', 'gateway', 1],
     ['registered', 'hostnames', []],
+    ['registered', 'resumeMs', -1],
+    ['registered', 'resumeMs', 24 * 24 * 3_600_000 + 1],
     ['refused', 'permanent', 1],
     ['refused', 'message', 'm'.repeat(1_025)],
     ['drain', 'dialAgainMs', -1],

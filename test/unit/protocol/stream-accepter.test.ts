@@ -28,10 +28,12 @@ class Acceptor extends RawPeer {
   };
   readonly apps: AppEnd[] = [];
   readonly accepter: StreamAccepter;
+  /** What the peer of the link asks for. */
+  detachedMs: number | undefined;
 
   constructor(options: Partial<AccepterOptions> = {}) {
     // The link asks only when a frame arrives, and none does before the acceptor is there.
-    super({ onOpen: (slot, message) => this.accepter.open(slot, message) });
+    super({ onOpen: (slot, message) => this.accepter.open(slot, message, this.detachedMs) });
     this.accepter = new StreamAccepter({
       clock: this.clock,
       budgets: this.budgets,
@@ -261,6 +263,20 @@ describe('StreamAccepter: a stream that comes back', () => {
     expect(await acceptor.answer(3, { epoch: 1, resume: true })).toEqual(['3 RESET STREAM_LOST']);
   });
 
+  it('is kept for as long as the peer of its last link asked for', async () => {
+    const acceptor = new Acceptor({ detachedMs: 5_000 });
+    acceptor.detachedMs = 90_000;
+    await acceptor.open(1);
+    await acceptor.send(encodeReset(1, 'STREAM_MOVED', ''));
+    await acceptor.pass(89_999);
+    expect(acceptor.app().told).toEqual([]);
+    acceptor.detachedMs = 2_000;
+    expect(await acceptor.answer(3, { epoch: 1, resume: true })).toEqual(['3 ACCEPT 0 0']);
+    await acceptor.send(encodeReset(3, 'STREAM_MOVED', ''));
+    await acceptor.pass(2_000);
+    expect(acceptor.app().told).toEqual(['close STREAM_LOST']);
+  });
+
   it('resetAll() ends all of them, attached or not', async () => {
     const acceptor = new Acceptor();
     await acceptor.open(1);
@@ -337,6 +353,16 @@ describe('StreamAccepter: a stream that has ended', () => {
     expect(await acceptor.answer(5, { epoch: 2, resume: true, position: at(4) })).toEqual([
       '5 RESET STREAM_UNKNOWN',
     ]);
+  });
+
+  it('is remembered for as long as its initiator may come back', async () => {
+    const acceptor = new Acceptor();
+    acceptor.detachedMs = 3 * LIMITS.tombstoneMs;
+    await acceptor.open(1);
+    await acceptor.send(encodeReset(1, 'STREAM_MOVED', ''));
+    acceptor.app().stream.reset('ORIGIN_RESET', 'by the origin');
+    await acceptor.pass(3 * LIMITS.tombstoneMs - 1);
+    expect(await acceptor.answer(3, { epoch: 1, resume: true })).toEqual(['3 RESET ORIGIN_RESET']);
   });
 
   it('of many the newest are remembered', async () => {
