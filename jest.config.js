@@ -1,5 +1,7 @@
 export default {
   testEnvironment: 'node',
+  // Processes start slowly on a busy machine; a hang still ends.
+  testTimeout: 30_000,
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist'],

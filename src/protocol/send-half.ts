@@ -2,18 +2,21 @@
  * The sending direction of a stream: what the application wrote and the peer has not acknowledged. See docs/protocol.md §5.3 and §5.4.
  *
  * This is the replay buffer and the send queue in one. Three offsets move through it: `base` (acknowledged) ≤ `cursor`
- * (sent on the present link) ≤ `end` (written). FIN takes the position behind the last byte. Bytes are kept by reference,
- * and large frames refer to them too; only small writes are copied together.
+ * (sent on the present link) ≤ `end` (written). FIN takes the position behind the last byte. Large frames refer to the bytes
+ * that are kept here. Small writes are copied together, bulk into slabs; what is between is kept as it came.
  */
 import { PosternError } from '../core/error.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import { DATA_HEADER_BYTES, encodeDataHeader, encodeFin } from './frame.ts';
+import { giveBackSlab, takeSlab } from './slab.ts';
 
 /** Less than this is copied into one frame; more goes out in pieces, because copying it costs more than a longer list. */
 const COPY_BELOW_BYTES = 4 * 1024;
 
 /** Writes below this size share memory: kept apart, each would take some 500 bytes more than it has. */
 const GATHER_BELOW_BYTES = 1024;
+/** Writes from this size on are bulk, and are copied into slabs. */
+const BULK_BYTES = 16 * 1024;
 /** Memory that small writes share, bytes: twice as much each time, so that few of them take little. */
 const FIRST_BLOCK_BYTES = 1024;
 const LARGEST_BLOCK_BYTES = 16 * 1024;
@@ -69,7 +72,8 @@ export class SendHalf {
 
   write(chunk: Uint8Array): void {
     const isSmall = chunk.byteLength < GATHER_BELOW_BYTES;
-    if (isSmall && this.#chunks.length > 0) this.#gather(chunk);
+    if (chunk.byteLength >= BULK_BYTES) this.#copyToSlabs(chunk);
+    else if (isSmall && this.#chunks.length > 0) this.#gather(chunk);
     else this.#append(chunk, undefined);
     this.#end += chunk.byteLength;
   }
@@ -148,16 +152,41 @@ export class SendHalf {
   /** Copies a small chunk behind the last one, or into new memory. What was sent from there before stays as it is. */
   #gather(chunk: Uint8Array): void {
     const block = this.#block;
-    const from = this.#blockUsed;
-    if (block === undefined || from + chunk.byteLength > block.byteLength) {
+    if (block === undefined || this.#blockUsed + chunk.byteLength > block.byteLength) {
       const twice = 2 * (block?.byteLength ?? FIRST_BLOCK_BYTES / 2);
       const larger = Buffer.allocUnsafe(Math.min(twice, LARGEST_BLOCK_BYTES));
       larger.set(chunk);
       this.#append(larger.subarray(0, chunk.byteLength), larger);
       return;
     }
-    block.set(chunk, from);
-    this.#blockUsed = from + chunk.byteLength;
+    this.#extendLast(block, chunk);
+  }
+
+  /** Copies a large chunk behind the last one as far as its memory goes, and the rest into slabs. */
+  #copyToSlabs(chunk: Uint8Array): void {
+    let at = 0;
+    while (at < chunk.byteLength) {
+      const block = this.#block;
+      const room = block === undefined ? 0 : block.byteLength - this.#blockUsed;
+      if (block !== undefined && room > 0) {
+        const part = chunk.subarray(at, at + room);
+        this.#extendLast(block, part);
+        at += part.byteLength;
+        continue;
+      }
+      const slab = takeSlab();
+      const part = chunk.subarray(at, at + slab.byteLength);
+      slab.set(part);
+      this.#append(slab.subarray(0, part.byteLength), slab);
+      at += part.byteLength;
+    }
+  }
+
+  /** Copies bytes behind the last chunk, whose memory has room for them. */
+  #extendLast(block: Buffer, bytes: Uint8Array): void {
+    const from = this.#blockUsed;
+    block.set(bytes, from);
+    this.#blockUsed = from + bytes.byteLength;
     const last = this.#chunks.length - 1;
     this.#chunks[last] = block.subarray(0, this.#blockUsed);
     if (this.#cursorChunk > last) {
@@ -198,7 +227,9 @@ export class SendHalf {
     }
     this.#skip = skip;
     if (whole === 0) return;
-    this.#chunks.splice(0, whole);
+    // Acknowledged bytes were sent and are sent no more: on a link that the stream has left, the peer ignores its id.
+    // clear() is different: there DATA may still wait in front of the RESET.
+    for (const chunk of this.#chunks.splice(0, whole)) giveBackSlab(chunk);
     this.#cursorChunk -= whole;
     if (this.#chunks.length === 0) this.#block = undefined;
   }
