@@ -146,6 +146,7 @@ export class AppEnd implements StreamEvents {
   isReading = true;
   /** Bytes received so far. */
   bytes = 0;
+  #handedOn = 0;
 
   constructor(stream: Stream) {
     this.stream = stream;
@@ -165,6 +166,13 @@ export class AppEnd implements StreamEvents {
     return this.stream.write(typeof text === 'string' ? Buffer.from(text) : text);
   }
 
+  /** Hands on that part of what waits here. */
+  handOn(percent = 100): void {
+    const bytes = Math.floor(((this.bytes - this.#handedOn) * percent) / 100);
+    this.#handedOn += bytes;
+    this.stream.consume(bytes);
+  }
+
   onAccept(info: AcceptInfo): void {
     this.accepts.push(info);
   }
@@ -172,7 +180,9 @@ export class AppEnd implements StreamEvents {
   onData(chunk: Uint8Array): void {
     this.chunks.push(chunk);
     this.bytes += chunk.byteLength;
-    if (this.isReading) this.stream.consume(chunk.byteLength);
+    if (!this.isReading) return;
+    this.#handedOn += chunk.byteLength;
+    this.stream.consume(chunk.byteLength);
   }
 
   onEnd(): void {
