@@ -20,7 +20,7 @@ import { readYamlFile } from './yaml-file.ts';
 import type { KeyPath } from './yaml-file.ts';
 
 /** A plain TCP port whose connections go to the service behind a hostname. */
-export interface TcpListener {
+interface TcpListener {
   readonly listen: ListenAddress;
   /** Normal form, without `*`. */
   readonly hostname: string;

@@ -20,7 +20,7 @@ import { CLOSE_CODE, Link } from '../protocol/link.ts';
 import type { StreamAccepter } from '../protocol/stream-accepter.ts';
 
 /** What a registered link is told afterwards. */
-export interface RegisteredLinkEvents {
+interface RegisteredLinkEvents {
   onDrain(message: DrainMessage): void;
   onHostnames(message: HostnamesMessage): void;
   /** Exactly once. */

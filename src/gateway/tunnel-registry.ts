@@ -14,7 +14,7 @@ import type { StreamBudgets } from '../protocol/stream.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import { ConnectedReplica, type ReplicaLink } from './connected-replica.ts';
 
-export interface RegistryEvents {
+interface RegistryEvents {
   /** The first link of a replica registered. */
   onJoin(replica: ConnectedReplica): void;
   /** The last link of a replica is gone. Its streams may still come back with it. */

@@ -102,14 +102,14 @@ export interface RegisteredMessage {
   readonly resumeMs?: number;
 }
 
-export interface RefusedMessage {
+interface RefusedMessage {
   readonly type: 'refused';
   readonly code: string;
   readonly message: string;
   readonly permanent: boolean;
 }
 
-export interface RulesMessage {
+interface RulesMessage {
   readonly type: 'rules';
   readonly rules: readonly AnnouncedRule[];
 }

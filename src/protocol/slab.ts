@@ -6,7 +6,7 @@
  */
 
 /** Size of a slab, bytes: one read of a socket, one DATA frame. */
-export const SLAB_BYTES = 64 * 1024;
+const SLAB_BYTES = 64 * 1024;
 
 /** Free slabs that are kept, 16 MiB. */
 const KEPT_SLABS = 256;
