@@ -37,7 +37,9 @@ export async function startLiveStream(port: number, origin: HandingOrigin): Prom
   let moved = 0;
   for (const socket of [client, server]) {
     socket.on('data', (chunk: Buffer) => (moved += chunk.byteLength));
-    const beat = setInterval(() => socket.write('beat'), BEAT_MS);
+    const beat = setInterval(() => {
+      if (socket.writable) socket.write('beat');
+    }, BEAT_MS);
     socket.on('close', () => clearInterval(beat));
     cleanup(() => socket.destroy());
   }
