@@ -26,7 +26,7 @@ import { OriginStreams } from './origin-streams.ts';
 import { OriginDialer } from './origin/origin-dialer.ts';
 import { registerLink } from './registration.ts';
 
-/** How long a gateway may take to hear of a drain, ms. Longer than any path takes that still carries something. */
+/** How long a gateway may take to hear of something, ms. Longer than any path takes that still carries something. */
 const SETTLE_MS = 2_000;
 
 export interface ReplicaOptions {
@@ -56,6 +56,8 @@ export class Replica {
   /** Registered links, also those that drain while their replacement is up already. */
   readonly #links = new Set<KeptLink>();
   #rules: readonly IngressRule[];
+  /** Rules that were replaced, while a gateway may not have heard of it. */
+  #fadingRules: readonly IngressRule[] = [];
   #sleepWatch: Timer | undefined;
   #running: Promise<unknown> = Promise.resolve();
   /** How long the drain may take, ms, once there is one. */
@@ -80,7 +82,7 @@ export class Replica {
       dialer: this.#dialer,
       log,
       metrics,
-      rules: () => this.#rules,
+      rules: () => [...this.#rules, ...this.#fadingRules],
     });
     this.#accepter = new StreamAccepter({
       clock: systemClock,
@@ -133,10 +135,22 @@ export class Replica {
     for (const keeper of this.#keepers) keeper.dialAgain(error);
   }
 
-  /** Puts new rules in force, here and at the gateways. Streams that are open stay as they are. */
+  /**
+   * Puts new rules in force, here and at the gateways. Streams that are open stay as they are, and those that a gateway
+   * opened before it heard of the change are served by the old rules.
+   */
   setRules(rules: readonly IngressRule[]): void {
+    const old = this.#rules;
     this.#rules = rules;
-    for (const { link } of this.#links) link.sendControl({ type: 'rules', rules: announce(rules) });
+    this.#fadingRules = [...this.#fadingRules, ...old];
+    const settled = [...this.#links].map(async ({ link }) => {
+      link.sendControl({ type: 'rules', rules: announce(rules) });
+      await settle(link);
+    });
+    const forget = (): void => {
+      this.#fadingRules = this.#fadingRules.filter((rule) => !old.includes(rule));
+    };
+    Promise.all(settled).then(forget, forget);
   }
 
   /**
@@ -267,8 +281,8 @@ export class Replica {
     const graceMs = this.#drainGraceMs ?? 0;
     link.sendControl({ type: 'drain', reason: 'the connector stops', dialAgainMs: 0, graceMs });
     this.#unsettledLinks += 1;
-    const settle = (): void => void (this.#unsettledLinks -= 1);
-    Promise.race([link.roundTrip(), wait(SETTLE_MS)]).then(settle, settle);
+    const settled = (): void => void (this.#unsettledLinks -= 1);
+    settle(link).then(settled, settled);
   }
 
   async #streamsEnded(graceMs: number): Promise<void> {
@@ -276,6 +290,11 @@ export class Replica {
     const isBusy = (): boolean => this.#accepter.streamCount > 0 || this.#unsettledLinks > 0;
     while (isBusy() && systemClock.now() < deadline) await wait(50);
   }
+}
+
+/** Resolves when the gateway has acted on what was said, and its streams from before have arrived. */
+async function settle(link: Link): Promise<void> {
+  await Promise.race([link.roundTrip(), wait(SETTLE_MS)]);
 }
 
 async function wait(ms: number): Promise<void> {

@@ -97,7 +97,7 @@ export class Gateway {
       onRefusedHostname: (replica, hostname) => {
         this.#audit.write(replica, { type: 'connector.hostname-refused', hostname });
       },
-      onDrain: (replica) => this.#dropIdleConnections(replica),
+      onChange: (replica) => this.#dropIdleConnections(replica),
     });
     this.#router = new StreamRouter({
       routes: this.#routes,
@@ -306,7 +306,7 @@ export class Gateway {
     this.#dropIdleConnections(replica);
   }
 
-  /** Kept-alive connections are streams too: a replica that drains or is gone waits for them in vain. */
+  /** Kept-alive connections are streams too: one that drains waits for them, and one with new rules has no use for them. */
   #dropIdleConnections(replica: ConnectedReplica): void {
     for (const key of this.#destinations.poolKeysOf(replica)) this.#http.dropPool(key);
   }

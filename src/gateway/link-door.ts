@@ -37,8 +37,8 @@ export interface LinkDoorOptions {
   verifyToken(token: string): Promise<Tunnel | undefined>;
   /** A connector announced a hostname that another tunnel has. */
   onRefusedHostname(replica: ConnectedReplica, hostname: string): void;
-  /** A connector takes no new streams on one of its links. */
-  onDrain(replica: ConnectedReplica): void;
+  /** A connector takes no new streams on one of its links, or none by the rules it had. */
+  onChange(replica: ConnectedReplica): void;
 }
 
 export class LinkDoor {
@@ -177,7 +177,7 @@ class Visitor {
         if (this.#replica === undefined) return;
         this.#link.drain();
         this.#options.log.info(this.#fields({ [FIELD.reason]: message.reason }), 'link drains');
-        this.#options.onDrain(this.#replica);
+        this.#options.onChange(this.#replica);
         return;
       default:
         // What only a gateway says means nothing when a connector says it.
@@ -252,6 +252,7 @@ class Visitor {
     } catch (error) {
       throw new PosternError('PROTO_BAD_CONTROL', `Cannot take rules: ${messageOf(error)}`);
     }
+    this.#options.onChange(this.#replica);
     this.announceRoutes();
   }
 
