@@ -5,7 +5,7 @@
  * other endpoint. Destroying the duplex before both directions ended resets the stream.
  */
 import { Duplex } from 'node:stream';
-import type { PosternError } from '../core/error.ts';
+import { PosternError } from '../core/error.ts';
 import type { AcceptInfo } from '../protocol/control-message.ts';
 import type { Stream } from '../protocol/stream.ts';
 
@@ -15,7 +15,7 @@ const HIGH_WATER_BYTES = 64 * 1024;
 export class StreamDuplex extends Duplex {
   readonly stream: Stream;
   #unconsumed = 0;
-  #afterWrite: (() => void) | undefined;
+  #afterWrite: ((error?: Error) => void) | undefined;
 
   constructor(stream: Stream) {
     super({
@@ -27,18 +27,27 @@ export class StreamDuplex extends Duplex {
     stream.handler = {
       onAccept: (info) => this.emit('accept', info),
       onData: (chunk) => this.#onData(chunk),
-      onEnd: () => this.push(null),
+      onEnd: () => void this.push(null),
       onWritable: () => this.#onWritable(),
       onClose: (error) => this.#onClose(error),
     };
+    // Once the other endpoint has ended Node asks for no more, however much waits to be read.
+    this.once('end', () => this._read());
   }
 
-  /** Resolves when the other endpoint has connected its origin; rejects with the stream's error. */
+  /** Resolves when the other endpoint has connected its origin; rejects when the duplex ends before. Call it at once. */
   async accepted(): Promise<AcceptInfo> {
     return new Promise((resolve, reject) => {
-      this.once('accept', resolve);
-      this.once('error', reject);
-      this.once('accept', () => this.off('error', reject));
+      const onAccept = (info: AcceptInfo): void => {
+        this.off('error', onEnd).off('close', onEnd);
+        resolve(info);
+      };
+      const onEnd = (error?: Error): void => {
+        this.off('accept', onAccept).off('error', onEnd).off('close', onEnd);
+        reject(error ?? noLongerWanted());
+      };
+      this.once('accept', onAccept).once('error', onEnd).once('close', onEnd);
+      if (this.closed) onEnd(this.errored ?? undefined);
     });
   }
 
@@ -69,8 +78,12 @@ export class StreamDuplex extends Duplex {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     // Without effect on a stream that has ended, or whose two directions are only waiting for acknowledgements.
     if (!(this.readableEnded && this.writableFinished)) {
-      this.stream.reset('STREAM_CANCELLED', error?.message ?? 'no longer wanted');
+      this.stream.reset('STREAM_CANCELLED', error?.message ?? noLongerWanted().message);
     }
+    // Whoever waits for a write must not wait for ever.
+    const afterWrite = this.#afterWrite;
+    this.#afterWrite = undefined;
+    afterWrite?.(error ?? noLongerWanted());
     done(error);
   }
 
@@ -89,4 +102,8 @@ export class StreamDuplex extends Duplex {
   #onClose(error: PosternError | undefined): void {
     if (error !== undefined) this.destroy(error);
   }
+}
+
+function noLongerWanted(): PosternError {
+  return new PosternError('STREAM_CANCELLED', 'the stream is no longer wanted');
 }

@@ -1,6 +1,7 @@
 /**
  * Two processes: one opens streams, the other accepts them, with links between them that a test can break.
  */
+import type { Clock } from '../../../src/core/clock.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
 import { ByteBudget } from '../../../src/protocol/byte-budget.ts';
 import type { AcceptInfo } from '../../../src/protocol/control-message.ts';
@@ -23,6 +24,8 @@ export interface LinkPair {
 }
 
 export interface TwoEndsOptions {
+  /** The time both processes live in. Default: one that the test moves. */
+  readonly realClock?: Clock;
   /** A new stream at the accepting process. Default: record it and accept at once. */
   readonly onStream?: (stream: Stream) => void;
   readonly takesStreams?: () => boolean;
@@ -32,6 +35,7 @@ export interface TwoEndsOptions {
 
 export class TwoEnds {
   readonly clock = new FakeClock();
+  readonly #clock: Clock;
   readonly openingBudgets: StreamBudgets;
   readonly acceptingBudgets: StreamBudgets;
   readonly opener: ResumableOpener;
@@ -49,10 +53,11 @@ export class TwoEnds {
       unacked: new ByteBudget(options.unackedBytes ?? LIMITS.processUnackedBytes),
       windows: new ByteBudget(options.windowBytes ?? LIMITS.processWindowBytes),
     });
+    this.#clock = options.realClock ?? this.clock;
     this.openingBudgets = budgets();
     this.acceptingBudgets = budgets();
     this.opener = new ResumableOpener({
-      clock: this.clock,
+      clock: this.#clock,
       budgets: this.openingBudgets,
       observer: {
         onOpened: () => void this.seen.push('opened'),
@@ -62,7 +67,7 @@ export class TwoEnds {
       },
     });
     this.accepter = new StreamAccepter({
-      clock: this.clock,
+      clock: this.#clock,
       budgets: this.acceptingBudgets,
       ...(options.takesStreams && { takesStreams: options.takesStreams }),
       onStream:
@@ -79,7 +84,7 @@ export class TwoEnds {
     const opening: Link = new Link({
       channel: there,
       isDialler: false,
-      clock: this.clock,
+      clock: this.#clock,
       events: {
         onControl: () => undefined,
         onOpen: () => {
@@ -94,7 +99,7 @@ export class TwoEnds {
     const accepting = new Link({
       channel: back,
       isDialler: true,
-      clock: this.clock,
+      clock: this.#clock,
       events: {
         onControl: () => undefined,
         onOpen: (slot, message) => this.accepter.open(slot, message),
