@@ -1,0 +1,217 @@
+/**
+ * Links killed at chosen moments: at every place of a short stream's life, while streams attach again, between FIN and its
+ * acknowledgement, and all links at once.
+ */
+import { once } from 'node:events';
+
+import { beforeAll, describe, expect, it } from '@jest/globals';
+
+import type { Connector } from '../support/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import { Exchanges, type Exchange } from '../support/exchange.ts';
+import type { Gateway } from '../support/gateway.ts';
+import type { LinkProxy } from '../support/link-proxy.ts';
+import { patternBytes, PatternCheck } from '../support/pattern.ts';
+import { startBreakablePostern } from '../support/postern.ts';
+import { say } from '../support/say.ts';
+import { connectPair, startHandingOrigin, type HandingOrigin } from '../support/tcp-pair.ts';
+
+const HOSTNAME = 'moments.postern.test';
+const KiB = 1024;
+/** How long a stream may stand still after a cut, on a busy machine, ms. */
+const STILL_MS = 8_000;
+/** A link that lived for less than 250 ms is dialled again more slowly, as a gateway that drops it would be. */
+const PROVEN_MS = 300;
+
+describe('a link killed', () => {
+  let gateway: Gateway;
+  let connector: Connector;
+  let path: LinkProxy;
+  let exchanges: Exchanges;
+
+  beforeAll(async () => {
+    exchanges = await Exchanges.start();
+    ({ gateway, connector, path } = await startBreakablePostern({
+      tcp: [HOSTNAME],
+      ingress: [{ hostname: HOSTNAME, service: exchanges.origin.service }],
+      connector: { config: { 'ha-connections': 1 } },
+    }));
+  }, 60_000);
+
+  it('at any place of a short stream loses nothing of it', async () => {
+    let cuts = 0;
+    let refused = 0;
+    for (let bytes = 1; bytes < 1_600; bytes += 64) {
+      await linksProven(gateway, 1);
+      void path.cutAfterBytes(bytes, bytes % 128 === 1 ? 'reset' : 'fin').then(() => (cuts += 1));
+      const stream = exchanges.begin(gateway.tcpPort(HOSTNAME), { up: 300, down: 400 });
+      await stream.done.catch((error: unknown) => {
+        // The link was dead before there was a stream. What was lost later is counted by its outcome.
+        if (stream.hasArrived) throw error;
+        refused += 1;
+      });
+    }
+    // What did not burn down must not cut later.
+    void path.cutAfterBytes(Infinity);
+    say(`${cuts} cuts in 25 streams; ${refused} came too late`);
+    expect(cuts).toBeGreaterThan(15);
+    await allWell();
+  }, 60_000);
+
+  it('while streams attach again only makes them try again', async () => {
+    await linksProven(gateway, 1);
+    const streams = begin(exchanges, gateway, 25);
+    await arrived(streams);
+    const since = performance.now();
+    let cuts = 0;
+    // TLS and registration, then OPEN and ACCEPT of each stream, then what waited to be sent.
+    for (let bytes = 500; bytes < 20_000; bytes += 1_300) {
+      await linksProven(gateway, 1);
+      const dials = path.accepted();
+      path.cutAll();
+      await eventually(() => path.accepted() > dials, { everyMs: 1, deadlineMs: STILL_MS });
+      await path.cutAfterBytes(bytes);
+      cuts += 2;
+      await moved(streams);
+    }
+    say(`${cuts} cuts in ${seconds(since)} s; slowest stood still for ${slowest(streams)} ms`);
+    await finish(streams);
+    await allWell();
+  }, 60_000);
+
+  async function allWell(): Promise<void> {
+    await connector.linksUp();
+    await eventually(async () => {
+      expect(await gateway.metric('postern_gateway_streams_open')).toBe(0);
+      expect(exchanges.origin.connections()).toBe(0);
+    });
+    expect(await gateway.metric('postern_gateway_proto_errors_total')).toBe(0);
+    const ended = await gateway.metric('postern_gateway_streams_total');
+    expect(await gateway.metric('postern_gateway_streams_total', { outcome: 'ok' })).toBe(ended);
+    expect(exchanges.strays).toBe(0);
+  }
+});
+
+describe('all four links killed at once', () => {
+  const ROUNDS = 10;
+
+  it('let a hundred streams go on at once', async () => {
+    const exchanges = await Exchanges.start();
+    const { gateway, path } = await startBreakablePostern({
+      tcp: [HOSTNAME],
+      ingress: [{ hostname: HOSTNAME, service: exchanges.origin.service }],
+    });
+    const streams = begin(exchanges, gateway, 100);
+    await arrived(streams);
+    const times: number[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      await linksProven(gateway, 4);
+      const since = performance.now();
+      expect(path.cutAll(round % 2 === 0 ? 'reset' : 'fin')).toBe(4);
+      await moved(streams);
+      times.push(performance.now() - since);
+    }
+    times.sort((a, b) => a - b);
+    const [median, longest] = [times[ROUNDS / 2] ?? 0, times.at(-1) ?? 0];
+    say(
+      `all streams moved after ${Math.round(median)} ms (median), ${Math.round(longest)} ms at most`,
+    );
+    await finish(streams);
+    expect(longest).toBeLessThan(STILL_MS);
+  }, 90_000);
+});
+
+describe('a link killed between FIN and its acknowledgement', () => {
+  /** Long enough for the acknowledgement to be under way when the test has seen the FIN. */
+  const DELAY_MS = 10;
+  const ROUNDS = 5;
+
+  let gateway: Gateway;
+  let path: LinkProxy;
+  let origin: HandingOrigin;
+
+  beforeAll(async () => {
+    origin = await startHandingOrigin();
+    ({ gateway, path } = await startBreakablePostern({
+      tcp: [HOSTNAME],
+      ingress: [{ hostname: HOSTNAME, service: origin.service }],
+      delayMs: DELAY_MS,
+    }));
+  }, 60_000);
+
+  it.each(['on its way', 'arrived'] as const)(
+    'with the FIN %s, ends the stream well',
+    async (fin) => {
+      for (let round = 0; round < ROUNDS; round += 1) {
+        await linksProven(gateway, 4);
+        const { client, server } = await connectPair(gateway.tcpPort(HOSTNAME), origin);
+        const [up, down] = [new PatternCheck(), new PatternCheck()];
+        server.on('data', (chunk: Buffer) => up.push(chunk));
+        client.on('data', (chunk: Buffer) => down.push(chunk));
+        // First the client ends, then the origin; each time the links die before anybody can know that it arrived.
+        const clientEnds = once(server, 'end');
+        client.end(patternBytes(10 * KiB));
+        if (fin === 'on its way') path.cutAll();
+        await clientEnds;
+        if (fin === 'arrived') path.cutAll();
+        const originEnds = once(client, 'end');
+        server.end(patternBytes(20 * KiB));
+        if (fin === 'on its way') {
+          await eventually(async () => (await gateway.metric('postern_gateway_links')) > 0);
+          path.cutAll();
+        }
+        await originEnds;
+        path.cutAll();
+        expect([up.bytes, down.bytes]).toEqual([10 * KiB, 20 * KiB]);
+        await eventually(() => client.closed && server.closed);
+        expect([client.errored, server.errored]).toEqual([null, null]);
+      }
+      await eventually(async () => (await gateway.metric('postern_gateway_streams_open')) === 0);
+      expect(await gateway.metric('postern_gateway_proto_errors_total')).toBe(0);
+    },
+    60_000,
+  );
+});
+
+/** Resolves when that many links have been up for long enough to be dialled again at once. */
+async function linksProven(gateway: Gateway, count: number): Promise<void> {
+  let since = performance.now();
+  const probe = async (): Promise<boolean> => {
+    if ((await gateway.metric('postern_gateway_links')) !== count) since = performance.now();
+    return performance.now() - since > PROVEN_MS;
+  };
+  await eventually(probe, { deadlineMs: STILL_MS, what: `${count} links` });
+}
+
+function begin(exchanges: Exchanges, gateway: Gateway, count: number): Exchange[] {
+  const plan = { up: Infinity, down: Infinity, paceMs: 30, chunkBytes: 512 };
+  return Array.from({ length: count }, () => exchanges.begin(gateway.tcpPort(HOSTNAME), plan));
+}
+
+async function arrived(streams: readonly Exchange[]): Promise<void> {
+  await eventually(() => streams.every(({ received }) => received > KiB), { deadlineMs: STILL_MS });
+}
+
+/** Resolves when every stream has moved at both ends. */
+async function moved(streams: readonly Exchange[]): Promise<void> {
+  const before = streams.map(({ receivedAt }) => receivedAt);
+  const probe = (): boolean =>
+    streams.every(({ receivedAt }, i) => {
+      const { client = 0, origin = 0 } = before[i] ?? {};
+      return receivedAt.client > client && receivedAt.origin > origin;
+    });
+  await eventually(probe, { everyMs: 2, deadlineMs: STILL_MS, what: 'every stream to move' });
+}
+
+async function finish(streams: readonly Exchange[]): Promise<void> {
+  for (const stream of streams) stream.finish();
+  await Promise.all(streams.map(({ done }) => done));
+}
+
+function slowest(streams: readonly Exchange[]): number {
+  return Math.round(Math.max(...streams.map(({ longestGapMs }) => longestGapMs)));
+}
+
+function seconds(since: number): string {
+  return ((performance.now() - since) / 1000).toFixed(1);
+}
