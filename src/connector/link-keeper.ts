@@ -25,6 +25,9 @@ const URGENT_MS = 2_000;
 /** Pace of dialling with a token that was refused, ms. */
 const REFUSED_BACKOFF = { baseMs: 5_000, maxMs: 300_000 };
 
+/** The longest that a gateway which drains may keep us away, ms. */
+const MAX_DIAL_AGAIN_MS = 30_000;
+
 /** A registered link, and how it will have ended. */
 export interface KeptLink {
   readonly link: Link;
@@ -115,8 +118,9 @@ export class LinkKeeper {
     this.#awaySince = clock.now();
     this.#options.onDown(kept);
     const provenMs = Math.min(Math.max(awayMs, PROVEN_MS.least), PROVEN_MS.most);
-    if (this.#awaySince - since >= provenMs) this.#backoff.reset();
-    return this.#linkEnded(kept, end);
+    const isProven = this.#awaySince - since >= provenMs;
+    if (isProven) this.#backoff.reset();
+    return this.#linkEnded(kept, end, isProven);
   }
 
   #dialFailed(error: unknown): number {
@@ -136,12 +140,19 @@ export class LinkKeeper {
     return waitMs;
   }
 
-  #linkEnded(kept: KeptLink, end: LinkEnd): number {
+  #linkEnded(kept: KeptLink, end: LinkEnd, isProven: boolean): number {
     const { log, index } = this.#options;
     const fields = { [FIELD.link]: index, [FIELD.gateway]: kept.gateway };
     if (end.kind === 'drain') {
-      const waitMs = Math.round(Math.random() * end.message.dialAgainMs);
-      log.info({ ...fields, [FIELD.reason]: end.message.reason }, 'the gateway drains the link');
+      // Asked for no pause, again and again, we would dial without end.
+      const leastMs = isProven ? 0 : this.#nextWaitMs();
+      const withinMs = Math.min(end.message.dialAgainMs, MAX_DIAL_AGAIN_MS);
+      const waitMs = Math.max(leastMs, Math.round(Math.random() * withinMs));
+      const { reason } = end.message;
+      log.info(
+        { ...fields, [FIELD.reason]: reason, [FIELD.waitMs]: waitMs },
+        'the gateway drains the link',
+      );
       return waitMs;
     }
     if (this.#stop.signal.aborted) return 0;

@@ -55,6 +55,8 @@ export class Replica {
   readonly #keepers: LinkKeeper[] = [];
   /** Registered links, also those that drain while their replacement is up already. */
   readonly #links = new Set<KeptLink>();
+  /** Those of them whose gateway asked us to leave, the oldest first. */
+  readonly #drainedLinks = new Set<KeptLink>();
   #rules: readonly IngressRule[];
   /** Rules that were replaced, while a gateway may not have heard of it. */
   #fadingRules: readonly IngressRule[] = [];
@@ -205,6 +207,7 @@ export class Replica {
     });
     const { promise: ended, resolve: end } = withResolvers<LinkEnd>();
     let kept: KeptLink | undefined;
+    let isDrained = false;
     const { link, answer } = await registerLink({
       channel,
       clock: systemClock,
@@ -215,16 +218,21 @@ export class Replica {
       replica: this.#info,
       rules: announce(this.#rules),
       events: {
-        onDrain: (message) => end({ kind: 'drain', message }),
+        onDrain: (message) => {
+          isDrained = true;
+          if (kept !== undefined) this.#keepDrained(kept);
+          end({ kind: 'drain', message });
+        },
         onHostnames: ({ hostnames }) => this.#showHostnames(hostnames),
         onClose: (error) => {
-          if (kept !== undefined) this.#links.delete(kept);
+          if (kept !== undefined) this.#forget(kept);
           end({ kind: 'closed', error });
         },
       },
     });
     kept = { link, gateway, ended };
     if (!link.isClosed) this.#links.add(kept);
+    if (isDrained) this.#keepDrained(kept);
     this.#options.log.info(
       {
         [FIELD.link]: index,
@@ -236,6 +244,20 @@ export class Replica {
     );
     this.#showHostnames(answer.hostnames);
     return kept;
+  }
+
+  /** Holds a link for its streams only. A gateway that drains one after the other may not make us hold them all. */
+  #keepDrained(kept: KeptLink): void {
+    const drained = this.#drainedLinks;
+    if (!kept.link.isClosed) drained.add(kept);
+    if (drained.size <= LIMITS.linksPerReplica) return;
+    const [oldest] = drained;
+    oldest?.link.terminate(new PosternError('LINK_CLOSED', 'Cannot keep more links that drain'));
+  }
+
+  #forget(kept: KeptLink): void {
+    this.#links.delete(kept);
+    this.#drainedLinks.delete(kept);
   }
 
   #linkUp(kept: KeptLink): void {
