@@ -38,6 +38,8 @@ import { TunnelRegistry } from './tunnel-registry.ts';
 
 /** Connectors dial again within this time after a drain, ms: spread out, and still quick. */
 const DIAL_AGAIN_MS = 1_000;
+/** A TLS handshake may take this long, ms. Node's own limit is two minutes, in which a stranger holds a socket for nothing. */
+const TLS_HANDSHAKE_MS = 10_000;
 /** WebSockets that are told to come back are gone within two seconds, ms; one that becomes live just then is not told. */
 const CLOSE_WEBSOCKETS_MS = 2_500;
 
@@ -248,6 +250,7 @@ export class Gateway {
       cert,
       key,
       ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: TLS_HANDSHAKE_MS,
     });
     this.#certificates.onRenewed((renewed) => server.setSecureContext(renewed));
     this.#http.attach(server);
