@@ -10,7 +10,7 @@ import type { Stream } from '../protocol/stream.ts';
 import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
-import { pumpSocket } from '../transport/socket-pump.ts';
+import { abortSocket, pumpSocket } from '../transport/socket-pump.ts';
 import { chooseRule } from './ingress/ingress.ts';
 import type { OriginDialer } from './origin/origin-dialer.ts';
 
@@ -61,7 +61,7 @@ export class OriginStreams {
     const { socket, info } = await dialer.dial(rule, stream.request, { signal, log });
     metrics.originConnected();
     if (stream.state === 'closed') {
-      socket.destroy();
+      abortSocket(socket);
       return undefined;
     }
     log.debug({ ...fieldsOf(stream), [FIELD.origin]: info.origin }, 'stream opened');

@@ -42,7 +42,7 @@ export function connectTcp(target: TcpTarget, signal: AbortSignal, clock: Clock)
       },
     });
     const stop = (): void => {
-      race.stop();
+      race.abandon();
       reject(signal.reason);
     };
     if (signal.aborted) return stop();
@@ -94,6 +94,13 @@ class ConnectRace {
     this.#running.clear();
   }
 
+  /** Stops because nobody wants the connection any more. */
+  abandon(): void {
+    for (const socket of this.#running) resetSoon(socket);
+    this.#running.clear();
+    this.stop();
+  }
+
   #attempt(address: string): void {
     const { port, keepAliveMs } = this.#target;
     const socket = connect({
@@ -134,6 +141,15 @@ class ConnectRace {
     }
     this.start();
   }
+}
+
+/**
+ * Resets a connection that the kernel has made already, which an origin would else take for one that carried nothing. We
+ * hear of it at the next look at the kernel, which is between two immediates; one that is not made by then just ends.
+ */
+function resetSoon(socket: Socket): void {
+  socket.once('connect', () => socket.resetAndDestroy());
+  setImmediate(() => setImmediate(() => socket.destroy()));
 }
 
 /** The first address' family first, then one of each in turn (RFC 8305 §4). */

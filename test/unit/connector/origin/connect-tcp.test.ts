@@ -5,6 +5,7 @@ import { systemClock, type Clock } from '../../../../src/core/clock.ts';
 import { connectTcp, type TcpTarget } from '../../../../src/connector/origin/connect-tcp.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { eventually } from '../../../support/eventually.ts';
+import { whenPeerEnds } from '../../../support/real/peer-end.ts';
 import { nextChunk } from './next-chunk.ts';
 import { closedPort, firstOf, listen, startDeafServer } from './deaf-server.ts';
 
@@ -113,6 +114,26 @@ describe('connectTcp()', () => {
     await expect(dialling).rejects.toBe(reason);
     await eventually(() => sockets() === before - 1);
     expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0);
+  });
+
+  it('abort behind the back of a connection that was just made: the origin sees a reset', async () => {
+    for (let i = 0; i < 20; i += 1) {
+      const giveUp = new AbortController();
+      const server = createServer({ allowHalfOpen: true });
+      const port = await listen(server);
+      const ended = new Promise((resolve) => {
+        server.once('connection', (peer) => {
+          giveUp.abort(new Error('no longer wanted'));
+          whenPeerEnds(peer.resume(), resolve);
+        });
+      });
+      // Either end may hear of it first; who has the socket resets it.
+      await dial({ port }, giveUp.signal).then(
+        (socket) => socket.resetAndDestroy(),
+        () => undefined,
+      );
+      expect(await ended).toBe('reset');
+    }
   });
 
   it('does not start when aborted already', async () => {
