@@ -29,7 +29,10 @@ export function pumpSocket(socket: Duplex, stream: Stream, events: PumpEvents = 
   stream.handler = {
     onAccept: (info) => events.onAccept?.(info),
     onData(chunk) {
-      socket.write(chunk, () => stream.consume(chunk.byteLength));
+      socket.write(chunk, (error) => {
+        // What was not handed on must not be acknowledged.
+        if (!error) stream.consume(chunk.byteLength);
+      });
     },
     onEnd: () => socket.end(),
     onWritable: () => pump.resume(),
@@ -39,7 +42,8 @@ export function pumpSocket(socket: Duplex, stream: Stream, events: PumpEvents = 
       events.onClose?.();
     },
   };
-  // It may have broken between its connection and now; nobody would tell again.
+  // Either may have ended before they were joined; nobody would tell again.
+  if (stream.state === 'closed') abortSocket(socket);
   if (socket.destroyed) stream.reset('STREAM_RESET', messageOf(socket.errored ?? 'it is closed'));
 }
 
