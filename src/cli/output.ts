@@ -5,6 +5,7 @@
  * a terminal; JSON writes them out by itself.
  */
 import { hasCode, messageOf } from '../core/error.ts';
+import { cleanText } from '../telemetry/log-text.ts';
 import { EXIT } from './exit-code.ts';
 
 /** The forms of a result. */
@@ -50,9 +51,9 @@ export function printResult<T>(form: OutputForm, result: T, lines: (result: T) =
   else printLines(...lines(result));
 }
 
-/** Prints an error as one line. */
+/** Prints an error as one line. A token that was written in the wrong place is not repeated: stderr may be a log. */
 export function printError(message: string, code: string): void {
-  const line = printable(message).replaceAll(/\s*\n\s*/g, ' ');
+  const line = printable(cleanText(message)).replaceAll(/\s*\n\s*/g, ' ');
   process.stderr.write(`postern: ${line} (${code})\n`);
 }
 
