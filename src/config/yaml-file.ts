@@ -11,6 +11,7 @@ import type { PosternError } from '../core/error.ts';
 import { configError } from './config-error.ts';
 import { show } from './field.ts';
 import { readTextFile } from './read-text-file.ts';
+import { findTooDeep, MAX_DEPTH } from './yaml-depth.ts';
 
 /** Where a value is in a file: keys and list positions, from the top. */
 export type KeyPath = readonly (string | number)[];
@@ -47,6 +48,15 @@ export function parseYaml(name: string, content: string): YamlFile {
   const lines = new LineCounter();
   const fail = (offset: number, what: string, cause?: unknown): PosternError =>
     configError('CONFIG_SYNTAX', `${name}:${lineAt(lines, offset)}`, what, cause);
+  const tooDeep = findTooDeep(content);
+  if (tooDeep !== undefined) {
+    const line = content.slice(0, tooDeep).split('\n').length;
+    throw configError(
+      'CONFIG_SYNTAX',
+      `${name}:${line}`,
+      `is nested too deeply; ${MAX_DEPTH} levels are the limit`,
+    );
+  }
   const document = parseDocument(content, {
     lineCounter: lines,
     merge: true,
@@ -145,8 +155,6 @@ const EXPLANATIONS = new Map([
 ]);
 
 function explain({ code, message }: YAMLError): string {
-  // The parser recurses, and tells so when its stack ends.
-  if (message.includes('call stack')) return 'is nested too deeply; see docs/config.md';
   const known = EXPLANATIONS.get(code);
   const detail = message.split('\n')[0]?.trim() ?? code;
   return `is not valid YAML: ${known ?? `${detail}; correct or quote it`}`;

@@ -115,6 +115,9 @@ describe('parseYaml()', () => {
     ['brackets', '['.repeat(20_000)],
     ['closed brackets', `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`],
     ['mappings', Array.from({ length: 3000 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
+    ['lists', '- '.repeat(20_000)],
+    ['keys', '? '.repeat(20_000)],
+    ['brackets, one level too many', `a: ${'['.repeat(101)}${']'.repeat(101)}`],
   ])('refuses deeply nested %s without ending the process', (_, text) => {
     expect(() => parseYaml('f', text)).toThrow(
       expect.objectContaining({
@@ -122,6 +125,11 @@ describe('parseYaml()', () => {
         message: expect.stringContaining('is nested too deeply'),
       }),
     );
+  });
+
+  it('takes more levels than anybody needs', () => {
+    const { value } = parseYaml('f', `a: ${'['.repeat(90)}${']'.repeat(90)}`);
+    expect(JSON.stringify(value)).toContain('['.repeat(90));
   });
 
   it('takes a thousand aliases and refuses one more', () => {
