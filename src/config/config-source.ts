@@ -71,6 +71,11 @@ export class ConfigSource {
     return configError(code, this.#place(path), `${key}${text}`, cause);
   }
 
+  /** What an error about the value at `path` begins with: `<file>:<line>: <key.path>`. */
+  where(path: KeyPath): string {
+    return `${this.#place(path)}: ${formatPath(path)}`;
+  }
+
   /** A file name as an absolute path: relative to the file it stands in, or to here for a flag or variable. */
   resolveFile(path: KeyPath, name: string): string {
     const isFromFile = this.#overrideOf(path) === undefined && this.#file !== undefined;

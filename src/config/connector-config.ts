@@ -21,6 +21,7 @@ import type { ListenAddress } from './listen-address.ts';
 import type { LogConfig } from './log-config.ts';
 import { checkCaFile } from './pem-file.ts';
 import { readTextFile } from './read-text-file.ts';
+import { readFrom } from './value-place.ts';
 import { readYamlFile } from './yaml-file.ts';
 
 /** The connector's configuration, resolved. */
@@ -56,7 +57,7 @@ export async function loadConnectorConfig(
   const yaml = file === undefined ? undefined : await readYamlFile(file);
   const source = new ConfigSource(yaml, CONNECTOR_ENVIRONMENT, overrides);
   const written = source.parse(connectorSchema);
-  return {
+  return readFrom(source, {
     file: file === undefined ? undefined : resolve(file),
     tunnel: written.tunnel,
     credentialsFile: await checkCredentials(source, written),
@@ -70,7 +71,7 @@ export async function loadConnectorConfig(
       level: written.loglevel,
       format: written.output === 'default' ? 'auto' : written.output,
     },
-  };
+  });
 }
 
 async function checkCredentials(

@@ -16,6 +16,7 @@ import type { ListenAddress } from './listen-address.ts';
 import type { LogConfig } from './log-config.ts';
 import { checkTlsFiles } from './pem-file.ts';
 import type { TlsFiles } from './pem-file.ts';
+import { readFrom } from './value-place.ts';
 import { readYamlFile } from './yaml-file.ts';
 import type { KeyPath } from './yaml-file.ts';
 
@@ -70,7 +71,7 @@ export async function loadGatewayConfig(
   checkListeners(source, written);
   checkDuplicates(source, written);
   const { domain, listen, plaintext, log } = written;
-  return {
+  return readFrom(source, {
     file: resolve(file),
     domain,
     dataDir: source.resolveFile(['data-dir'], written['data-dir']),
@@ -84,7 +85,7 @@ export async function loadGatewayConfig(
     identityProviders: resolveProviders(source, written),
     applications: written.applications.toSorted(bySpecificity),
     log,
-  };
+  });
 }
 
 async function ownTls(

@@ -7,8 +7,10 @@ import { createServer as createHttpServer, type Server as HttpServer } from 'nod
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { GatewayConfig } from '../config/gateway-config.ts';
 import { formatListenAddress, type ListenAddress } from '../config/listen-address.ts';
+import { placedError } from '../config/value-place.ts';
+import type { KeyPath } from '../config/yaml-file.ts';
 import { systemClock } from '../core/clock.ts';
-import { PosternError } from '../core/error.ts';
+import { isPosternError, PosternError } from '../core/error.ts';
 import { newId } from '../core/id.ts';
 import { VERSION } from '../core/version.ts';
 import { CLOSE_CODE } from '../protocol/link.ts';
@@ -224,7 +226,7 @@ export class Gateway {
   }
 
   async #listen(): Promise<void> {
-    const { config, metrics, log } = this.#options;
+    const { config, log } = this.#options;
     const { https, http, metrics: ops } = config.listen;
     const own = await this.#certificates.load();
     if (https !== undefined) await this.#listenHttps(https, own);
@@ -233,15 +235,10 @@ export class Gateway {
       const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
       const port = new TcpPort({ listen, hostname, tls: certificate, router: this.#router, log });
       this.#tcpPorts.push(port);
-      this.#listening(`tcp[${index}]`, await port.open());
+      await this.#opened(`tcp[${index}]`, ['tcp', index, 'listen'], port.open());
     }
-    if (ops === undefined) return;
-    this.#ops = await startOpsServer({
-      listen: ops,
-      registry: metrics.registry,
-      ready: () => ({ ready: this.isReady, detail: this.status() }),
-    });
-    this.#listening('metrics', this.#ops.address);
+    if (ops !== undefined)
+      await this.#opened('metrics', ['listen', 'metrics'], this.#listenOps(ops));
   }
 
   async #listenHttps(address: ListenAddress, { cert, key }: ServerCertificate): Promise<void> {
@@ -255,25 +252,39 @@ export class Gateway {
     this.#certificates.onRenewed((renewed) => server.setSecureContext(renewed));
     this.#http.attach(server);
     this.#httpServers.push(server);
-    this.#listening('https', await listenOn(server, address));
+    await this.#opened('https', ['listen', 'https'], listenOn(server, address));
   }
 
   async #listenHttp(address: ListenAddress): Promise<void> {
-    const { plaintext, listen } = this.#options.config;
-    if (plaintext) {
-      const server = createHttpServer(HTTP_SERVER_OPTIONS);
-      this.#http.attach(server);
-      this.#httpServers.push(server);
-      this.#listening('http', await listenOn(server, address));
-      return;
-    }
-    const server = createRedirectServer({ httpsPort: listen.https?.port ?? 443 });
+    const server = this.#createHttpServer();
     this.#httpServers.push(server);
-    this.#listening('http', await listenOn(server, address));
+    await this.#opened('http', ['listen', 'http'], listenOn(server, address));
   }
 
-  #listening(name: string, address: ListenAddress): void {
-    this.#addresses[name] = formatListenAddress(address);
+  #createHttpServer(): HttpServer {
+    const { plaintext, listen } = this.#options.config;
+    if (!plaintext) return createRedirectServer({ httpsPort: listen.https?.port ?? 443 });
+    const server = createHttpServer(HTTP_SERVER_OPTIONS);
+    this.#http.attach(server);
+    return server;
+  }
+
+  async #listenOps(listen: ListenAddress): Promise<ListenAddress> {
+    this.#ops = await startOpsServer({
+      listen,
+      registry: this.#options.metrics.registry,
+      ready: () => ({ ready: this.isReady, detail: this.status() }),
+    });
+    return this.#ops.address;
+  }
+
+  /** Keeps the real address of a listener. The error of one that cannot be opened says where its address was written. */
+  async #opened(name: string, at: KeyPath, opening: Promise<ListenAddress>): Promise<void> {
+    try {
+      this.#addresses[name] = formatListenAddress(await opening);
+    } catch (error) {
+      throw isPosternError(error) ? placedError(this.#options.config, at, error) : error;
+    }
   }
 
   #linkIntercept(): HttpIntercept {

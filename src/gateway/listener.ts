@@ -33,6 +33,7 @@ export async function listenOn(server: Server, address: ListenAddress): Promise<
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program has this address; stop it or choose another port',
   EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE; grant it or choose another port',
-  EADDRNOTAVAIL: 'this machine has no such address',
-  ENOTFOUND: 'the name cannot be resolved',
+  EADDRNOTAVAIL:
+    'this machine has no such address; name one of its own, or write :PORT for all of them',
+  ENOTFOUND: 'the name cannot be resolved; write an address',
 };
