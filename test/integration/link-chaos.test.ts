@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import { cleanup } from '../support/cleanup.ts';
-import type { Connector } from '../support/connector.ts';
+import { startConnector, type Connector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import { Exchanges, type Exchange } from '../support/exchange.ts';
 import type { Gateway } from '../support/gateway.ts';
@@ -18,26 +18,35 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 const HOSTNAME = 'chaos.postern.test';
 const KILLS = 1_000;
-/** As many as there may be, so that a thousand kills take less than a minute and each link lives for a while. */
+/**
+ * Links of each of two connectors: as many as there may be, so that a thousand kills take half a minute and each link
+ * lives for a while.
+ */
 const LINKS = 16;
 /** Streams that live through all of it, and places of short ones that follow each other. */
-const STEADY = 80;
-const SHORT = 20;
+const STEADY = 90;
+const SHORT = 10;
 /** How long a live stream may stand still, ms: generous on a busy machine. */
 const STILL_MS = 10_000;
 
 let gateway: Gateway;
 let connector: Connector;
+let other: Connector;
 let path: LinkProxy;
 let exchanges: Exchanges;
 
 beforeAll(async () => {
   exchanges = await Exchanges.start();
+  const ingress = [{ hostname: HOSTNAME, service: exchanges.origin.service }];
+  const config = { 'ha-connections': LINKS };
   ({ gateway, connector, path } = await startBreakablePostern({
     tcp: [HOSTNAME],
-    ingress: [{ hostname: HOSTNAME, service: exchanges.origin.service }],
-    connector: { config: { 'ha-connections': LINKS } },
+    ingress,
+    connector: { config },
   }));
+  const { tunnel } = connector;
+  other = await startConnector({ gateway, ingress, config, tunnel, via: [path] });
+  await other.linksUp();
 }, 60_000);
 
 describe('a hundred live streams', () => {
@@ -120,7 +129,7 @@ class ShortExchanges {
 
   /** Often nothing, mostly little, now and then more than a window. */
   #size(): number {
-    return this.#random.next() < 0.15 ? 0 : this.#random.magnitude(2 * MiB);
+    return this.#random.next() < 0.15 ? 0 : this.#random.magnitude(1 * MiB);
   }
 }
 
@@ -144,9 +153,9 @@ class Killer {
     while (this.#kills < count) {
       await traffic();
       const dice = this.#random.next();
-      if (dice < 0.65) await this.#atByte('at a byte', 1 * MiB);
-      else if (dice < 0.9) this.#one();
-      else if (dice < 0.95) this.#all();
+      if (dice < 0.72) await this.#atByte('at a byte', 1 * MiB);
+      else if (dice < 0.97) this.#one();
+      else if (dice < 0.985) this.#all();
       else await this.#duringAttach();
     }
   }
@@ -193,13 +202,13 @@ class Killer {
 async function traffic(): Promise<void> {
   const before = exchanges.received;
   const moves = (): boolean =>
-    path.connections() >= LINKS / 2 && exchanges.received - before > 64 * KiB;
+    path.connections() >= LINKS && exchanges.received - before > 64 * KiB;
   await eventually(moves, { everyMs: 2, deadlineMs: 30_000, what: 'traffic on the links' });
 }
 
 /** Whatever the links went through: no stream is left at either end, and no connection at the origin. */
 async function nothingLeft(): Promise<void> {
-  await connector.linksUp();
+  await Promise.all([connector.linksUp(), other.linksUp()]);
   await eventually(
     async () => {
       expect(exchanges.origin.connections()).toBe(0);

@@ -4,47 +4,88 @@
  */
 import { once } from 'node:events';
 
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import type { Connector } from '../support/connector.ts';
+import { startConnector, type Connector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import { Exchanges, type Exchange } from '../support/exchange.ts';
-import type { Gateway } from '../support/gateway.ts';
-import type { LinkProxy } from '../support/link-proxy.ts';
+import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import { patternBytes, PatternCheck } from '../support/pattern.ts';
-import { startBreakablePostern } from '../support/postern.ts';
 import { say } from '../support/say.ts';
 import { connectPair, startHandingOrigin, type HandingOrigin } from '../support/tcp-pair.ts';
 
-const HOSTNAME = 'moments.postern.test';
 const KiB = 1024;
 /** How long a stream may stand still after a cut, on a busy machine, ms. */
 const STILL_MS = 8_000;
 /** A link that lived for less than 250 ms is dialled again more slowly, as a gateway that drops it would be. */
 const PROVEN_MS = 300;
+/** Long enough for an acknowledgement to be under way when the test has seen what it acknowledges. */
+const DELAY_MS = 10;
+
+/** A connector with a path of its own. */
+interface Tunnelled {
+  readonly connector: Connector;
+  readonly path: LinkProxy;
+  /** The gateway's port that leads to its origin. */
+  readonly port: number;
+}
+
+let gateway: Gateway;
+let exchanges: Exchanges;
+let handing: HandingOrigin;
+let narrow: Tunnelled;
+let wide: Tunnelled;
+let slow: Tunnelled;
+
+beforeAll(async () => {
+  exchanges = await Exchanges.start();
+  handing = await startHandingOrigin();
+  const tcp = ['narrow', 'wide', 'slow'].map((name) => `${name}.postern.test`);
+  gateway = await startGateway({ tcp });
+  [narrow, wide, slow] = await Promise.all([
+    startTunnelled('narrow.postern.test', exchanges.origin.service, { links: 1 }),
+    startTunnelled('wide.postern.test', exchanges.origin.service, { links: 4 }),
+    startTunnelled('slow.postern.test', handing.service, { links: 4, delayMs: DELAY_MS }),
+  ]);
+}, 60_000);
+
+async function startTunnelled(
+  hostname: string,
+  service: string,
+  { links, delayMs = 0 }: { readonly links: number; readonly delayMs?: number },
+): Promise<Tunnelled> {
+  const path = await startLinkProxy({ target: { port: gateway.ports.https }, delayMs });
+  const connector = await startConnector({
+    gateway,
+    ingress: [{ hostname, service }],
+    via: [path],
+    config: { 'ha-connections': links },
+  });
+  await connector.linksUp(links);
+  return { connector, path, port: gateway.tcpPort(hostname) };
+}
+
+afterEach(async () => {
+  await eventually(async () => {
+    expect(await gateway.metric('postern_gateway_streams_open')).toBe(0);
+    expect(exchanges.origin.connections()).toBe(0);
+  });
+  expect(await gateway.metric('postern_gateway_proto_errors_total')).toBe(0);
+  const ended = await gateway.metric('postern_gateway_streams_total');
+  expect(await gateway.metric('postern_gateway_streams_total', { outcome: 'ok' })).toBe(ended);
+  expect(exchanges.strays).toBe(0);
+});
 
 describe('a link killed', () => {
-  let gateway: Gateway;
-  let connector: Connector;
-  let path: LinkProxy;
-  let exchanges: Exchanges;
-
-  beforeAll(async () => {
-    exchanges = await Exchanges.start();
-    ({ gateway, connector, path } = await startBreakablePostern({
-      tcp: [HOSTNAME],
-      ingress: [{ hostname: HOSTNAME, service: exchanges.origin.service }],
-      connector: { config: { 'ha-connections': 1 } },
-    }));
-  }, 60_000);
-
   it('at any place of a short stream loses nothing of it', async () => {
+    const { path, port } = narrow;
     let cuts = 0;
     let refused = 0;
     for (let bytes = 1; bytes < 1_600; bytes += 64) {
-      await linksProven(gateway, 1);
+      await linksProven(narrow);
       void path.cutAfterBytes(bytes, bytes % 128 === 1 ? 'reset' : 'fin').then(() => (cuts += 1));
-      const stream = exchanges.begin(gateway.tcpPort(HOSTNAME), { up: 300, down: 400 });
+      const stream = exchanges.begin(port, { up: 300, down: 400 });
       await stream.done.catch((error: unknown) => {
         // The link was dead before there was a stream. What was lost later is counted by its outcome.
         if (stream.hasArrived) throw error;
@@ -55,18 +96,18 @@ describe('a link killed', () => {
     void path.cutAfterBytes(Infinity);
     say(`${cuts} cuts in 25 streams; ${refused} came too late`);
     expect(cuts).toBeGreaterThan(15);
-    await allWell();
   }, 60_000);
 
   it('while streams attach again only makes them try again', async () => {
-    await linksProven(gateway, 1);
-    const streams = begin(exchanges, gateway, 25);
+    const { path } = narrow;
+    await linksProven(narrow);
+    const streams = begin(narrow, 25);
     await arrived(streams);
     const since = performance.now();
     let cuts = 0;
     // TLS and registration, then OPEN and ACCEPT of each stream, then what waited to be sent.
-    for (let bytes = 500; bytes < 20_000; bytes += 1_300) {
-      await linksProven(gateway, 1);
+    for (let bytes = 500; bytes < 20_000; bytes += 1_700) {
+      await linksProven(narrow);
       const dials = path.accepted();
       path.cutAll();
       await eventually(() => path.accepted() > dials, { everyMs: 1, deadlineMs: STILL_MS });
@@ -76,38 +117,20 @@ describe('a link killed', () => {
     }
     say(`${cuts} cuts in ${seconds(since)} s; slowest stood still for ${slowest(streams)} ms`);
     await finish(streams);
-    await allWell();
   }, 60_000);
-
-  async function allWell(): Promise<void> {
-    await connector.linksUp();
-    await eventually(async () => {
-      expect(await gateway.metric('postern_gateway_streams_open')).toBe(0);
-      expect(exchanges.origin.connections()).toBe(0);
-    });
-    expect(await gateway.metric('postern_gateway_proto_errors_total')).toBe(0);
-    const ended = await gateway.metric('postern_gateway_streams_total');
-    expect(await gateway.metric('postern_gateway_streams_total', { outcome: 'ok' })).toBe(ended);
-    expect(exchanges.strays).toBe(0);
-  }
 });
 
 describe('all four links killed at once', () => {
-  const ROUNDS = 10;
+  const ROUNDS = 8;
 
   it('let a hundred streams go on at once', async () => {
-    const exchanges = await Exchanges.start();
-    const { gateway, path } = await startBreakablePostern({
-      tcp: [HOSTNAME],
-      ingress: [{ hostname: HOSTNAME, service: exchanges.origin.service }],
-    });
-    const streams = begin(exchanges, gateway, 100);
+    const streams = begin(wide, 100);
     await arrived(streams);
     const times: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
-      await linksProven(gateway, 4);
+      await linksProven(wide);
       const since = performance.now();
-      expect(path.cutAll(round % 2 === 0 ? 'reset' : 'fin')).toBe(4);
+      expect(wide.path.cutAll(round % 2 === 0 ? 'reset' : 'fin')).toBe(4);
       await moved(streams);
       times.push(performance.now() - since);
     }
@@ -122,29 +145,15 @@ describe('all four links killed at once', () => {
 });
 
 describe('a link killed between FIN and its acknowledgement', () => {
-  /** Long enough for the acknowledgement to be under way when the test has seen the FIN. */
-  const DELAY_MS = 10;
-  const ROUNDS = 5;
-
-  let gateway: Gateway;
-  let path: LinkProxy;
-  let origin: HandingOrigin;
-
-  beforeAll(async () => {
-    origin = await startHandingOrigin();
-    ({ gateway, path } = await startBreakablePostern({
-      tcp: [HOSTNAME],
-      ingress: [{ hostname: HOSTNAME, service: origin.service }],
-      delayMs: DELAY_MS,
-    }));
-  }, 60_000);
+  const ROUNDS = 4;
 
   it.each(['on its way', 'arrived'] as const)(
     'with the FIN %s, ends the stream well',
     async (fin) => {
+      const { path, port } = slow;
       for (let round = 0; round < ROUNDS; round += 1) {
-        await linksProven(gateway, 4);
-        const { client, server } = await connectPair(gateway.tcpPort(HOSTNAME), origin);
+        await linksProven(slow);
+        const { client, server } = await connectPair(port, handing);
         const [up, down] = [new PatternCheck(), new PatternCheck()];
         server.on('data', (chunk: Buffer) => up.push(chunk));
         client.on('data', (chunk: Buffer) => down.push(chunk));
@@ -157,7 +166,7 @@ describe('a link killed between FIN and its acknowledgement', () => {
         const originEnds = once(client, 'end');
         server.end(patternBytes(20 * KiB));
         if (fin === 'on its way') {
-          await eventually(async () => (await gateway.metric('postern_gateway_links')) > 0);
+          await eventually(async () => (await linksOf(slow)) > 0);
           path.cutAll();
         }
         await originEnds;
@@ -166,26 +175,30 @@ describe('a link killed between FIN and its acknowledgement', () => {
         await eventually(() => client.closed && server.closed);
         expect([client.errored, server.errored]).toEqual([null, null]);
       }
-      await eventually(async () => (await gateway.metric('postern_gateway_streams_open')) === 0);
-      expect(await gateway.metric('postern_gateway_proto_errors_total')).toBe(0);
     },
     60_000,
   );
 });
 
-/** Resolves when that many links have been up for long enough to be dialled again at once. */
-async function linksProven(gateway: Gateway, count: number): Promise<void> {
+/** Links that the gateway sees. */
+function linksOf({ connector }: Tunnelled): Promise<number> {
+  return gateway.metric('postern_gateway_links', { tunnel: connector.tunnel.name });
+}
+
+/** Resolves when all links have been up for long enough to be dialled again at once. */
+async function linksProven(tunnelled: Tunnelled): Promise<void> {
+  const count = tunnelled === narrow ? 1 : 4;
   let since = performance.now();
   const probe = async (): Promise<boolean> => {
-    if ((await gateway.metric('postern_gateway_links')) !== count) since = performance.now();
+    if ((await linksOf(tunnelled)) !== count) since = performance.now();
     return performance.now() - since > PROVEN_MS;
   };
   await eventually(probe, { deadlineMs: STILL_MS, what: `${count} links` });
 }
 
-function begin(exchanges: Exchanges, gateway: Gateway, count: number): Exchange[] {
+function begin({ port }: Tunnelled, count: number): Exchange[] {
   const plan = { up: Infinity, down: Infinity, paceMs: 30, chunkBytes: 512 };
-  return Array.from({ length: count }, () => exchanges.begin(gateway.tcpPort(HOSTNAME), plan));
+  return Array.from({ length: count }, () => exchanges.begin(port, plan));
 }
 
 async function arrived(streams: readonly Exchange[]): Promise<void> {

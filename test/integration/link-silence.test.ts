@@ -1,6 +1,7 @@
 /**
  * Links that fall silent: packets stop and nothing is closed, at both ends or at one. Dead-peer detection finds out, and
- * the streams go on elsewhere. The waiting takes most of the time, so all cases wait at once.
+ * the streams go on elsewhere. And links that do not come back in time: the streams end at both ends, with an error.
+ * The waiting takes most of the time, so all cases wait at once.
  */
 import { beforeAll, describe, expect, it } from '@jest/globals';
 
@@ -11,13 +12,30 @@ import { eventually } from '../support/eventually.ts';
 import { Exchanges, type Exchange } from '../support/exchange.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { startLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
+import { readMetric } from '../support/ops-client.ts';
 import { say } from '../support/say.ts';
+import { pour } from '../support/tcp-client.ts';
+import {
+  connectPairs,
+  pingPair,
+  startHandingOrigin,
+  watchEnds,
+  type Ending,
+  type HandingOrigin,
+  type TcpPair,
+} from '../support/tcp-pair.ts';
 
 const LINKS = 4;
 /** Streams of each case, the same number on each link. */
 const STREAMS = 5 * LINKS;
 /** What may pass between the dead-peer limit and the first byte over another link, on a busy machine, ms. */
 const MOVE_MS = 8_000;
+
+/** The gateway of the streams that no link comes back for keeps them for so long, ms. */
+const RESUME_MS = 2_000;
+/** Streams of that case: enough for what they hold to be seen beside what any traffic leaves behind. */
+const ABANDONED = 150;
+const MiB = 1024 * 1024;
 
 /** A connector with streams through a path of its own. */
 interface Case {
@@ -34,9 +52,11 @@ let oneSilent: Promise<number[]>;
 let allSilent: Promise<number[]>;
 let halfKnown: Promise<number[]>;
 let shortSilence: Promise<number[]>;
+let abandoned: Abandoned;
 
 beforeAll(async () => {
   exchanges = await Exchanges.start();
+  abandoned = await abandon();
   const names = ['one', 'all', 'half', 'short'].map((name) => `${name}.postern.test`);
   gateway = await startGateway({ tcp: names });
   const [one, all, half, short] = await Promise.all(names.map((name) => startCase(name)));
@@ -98,6 +118,87 @@ describe('streams', () => {
     expect(await gateway.metric('postern_gateway_proto_errors_total')).toBe(0);
   });
 });
+
+describe('streams for which no link comes back in time', () => {
+  it('are reset at both ends, and free their memory', async () => {
+    const { impatient, connector, origin, held } = abandoned;
+    const { clients, servers } = await abandoned.ended;
+    const times = [clients, servers].map((endings) => shown(endings.map(({ afterMs }) => afterMs)));
+    say(`clients were reset after ${times[0]}, origins after ${times[1]}`);
+    for (const { end } of [...clients, ...servers]) expect(end).toBe('reset');
+    expect(await impatient.metric('postern_gateway_detached_streams')).toBe(0);
+    await eventually(async () => (await connector.metric('postern_connector_streams_open')) === 0);
+    await connector.linksUp(LINKS);
+    const [pair] = await connectPairs(impatient.tcpPort('away.postern.test'), origin, 1);
+    if (pair === undefined) throw new Error('Cannot happen: one was opened');
+    await pingPair(pair);
+    // New traffic has the collector look at what the lost streams left behind.
+    pour(pair.server);
+    pair.client.resume();
+    await eventually(() => pair.client.bytesRead > 200 * MiB, { deadlineMs: 20_000 });
+    pair.client.resetAndDestroy();
+    const after = await heldBytes(impatient);
+    const mib = [held.before, held.detached, after].map((bytes) => (bytes / MiB).toFixed(1));
+    say(`the gateway held ${mib.join(', then ')} MiB`);
+    expect(after).toBeLessThan((held.before + held.detached) / 2);
+  }, 120_000);
+});
+
+interface Abandoned {
+  readonly impatient: Gateway;
+  readonly connector: Connector;
+  readonly origin: HandingOrigin;
+  readonly ended: Promise<{
+    readonly clients: readonly Ending[];
+    readonly servers: readonly Ending[];
+  }>;
+  /** Buffers of the gateway without the streams, and with all of them detached, in bytes. */
+  readonly held: { readonly before: number; readonly detached: number };
+}
+
+/** Streams with full windows lose all links at once, for longer than their gateway waits. Resolves when they are lost. */
+async function abandon(): Promise<Abandoned> {
+  const hostname = 'away.postern.test';
+  const config = { 'resume-timeout': `${RESUME_MS / 1000}s` };
+  const impatient = await startGateway({ tcp: [hostname], config });
+  const path = await startLinkProxy({ target: { port: impatient.ports.https } });
+  const origin = await startHandingOrigin();
+  const ingress = [{ hostname, service: origin.service }];
+  const connector = await startConnector({ gateway: impatient, ingress, via: [path] });
+  await connector.linksUp(LINKS);
+  const before = await heldBytes(impatient);
+  const pairs = await connectPairs(impatient.tcpPort(hostname), origin, ABANDONED);
+  for (const { client, server } of pairs) {
+    pour(client);
+    pour(server);
+  }
+  await eventually(async () => (await heldBytes(impatient)) > before + ABANDONED * 0.25 * MiB, {
+    deadlineMs: MOVE_MS,
+  });
+  await path.refuse();
+  path.cutAll();
+  const detached = await heldBytes(impatient);
+  const ended = allEnded(pairs, path);
+  ended.catch(() => undefined);
+  return { impatient, connector, origin, ended, held: { before, detached } };
+}
+
+async function allEnded(pairs: readonly TcpPair[], path: LinkProxy): Abandoned['ended'] {
+  const clients = watchEnds(pairs.map(({ client }) => client));
+  const servers = watchEnds(pairs.map(({ server }) => server));
+  await eventually(() => clients.size === pairs.length, { deadlineMs: RESUME_MS + MOVE_MS });
+  // Too late for the gateway; the connector cannot know that.
+  await path.restore();
+  await eventually(() => servers.size === pairs.length, {
+    deadlineMs: RESUME_MS + LIMITS.deadPeerMs + MOVE_MS,
+  });
+  return { clients: [...clients.values()], servers: [...servers.values()] };
+}
+
+/** Bytes of buffers that the gateway holds, by its own account. */
+function heldBytes({ ports }: Gateway): Promise<number> {
+  return readMetric(ports.metrics, 'nodejs_external_memory_bytes');
+}
 
 async function startCase(hostname: string): Promise<Case> {
   const far = await startLinkProxy({ target: { port: gateway.ports.https } });
