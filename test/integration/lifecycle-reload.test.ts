@@ -139,10 +139,14 @@ describe('one request', () => {
       expect(ofRequest(gateway.log)).toMatchObject([
         { level: 'info', msg: 'request', path: '/echo', status: 200, tunnelName: TUNNEL },
       ]);
+      // The first request by a new rule: it opened the connection, on which others may follow.
+      expect(ofRequest(connector.log)).toMatchObject([
+        { level: 'debug', msg: 'stream opened', hostname: WEB },
+      ]);
     });
   }, 30_000);
 
-  it('has its id in the log of the connector when it opened the connection to the origin', async () => {
+  it('over TCP, too, is found in both logs', async () => {
     const { client, server } = await startLiveStream(port(), handing(0));
     client.end();
     server.end();
