@@ -8,7 +8,7 @@ import type { PosternError } from '../core/error.ts';
 
 /**
  * A frame on its way out: whole, or in pieces that follow each other. Large DATA goes out in pieces, so that it is not
- * copied together first. Nobody may write to the bytes afterwards.
+ * copied together first. A whole one belongs to the channel; pieces are only lent, until send() returns.
  */
 export type OutgoingFrame = Uint8Array | readonly Uint8Array[];
 
@@ -26,7 +26,11 @@ export interface FrameChannel {
   events: FrameChannelEvents;
   /** Bytes that send() took and the socket has not yet handed to the kernel. */
   readonly queuedBytes: number;
-  /** Sends frames in order, as one batch. The channel owns the bytes afterwards. Ignored once closed. */
+  /**
+   * Sends frames in order, as one batch. Ignored once closed. The channel copies pieces that it cannot hand over at once:
+   * their memory is used again when the peer acknowledges them, which a hostile one does before it has them, and what is
+   * there then may be somebody else's.
+   */
   send(frames: readonly OutgoingFrame[]): void;
   /** Closes after what was sent. `code` is a WebSocket close code of docs/protocol.md §8. Safe to call twice. */
   close(code: number, reason: string): void;
@@ -40,4 +44,9 @@ export function frameBytes(frame: OutgoingFrame): number {
   let bytes = 0;
   for (const piece of frame) bytes += piece.byteLength;
   return bytes;
+}
+
+/** A frame in one piece. */
+export function wholeFrame(frame: OutgoingFrame): Uint8Array {
+  return frame instanceof Uint8Array ? frame : Buffer.concat(frame);
 }

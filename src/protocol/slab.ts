@@ -24,8 +24,8 @@ export function takeSlab(): Buffer {
 }
 
 /**
- * Gives back the slab behind `part`, if there is one. Nobody may read it any more: no frame on its way to a peer that still
- * listens to its stream id may refer to it.
+ * Gives back the slab behind `part`, if there is one. Nobody may read it any more: what is there next may be somebody
+ * else's, and the peer must never get to see it.
  */
 export function giveBackSlab(part: Uint8Array): void {
   if (!known.has(part.buffer) || free.length >= KEPT_SLABS) return;

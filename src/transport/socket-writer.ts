@@ -6,11 +6,12 @@
  * the throughput. The buffers belong to the process and not to the link, so that an idle link has none.
  */
 import type { Socket } from 'node:net';
-import { frameBytes, type OutgoingFrame } from '../protocol/frame-channel.ts';
+import { LIMITS } from '../core/limits.ts';
+import { frameBytes, wholeFrame, type OutgoingFrame } from '../protocol/frame-channel.ts';
 import { packMessages, packedBytes } from './pack-messages.ts';
 
-/** Size of a shared buffer: a few frames of the largest size. A longer batch is written in several goes. */
-const BATCH_BYTES = 256 * 1024;
+/** Size of a shared buffer: what a link hands over at once, with the headers. A longer batch is written in several goes. */
+const BATCH_BYTES = LIMITS.socketQueueBytes + LIMITS.frameBytes;
 /** Batches up to this size get a buffer of their own, because small ones are cheap to make. */
 const SMALL_BYTES = 4 * 1024;
 /** Shared buffers that are kept while nobody uses them. */
@@ -51,12 +52,15 @@ export class SocketWriter {
     return this.#queuedBytes + this.#socket.writableLength;
   }
 
+  /** Takes frames. The pieces of a frame may be used again when this returns. */
   write(frames: readonly OutgoingFrame[]): void {
     for (const frame of frames) {
-      this.#queue.push(frame);
+      this.#queue.push(this.#isWriting ? wholeFrame(frame) : frame);
       this.#queuedBytes += frameBytes(frame);
     }
-    if (!this.#isWriting) this.#writeBatch();
+    if (this.#isWriting) return;
+    this.#writeBatch();
+    if (this.#queue.length > 0) this.#queue = this.#queue.map(wholeFrame);
   }
 
   /** Writes all that waits, whatever is under way: something else is about to be written to the socket. */

@@ -9,7 +9,12 @@ import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import { codeOf, messageOf, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { FrameChannel, FrameChannelEvents, OutgoingFrame } from '../protocol/frame-channel.ts';
+import {
+  wholeFrame,
+  type FrameChannel,
+  type FrameChannelEvents,
+  type OutgoingFrame,
+} from '../protocol/frame-channel.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** The WebSocket subprotocol of version 1 of the link protocol. */
@@ -121,7 +126,7 @@ export class WsFrameChannel implements FrameChannel {
     if (this.#writer === undefined) {
       // Corked, a batch is one write and so one run of full TLS records.
       this.#socket.cork();
-      for (const frame of frames) this.#ws.send(whole(frame), this.#onWritten);
+      for (const frame of frames) this.#ws.send(wholeFrame(frame), this.#onWritten);
       this.#socket.uncork();
     } else {
       this.#writer.write(frames);
@@ -202,10 +207,6 @@ export class WsFrameChannel implements FrameChannel {
   #tellClosed(): void {
     this.#events?.onClose(this.#isClosedByUs ? undefined : this.#failure);
   }
-}
-
-function whole(frame: OutgoingFrame): Uint8Array {
-  return frame instanceof Uint8Array ? frame : Buffer.concat(frame);
 }
 
 /** What `ws` reports when the socket ended without a close message (RFC 6455 §7.1.5). */

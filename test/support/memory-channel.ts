@@ -5,6 +5,7 @@
 import { PosternError } from '../../src/core/error.ts';
 import {
   frameBytes,
+  wholeFrame,
   type FrameChannel,
   type FrameChannelEvents,
   type OutgoingFrame,
@@ -38,7 +39,7 @@ export class MemoryChannel implements FrameChannel {
   send(frames: readonly OutgoingFrame[]): void {
     if (this.#state !== 'open') return;
     for (const frame of frames) {
-      this.#inFlight.push(frame instanceof Uint8Array ? frame : Buffer.concat(frame));
+      this.#inFlight.push(wholeFrame(frame));
       this.queuedBytes += frameBytes(frame);
     }
     this.maxQueuedBytes = Math.max(this.maxQueuedBytes, this.queuedBytes);
