@@ -13,8 +13,12 @@ import { giveBackSlab, takeSlab } from './slab.ts';
 /** Less than this is copied into one frame; more goes out in pieces, because copying it costs more than a longer list. */
 const COPY_BELOW_BYTES = 4 * 1024;
 
-/** Writes below this size share memory: kept apart, each would take some 500 bytes more than it has. */
-const GATHER_BELOW_BYTES = 1024;
+/**
+ * Writes below this size share memory once this many chunks are kept, or where there is room: apart, each would take some
+ * 500 bytes more than it has. Fewer are not worth the copy.
+ */
+const GATHER_BELOW_BYTES = 512;
+const GATHER_FROM_CHUNKS = 32;
 /** Writes from this size on are bulk, and are copied into slabs. */
 const BULK_BYTES = 16 * 1024;
 /** Memory that small writes share, bytes: twice as much each time, so that few of them take little. */
@@ -71,9 +75,9 @@ export class SendHalf {
   }
 
   write(chunk: Uint8Array): void {
-    const isSmall = chunk.byteLength < GATHER_BELOW_BYTES;
+    const isMany = this.#block !== undefined || this.#chunks.length >= GATHER_FROM_CHUNKS;
     if (chunk.byteLength >= BULK_BYTES) this.#copyToSlabs(chunk);
-    else if (isSmall && this.#chunks.length > 0) this.#gather(chunk);
+    else if (isMany && chunk.byteLength < GATHER_BELOW_BYTES) this.#gather(chunk);
     else this.#append(chunk, undefined);
     this.#end += chunk.byteLength;
   }
@@ -227,8 +231,7 @@ export class SendHalf {
     }
     this.#skip = skip;
     if (whole === 0) return;
-    // Acknowledged bytes were sent and are sent no more: on a link that the stream has left, the peer ignores its id.
-    // clear() is different: there DATA may still wait in front of the RESET.
+    // Acknowledged bytes are sent no more, and a channel keeps no pieces of what it was lent.
     for (const chunk of this.#chunks.splice(0, whole)) giveBackSlab(chunk);
     this.#cursorChunk -= whole;
     if (this.#chunks.length === 0) this.#block = undefined;
