@@ -41,7 +41,7 @@ function takesPart(peer, scenario) {
 async function runScenario(scenario, { peers, seconds, rounds, repeats }) {
   if (isEnding) return undefined;
   print(`\n## ${scenario.title} (${scenario.name})\n`);
-  lab = await Lab.create();
+  lab = Lab.create();
   try {
     const taking = peers.filter((peer) => takesPart(peer, scenario));
     const result = await scenario.run({ lab, peers: taking, seconds, rounds, repeats, say });
@@ -108,6 +108,9 @@ async function endEarly(code, reason) {
 
 process.once('SIGINT', () => void endEarly(130, 'interrupted'));
 process.once('SIGTERM', () => void endEarly(143, 'terminated'));
+// Whoever read the report has gone: nothing is left to measure for, and nothing can be said about it.
+process.stdout.on('error', () => void endEarly(1));
+process.stderr.on('error', () => undefined);
 process.once('uncaughtException', (error) => void endEarly(1, error.stack));
 
 try {

@@ -5,8 +5,8 @@
  * Everything listens on 127.0.0.1.
  */
 import { fork, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, chmod } from 'node:fs/promises';
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -35,9 +35,10 @@ export class Lab {
     process.once('exit', this.#killAll); // The last resort, when the benchmark itself breaks.
   }
 
-  static async create() {
-    const dir = await mkdtemp(join(tmpdir(), 'postern-bench-'));
-    await chmod(dir, 0o711); // A web server started by root runs its worker as somebody else, who must get at its own files.
+  /** A lab of its own. Synchronous, so that there is no moment at which a folder exists that nobody would remove. */
+  static create() {
+    const dir = mkdtempSync(join(tmpdir(), 'postern-bench-'));
+    chmodSync(dir, 0o711); // A web server started by root runs its worker as somebody else, who must get at its own files.
     return new Lab(dir);
   }
 
@@ -140,6 +141,7 @@ export class Lab {
 
   #killAll = () => {
     for (const { child } of this.#children.values()) if (!hasEnded(child)) child.kill('SIGKILL');
+    rmSync(this.dir, { recursive: true, force: true });
   };
 
   #refuseWhenStopping() {
