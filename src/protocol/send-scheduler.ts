@@ -2,7 +2,8 @@
  * Decides whose turn it is on a link. See docs/protocol.md §8 "Order".
  *
  * Three classes: control frames in order, then acknowledgements, then one DATA frame a turn over the streams that have
- * something. It stops when `socketQueueBytes` wait in the socket and goes on when they have drained, and it collects
+ * something. A stream that had nothing comes before those that are never done, once, so that a keystroke does not wait for
+ * a frame of each of a hundred copies. It stops when `socketQueueBytes` wait in the socket and goes on when they have drained, and it collects
  * what one turn of the event loop produced into one batch, because a batch of small frames costs one write.
  */
 import { LIMITS } from '../core/limits.ts';
@@ -24,6 +25,9 @@ const CONTROL_OVERHEAD_BYTES = 128;
 /** Where a channel says that it has room again (`FrameChannelEvents.onDrain`), bytes. */
 export const LOW_WATER_BYTES = LIMITS.socketQueueBytes / 2;
 
+/** What a stream that had nothing to send may send before the others, bytes. Enough for a request or a screen of text. */
+const FIRST_TURN_BYTES = 16 * 1024;
+
 export class SendScheduler {
   readonly #channel: FrameChannel;
   #control: Uint8Array[] = [];
@@ -31,6 +35,8 @@ export class SendScheduler {
   #controlSent = 0;
   #controlBytes = 0;
   readonly #acks = new Set<Sender>();
+  /** Streams that have something to send: those that had nothing when they were asked last, and the others. */
+  readonly #fresh = new Set<Sender>();
   readonly #ready = new Set<Sender>();
   #pumpScheduled = false;
   #isStopped = false;
@@ -55,13 +61,14 @@ export class SendScheduler {
 
   /** `sender` has data to send. Calling it again changes nothing. */
   ready(sender: Sender): void {
-    this.#ready.add(sender);
+    if (!this.#ready.has(sender)) this.#fresh.add(sender);
     this.#schedule();
   }
 
   /** Takes the sender out: its id is closed. */
   remove(sender: Sender): void {
     this.#acks.delete(sender);
+    this.#fresh.delete(sender);
     this.#ready.delete(sender);
   }
 
@@ -83,6 +90,7 @@ export class SendScheduler {
     this.#isStopped = true;
     this.#control = [];
     this.#acks.clear();
+    this.#fresh.clear();
     this.#ready.clear();
   }
 
@@ -105,7 +113,7 @@ export class SendScheduler {
     this.#takeData(batch, room);
     if (batch.length > 0) this.#channel.send(batch);
     // Above the low-water mark onDrain() will come; below it nobody else would call.
-    const hasMore = this.#ready.size > 0 || this.#control.length > 0;
+    const hasMore = this.#fresh.size + this.#ready.size > 0 || this.#control.length > 0;
     if (hasMore && this.#channel.queuedBytes < LOW_WATER_BYTES) this.#schedule();
   }
 
@@ -139,17 +147,26 @@ export class SendScheduler {
     return bytes;
   }
 
-  #takeData(batch: OutgoingFrame[], roomBytes: number): void {
-    let room = roomBytes;
+  #takeData(batch: OutgoingFrame[], room: number): void {
+    const isAlone = this.#fresh.size + this.#ready.size === 1;
+    const firstTurn = isAlone ? LIMITS.dataBytes : FIRST_TURN_BYTES;
+    const left = this.#takeTurns(batch, room, this.#fresh, firstTurn);
+    this.#takeTurns(batch, left, this.#ready, LIMITS.dataBytes);
+  }
+
+  /** Takes a frame of each of `senders`, for as long as there is room, and returns the room that is left. */
+  #takeTurns(batch: OutgoingFrame[], room: number, senders: Set<Sender>, maxBytes: number): number {
+    let left = room;
     // A Set iterates in insertion order, also over what is added meanwhile: deleting and adding again is a round robin.
-    for (const sender of this.#ready) {
-      if (room <= 0) return;
-      this.#ready.delete(sender);
-      const frame = sender.nextFrame(LIMITS.dataBytes);
+    for (const sender of senders) {
+      if (left <= 0) break;
+      senders.delete(sender);
+      const frame = sender.nextFrame(maxBytes);
       if (frame === undefined) continue;
       batch.push(frame);
-      room -= frameBytes(frame);
+      left -= frameBytes(frame);
       this.#ready.add(sender);
     }
+    return left;
   }
 }

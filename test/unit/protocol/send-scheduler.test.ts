@@ -132,15 +132,56 @@ describe('SendScheduler: order', () => {
     expect(channel.taken()).toEqual(['b', 'c']);
   });
 
-  it('a stream with little to send waits for one frame of each other, however much those have', async () => {
+  it('a stream that had nothing to send does not wait for all that are never done', async () => {
     const channel = new Channel();
     const scheduler = schedulerOn(channel);
-    for (let i = 0; i < 3; i += 1) scheduler.ready(new Source(`bulk-${i}`, 1_000, 65_549));
+    for (let i = 0; i < 100; i += 1) scheduler.ready(new Source(`bulk-${i}`, 1_000, 65_549));
+    await settle();
+    for (let i = 0; i < 50; i += 1) drain(channel);
+    channel.taken();
+    for (let i = 0; i < 3; i += 1) {
+      scheduler.ready(new Source('keystroke', 1));
+      drain(channel);
+      expect(channel.taken()[0]).toBe('keystroke');
+    }
+  });
+
+  it('it comes first once: one that always has more takes turns with the others', async () => {
+    const channel = new Channel();
+    const scheduler = schedulerOn(channel);
+    const small = Array.from({ length: 8 }, (_, i) => new Source(`small-${i}`, 1_000));
+    const bulk = new Source('bulk', 1_000, 65_549);
+    scheduler.ready(bulk);
     await settle();
     channel.taken();
-    scheduler.ready(new Source('keystroke', 1));
-    drain(channel);
-    expect(channel.taken().slice(0, 4)).toContain('keystroke');
+    for (let i = 0; i < 20; i += 1) {
+      // Each says after each frame that it has something to send, as streams do.
+      for (const source of small) scheduler.ready(source);
+      drain(channel);
+      const taken = channel.taken();
+      expect(taken.filter((sent) => sent === 'bulk').length).toBeGreaterThanOrEqual(3);
+    }
+  });
+
+  it('a first turn is short where others wait, and as long as any where nobody does', async () => {
+    const channel = new Channel();
+    const scheduler = schedulerOn(channel);
+    const asked: number[] = [];
+    const sender: Sender = {
+      nextAck: () => undefined,
+      nextFrame: (maxBytes) => {
+        asked.push(maxBytes);
+        return asked.length % 3 === 1 ? frame('x') : undefined;
+      },
+    };
+    scheduler.ready(sender);
+    await settle();
+    expect(asked[0]).toBe(LIMITS.dataBytes);
+    asked.length = 0;
+    scheduler.ready(new Source('bulk', 1, 65_549));
+    scheduler.ready(sender);
+    await settle();
+    expect(asked[0]).toBe(16 * 1024);
   });
 
   it('being ready twice is being ready once', async () => {
