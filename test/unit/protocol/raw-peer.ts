@@ -10,7 +10,7 @@ import { memoryChannels, type MemoryChannel } from '../../support/memory-channel
 import { settle } from './turns.ts';
 
 export const REQUEST = { kind: 'tcp', hostname: 'a.test', rule: 'r', requestId: 'q' } as const;
-export const KEY = 'abcdefghijklmnopqrstuv';
+const KEY = 'abcdefghijklmnopqrstuv';
 export const START = { received: 0, consumed: 0, window: 262_144 } as const;
 
 /** The body of a first OPEN, with `changes`. */
