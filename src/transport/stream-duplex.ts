@@ -2,18 +2,30 @@
  * A stream as a Node Duplex, for code that wants a socket: the HTTP client of the gateway, upgrades, built-in services.
  *
  * Bytes count as handed on when the reader has taken them, give or take one high-water mark, so back-pressure reaches the
- * other endpoint. Destroying the duplex before both directions ended resets the stream.
+ * other endpoint. What a slow reader has not asked for stays out of Node's buffer, because one `read()` returns all that is
+ * in there in one piece: a copy of the whole window, which would then count as handed on. Destroying the duplex before both
+ * directions ended resets the stream.
  */
 import { Duplex } from 'node:stream';
 import { PosternError } from '../core/error.ts';
 import type { AcceptInfo } from '../protocol/control-message.ts';
 import type { Stream } from '../protocol/stream.ts';
 
-/** Bytes the readable side holds before the window has to hold the rest. */
+/** Bytes the readable side holds before the rest has to wait. */
 const HIGH_WATER_BYTES = 64 * 1024;
+
+/** So many chunks are handed on before the list of those that wait is cut. */
+const CUT_AFTER = 256;
 
 export class StreamDuplex extends Duplex {
   readonly stream: Stream;
+  /** What arrived while the readable side was full: never more than the window. */
+  #waiting: Uint8Array[] = [];
+  /** The first of them that was not handed on. */
+  #next = 0;
+  #hasFin = false;
+  /** Node has called _read and got nothing: it calls again only after it has got something. */
+  #isAsked = false;
   #unconsumed = 0;
   #afterWrite: ((error?: Error) => void) | undefined;
 
@@ -27,7 +39,7 @@ export class StreamDuplex extends Duplex {
     stream.handler = {
       onAccept: (info) => this.emit('accept', info),
       onData: (chunk) => this.#onData(chunk),
-      onEnd: () => void this.push(null),
+      onEnd: () => this.#onEnd(),
       onWritable: () => this.#onWritable(),
       onClose: (error) => this.#onClose(error),
     };
@@ -53,9 +65,10 @@ export class StreamDuplex extends Duplex {
 
   override _read(): void {
     const bytes = this.#unconsumed;
-    if (bytes === 0) return;
     this.#unconsumed = 0;
-    this.stream.consume(bytes);
+    this.#isAsked = true;
+    this.#offerWaiting();
+    if (bytes > 0) this.stream.consume(bytes);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
@@ -88,9 +101,35 @@ export class StreamDuplex extends Duplex {
   }
 
   #onData(chunk: Uint8Array): void {
-    this.#unconsumed += chunk.byteLength;
     // Node calls _read in the next tick while there is room, once for all that came.
-    this.push(chunk);
+    const hasRoom = this.#isAsked || this.readableLength < HIGH_WATER_BYTES;
+    if (hasRoom && this.#waiting.length === 0) this.#offer(chunk);
+    else this.#waiting.push(chunk);
+  }
+
+  #onEnd(): void {
+    this.#hasFin = true;
+    if (this.#waiting.length === 0) this.push(null);
+  }
+
+  #offer(chunk: Uint8Array): boolean {
+    this.#isAsked = false;
+    this.#unconsumed += chunk.byteLength;
+    return this.push(chunk);
+  }
+
+  /** At least one chunk of those that wait, and as many as there is room for. */
+  #offerWaiting(): void {
+    if (this.#waiting.length === 0) return;
+    let hasRoom = true;
+    while (hasRoom && this.#next < this.#waiting.length) {
+      hasRoom = this.#offer(this.#waiting[this.#next++] as Uint8Array);
+    }
+    if (this.#next === this.#waiting.length || this.#next >= CUT_AFTER) {
+      this.#waiting.splice(0, this.#next);
+      this.#next = 0;
+    }
+    if (this.#hasFin && this.#waiting.length === 0) this.push(null);
   }
 
   #onWritable(): void {

@@ -117,7 +117,7 @@ describe('StreamDuplex', () => {
     left.on('drain', writeOn);
     writeOn();
     await eventually(() => left.stream.bytesSent >= LIMITS.initialWindowBytes);
-    await eventually(() => right.readableLength >= LIMITS.initialWindowBytes);
+    await eventually(() => right.stream.bytesReceived >= LIMITS.initialWindowBytes);
     for (let turns = 0; turns < 100; turns += 1) await new Promise((r) => setImmediate(r));
     // A window that nobody reads, the mark up to which Node asks for more, and the writer's own.
     expect(written).toBeLessThan(LIMITS.initialWindowBytes + 4 * 64 * 1024);
@@ -125,6 +125,54 @@ describe('StreamDuplex', () => {
     await checkSome(right, 4 * MiB);
     left.destroy();
     right.on('error', () => undefined);
+    await nothingLeft(carried);
+  });
+
+  it('one read() returns little, however much waits, and so does each later one', async () => {
+    const { carried, left, right } = await duplexes();
+    left.end(patternBytes(LIMITS.initialWindowBytes));
+    await eventually(() => right.stream.bytesReceived === LIMITS.initialWindowBytes);
+    const check = new PatternCheck();
+    let largest = 0;
+    right.on('readable', () => {
+      const chunk: unknown = right.read();
+      if (!Buffer.isBuffer(chunk)) return;
+      largest = Math.max(largest, chunk.byteLength);
+      check.push(chunk);
+    });
+    await once(right, 'end');
+    expect(check.bytes).toBe(LIMITS.initialWindowBytes);
+    expect(largest).toBeLessThanOrEqual(2 * 64 * 1024);
+    right.end();
+    left.resume();
+    await nothingLeft(carried);
+  });
+
+  it('a reader that comes and goes, as an HTTP parser does, gets every byte', async () => {
+    const { carried, left, right } = await duplexes();
+    patternStream(32 * MiB).pipe(left);
+    const check = new PatternCheck();
+    let isPaused = false;
+    let reads = 0;
+    const readOn = (): void => {
+      while (!isPaused) {
+        const chunk: unknown = right.read();
+        if (!Buffer.isBuffer(chunk)) return;
+        check.push(chunk);
+        reads += 1;
+        isPaused = reads % 7 === 0;
+        if (isPaused) setImmediate(goOn);
+      }
+    };
+    const goOn = (): void => {
+      isPaused = false;
+      readOn();
+    };
+    right.on('readable', readOn);
+    await once(right, 'end');
+    expect(check.bytes).toBe(32 * MiB);
+    right.end();
+    left.resume();
     await nothingLeft(carried);
   });
 
@@ -188,7 +236,7 @@ describe('StreamDuplex', () => {
       right.end(patternBytes(bytes));
       left.end();
       await once(right.resume(), 'end');
-      await eventually(() => left.readableLength === bytes);
+      await eventually(() => left.stream.bytesReceived === bytes);
       expect(left.stream.state).toBe('open');
       expect((await readAll(left)).equals(patternBytes(bytes))).toBe(true);
       await nothingLeft(carried);
