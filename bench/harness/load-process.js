@@ -6,6 +6,7 @@ export class LoadProcess {
   #child;
   #nextId = 1;
   #waiting = new Map();
+  #ended;
 
   constructor(name, child) {
     this.name = name;
@@ -16,8 +17,9 @@ export class LoadProcess {
       if (error === undefined) waiting?.resolve(result);
       else waiting?.reject(new Error(`${name}: ${error}`));
     });
-    child.on('exit', () => {
-      for (const { reject } of this.#waiting.values()) reject(new Error(`${name} has ended`));
+    child.on('exit', (code, signal) => {
+      this.#ended = new Error(`${name} ended with ${signal ?? `code ${code}`}`);
+      for (const { reject } of this.#waiting.values()) reject(this.#ended);
       this.#waiting.clear();
     });
   }
@@ -28,6 +30,7 @@ export class LoadProcess {
 
   /** Resolves with the operation's result; rejects with its error, or after `timeoutMs`. */
   async call(operation, details = {}, timeoutMs = 30_000) {
+    if (this.#ended !== undefined) throw this.#ended;
     const id = this.#nextId++;
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     this.#child.send({ id, operation, details }, (error) => {
