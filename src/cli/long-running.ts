@@ -54,8 +54,10 @@ async function drainWhenAsked(
   // Whoever asked in another way has not sent a signal yet: the first one is then the second request.
   const byOther = asked?.then((reason) => ({ reason, again: signals.first }));
   const { reason, again } = await Promise.race([bySignal, ...(byOther ? [byOther] : [])]);
+  const drained = program.drain(graceMs);
+  // Said once it holds: whoever reads it can rely on nothing new being taken.
   log.info({ [FIELD.reason]: reason, [FIELD.durationMs]: graceMs }, 'draining');
-  const outcome = await Promise.race([program.drain(graceMs), again]);
+  const outcome = await Promise.race([drained, again]);
   if (typeof outcome === 'string') {
     log.warn({ [FIELD.reason]: outcome }, 'stopping at once');
     await program.stop();
