@@ -3,7 +3,7 @@
  *
  * This is the replay buffer and the send queue in one. Three offsets move through it: `base` (acknowledged) ≤ `cursor`
  * (sent on the present link) ≤ `end` (written). FIN takes the position behind the last byte. Large frames refer to the bytes
- * that are kept here. Small writes are copied together, bulk into slabs; what is between is kept as it came.
+ * that are kept here. Every write is copied: whoever writes may use its memory again. Small ones go together, bulk into slabs.
  */
 import { PosternError } from '../core/error.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
@@ -74,11 +74,12 @@ export class SendHalf {
     return this.#cursor < Math.min(this.#end, this.#limit) || this.#cursor === this.#finAt;
   }
 
+  /** Takes a copy of `chunk`. */
   write(chunk: Uint8Array): void {
     const isMany = this.#block !== undefined || this.#chunks.length >= GATHER_FROM_CHUNKS;
     if (chunk.byteLength >= BULK_BYTES) this.#copyToSlabs(chunk);
     else if (isMany && chunk.byteLength < GATHER_BELOW_BYTES) this.#gather(chunk);
-    else this.#append(chunk, undefined);
+    else this.#append(Buffer.from(chunk), undefined);
     this.#end += chunk.byteLength;
   }
 

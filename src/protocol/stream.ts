@@ -152,7 +152,7 @@ export class Stream implements StreamHolder {
     return this.#send.isEnded && this.#receive.isAtEnd;
   }
 
-  /** Takes `chunk`, which belongs to the stream from now on. False: write no more until onWritable. */
+  /** Takes a copy of `chunk`. False: write no more until onWritable. */
   write(chunk: Uint8Array): boolean {
     if (this.#state === 'closed' || this.#send.isEnded) return true;
     if (chunk.byteLength > 0) {
