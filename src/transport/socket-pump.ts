@@ -6,7 +6,7 @@
  * The socket must be half-open capable (`allowHalfOpen: true`).
  */
 import type { Duplex } from 'node:stream';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { codeOf, messageOf } from '../core/error.ts';
 import type { AcceptInfo } from '../protocol/control-message.ts';
 import type { Stream } from '../protocol/stream.ts';
@@ -130,10 +130,13 @@ class SocketPump {
   }
 }
 
-/** Ends a socket so that its peer sees a reset where the kind of socket can say so. Safe to call twice. */
+/**
+ * Ends a socket so that its peer sees a reset where the kind of socket can say so. Under TLS the connection below is
+ * reset: an end without close_notify is an orderly end to curl, to Node and to many others. Safe to call twice.
+ */
 export function abortSocket(socket: Duplex): void {
   if (socket.destroyed) return;
-  if (!isSocket(socket) || 'encrypted' in socket) {
+  if (!isSocket(socket)) {
     socket.destroy();
     return;
   }
@@ -142,6 +145,26 @@ export function abortSocket(socket: Duplex): void {
     socket.once('finish', () => abortSocket(socket));
     return;
   }
+  // Node has no public name for it.
+  const carrier: unknown = 'encrypted' in socket ? Reflect.get(socket, '_parent') : undefined;
+  if (carrier instanceof Socket) resetWhenClosed(carrier);
+  if (carrier === undefined) resetNow(socket);
+  else socket.destroy();
+}
+
+/**
+ * Has the connection under a TLS socket reset where the TLS socket would close it. To reset it oneself, from outside,
+ * crashes Node 20 when the TLS socket is used before it has heard of that.
+ */
+function resetWhenClosed(carrier: Socket): void {
+  carrier.destroy = () => {
+    Reflect.deleteProperty(carrier, 'destroy');
+    resetNow(carrier);
+    return carrier;
+  };
+}
+
+function resetNow(socket: Socket): void {
   try {
     socket.resetAndDestroy();
   } catch {

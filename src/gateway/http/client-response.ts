@@ -2,10 +2,11 @@
  * The careful ways to end a response: closing so that the user still reads it, cutting it so that nobody takes it for
  * whole, and answering on a connection that the parser has let go of.
  *
- * Knows Node's http server and nothing of Postern.
+ * Knows Node's http server and sockets, and nothing else of Postern.
  */
 import { STATUS_CODES, ServerResponse, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { abortSocket } from '../../transport/socket-pump.ts';
 import type { ErrorPage } from './error-page.ts';
 
 /** How long a connection is read and thrown away after its last response, ms, so that a reset does not eat the response. */
@@ -35,9 +36,9 @@ export function sendPage(response: ServerResponse, page: ErrorPage, extra: strin
 export function cutResponse(response: ServerResponse, contentLength: number | undefined): void {
   const { socket } = response;
   const endsWithConnection = !response.chunkedEncoding && contentLength === undefined;
-  // A TLS socket cannot be reset, and need not: without close_notify the end is an error to the other side.
-  if (socket !== null && endsWithConnection && !('encrypted' in socket)) socket.resetAndDestroy();
-  response.destroy();
+  // The response closes with its socket.
+  if (socket !== null && endsWithConnection) abortSocket(socket);
+  else response.destroy();
 }
 
 /** A response on the socket of an `upgrade` event. It is the last thing the connection carries. */

@@ -6,7 +6,7 @@ import { connect as connectTls, createServer as createTlsServer } from 'node:tls
 
 import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 
-import { PosternError } from '../../../src/core/error.ts';
+import { codeOf, PosternError } from '../../../src/core/error.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
 import { abortSocket, pumpSocket } from '../../../src/transport/socket-pump.ts';
 import { cleanup } from '../../support/cleanup.ts';
@@ -15,6 +15,7 @@ import { PatternCheck, patternBytes, PatternSource } from '../../support/pattern
 import { whenReset } from '../../support/real/peer-end.ts';
 import { portOf } from '../../support/real/port.ts';
 import { tempDir } from '../../support/temp-dir.ts';
+import { dialTls } from '../../support/tls-client.ts';
 import type { TwoEndsOptions } from '../protocol/two-ends.ts';
 import { carry, nothingLeft, type Carried } from './carried.ts';
 import { makeCertificates, type TestCertificates } from './test-certificates.ts';
@@ -82,6 +83,34 @@ describe('abortSocket()', () => {
     });
   });
 
+  it.each(['idle', 'writing', 'ending', 'ended'])(
+    'resets the connection under a TLS socket: %s',
+    async (state) => {
+      const { server } = await listen('tls');
+      const accepted = once(server, 'secureConnection');
+      const peer = dialTls(portOf(server), { ca: certificates.ca, servername: 'localhost' });
+      const [socket]: Socket[] = await accepted;
+      if (socket === undefined) throw new Error('nothing was accepted');
+      const closed = once(socket, 'close');
+      if (state === 'writing') socket.write(patternBytes(8 * MiB));
+      if (state.startsWith('end')) socket.end('bye');
+      if (state === 'ended') await once(socket, 'finish');
+      const ended = state.startsWith('end') ? undefined : whenReset(peer.carrier);
+      abortSocket(socket);
+      abortSocket(socket);
+      await closed;
+      expect(socket.errored).toBeNull();
+      peer.socket.resume();
+      await ended;
+      // Behind an end the reset meets whoever writes.
+      await eventually(() => {
+        peer.carrier.write('?');
+        return peer.carrier.destroyed;
+      });
+      expect(codeOf(peer.carrier.errored)).toMatch(/^(?:ECONNRESET|EPIPE)$/);
+    },
+  );
+
   it('closes a Unix socket, which cannot be reset', async () => {
     const { socket, peer } = await connected(join(tempDir('pump'), 'socket'));
     abortSocket(socket);
@@ -98,14 +127,14 @@ async function listen(kind: Kind): Promise<{ server: Server; dial(): Socket }> {
   const path = kind === 'unix' ? join(tempDir('pump'), 'socket') : undefined;
   const server =
     kind === 'tls' ? createTlsServer({ ...options, ...certificates.good }) : createServer(options);
-  server.listen(path === undefined ? { port: 0, host: 'localhost' } : { path });
+  server.listen(path === undefined ? { port: 0, host: '127.0.0.1' } : { path });
   await once(server, 'listening');
   cleanup(() => server.close());
   return {
     server,
     dial() {
       const halfOpen = { allowHalfOpen: true };
-      const to = { port: path === undefined ? portOf(server) : 0, host: 'localhost', ...halfOpen };
+      const to = { port: path === undefined ? portOf(server) : 0, host: '127.0.0.1', ...halfOpen };
       const socket =
         kind === 'tls'
           ? connectTls({ ...to, ca: certificates.ca })
