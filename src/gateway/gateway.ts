@@ -246,7 +246,8 @@ export class Gateway {
       ...HTTP_SERVER_OPTIONS,
       cert,
       key,
-      ALPNProtocols: ['http/1.1'],
+      // Without the old name, `curl --http1.0` and its like would be refused by the handshake.
+      ALPNProtocols: ['http/1.1', 'http/1.0'],
       handshakeTimeout: TLS_HANDSHAKE_MS,
     });
     this.#certificates.onRenewed((renewed) => server.setSecureContext(renewed));
