@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
 import { PosternError } from '../../../../src/core/error.ts';
 import { eventually } from '../../../support/eventually.ts';
+import { resetSocket } from '../../../support/real/peer-end.ts';
 import { RawClient, dial, rawOrigin, startGateway, targetAt } from './http-fixture.ts';
 
 const H = 'Host: app.test\r\n';
@@ -39,9 +40,9 @@ const ANSWERS: ((socket: Socket) => void)[] = [
   (socket) => socket.write('garbage\r\n\r\n'),
   (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'),
   (socket) => socket.end('HTTP/1.0 200 OK\r\n\r\nall'),
-  (socket) => socket.write('HTTP/1.0 200 OK\r\n\r\nhalf', () => socket.resetAndDestroy()),
+  (socket) => socket.write('HTTP/1.0 200 OK\r\n\r\nhalf', () => resetSocket(socket)),
   (socket) => socket.end(),
-  (socket) => socket.resetAndDestroy(),
+  resetSocket,
   () => undefined,
 ];
 
@@ -85,7 +86,7 @@ it('P35 whatever users and origins do, nothing crashes, hangs or is left behind'
     }
     await delay(random(30));
     if (random(2) === 0) client.socket.destroy();
-    else client.socket.resetAndDestroy();
+    else resetSocket(client.socket);
   };
   const user = async (): Promise<void> => {
     for (let visits = 0; visits < 30; visits += 1) await visit();
