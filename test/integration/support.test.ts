@@ -20,7 +20,7 @@ import { startSshd, type Sshd } from '../support/real/sshd.ts';
 import { mustRun, run } from '../support/run.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { toolPath } from '../support/tools.ts';
-import { TestAuthority } from '../unit/connector/origin/certificates.ts';
+import { TestAuthority } from '../support/test-authority.ts';
 
 /** Every process that has `text` in its command line. */
 function processesWith(text: string): string[] {

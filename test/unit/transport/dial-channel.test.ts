@@ -17,7 +17,7 @@ import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/real/port.ts';
 import { mustRun, posternEnv } from '../../support/run.ts';
 import { listen, record, startLinkServer } from './link-ends.ts';
-import { makeCertificates, type TestCertificates } from './test-certificates.ts';
+import { makeCertificates, type TestCertificates } from '../../support/test-authority.ts';
 
 let certificates: TestCertificates;
 beforeAll(async () => {

@@ -12,7 +12,7 @@ import { cleanup } from '../../support/cleanup.ts';
 import { PatternCheck, patternBytes } from '../../support/pattern.ts';
 import { portOf } from '../../support/real/port.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-import { makeCertificates } from './test-certificates.ts';
+import { makeCertificates } from '../../support/test-authority.ts';
 
 const MiB = 1024 * 1024;
 

@@ -11,7 +11,7 @@ import { dialChannel } from '../../../src/transport/dial-channel.ts';
 import type { WsFrameChannel } from '../../../src/transport/ws-frame-channel.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { portOf } from '../../support/real/port.ts';
-import type { KeyPair, TestCertificates } from './test-certificates.ts';
+import type { KeyPair, TestCertificates } from '../../support/test-authority.ts';
 
 export interface LinkServer {
   readonly port: number;

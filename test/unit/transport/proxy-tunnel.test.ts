@@ -13,7 +13,7 @@ import { eventually } from '../../support/eventually.ts';
 import { startHttpProxy } from '../../support/http-proxy.ts';
 import { freePort } from '../../support/real/port.ts';
 import { listen, record, startLinkServer, type LinkServer } from './link-ends.ts';
-import { makeCertificates, type TestCertificates } from './test-certificates.ts';
+import { makeCertificates, type TestCertificates } from '../../support/test-authority.ts';
 
 const CREDENTIALS = { user: 'jörg@corp', password: 'p:ss w%rd' };
 /** What must never be seen: the password as it is, in a URL, and in a header. */

@@ -18,7 +18,7 @@ import { tempDir } from '../../support/temp-dir.ts';
 import { dialTls } from '../../support/tls-client.ts';
 import type { TwoEndsOptions } from '../protocol/two-ends.ts';
 import { carry, nothingLeft, type Carried } from './carried.ts';
-import { makeCertificates, type TestCertificates } from './test-certificates.ts';
+import { makeCertificates, type TestCertificates } from '../../support/test-authority.ts';
 
 jest.setTimeout(15_000);
 const MiB = 1024 * 1024;

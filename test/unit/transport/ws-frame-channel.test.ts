@@ -11,7 +11,7 @@ import type { WsFrameChannel } from '../../../src/transport/ws-frame-channel.ts'
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/eventually.ts';
 import { openPair, record, Recorder, startLinkServer, type Pair } from './link-ends.ts';
-import { makeCertificates, type TestCertificates } from './test-certificates.ts';
+import { makeCertificates, type TestCertificates } from '../../support/test-authority.ts';
 
 const SUBPROTOCOL = 'postern.v1';
 

@@ -1,5 +1,4 @@
 import { getEventListeners, once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer } from 'node:net';
@@ -21,7 +20,7 @@ import { cleanup } from '../../../support/cleanup.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 import { aRule, type RuleOptions } from '../a-rule.ts';
-import { selfSigned, TestAuthority } from './certificates.ts';
+import { selfSigned, TestAuthority } from '../../../support/test-authority.ts';
 import { closedPort, listen, startDeafServer, startSilentServer } from './deaf-server.ts';
 
 const forever = new AbortController().signal;
@@ -76,12 +75,6 @@ function answering(...addresses: readonly string[]): Lookup {
   return () => Promise.resolve(addresses.map((address) => ({ address })));
 }
 
-async function caFile(authority: TestAuthority): Promise<string> {
-  const file = join(tempDir('origin'), 'ca.pem');
-  writeFileSync(file, authority.pem);
-  return file;
-}
-
 const GET = 'GET / HTTP/1.1\r\nhost: app.example.com\r\nconnection: close\r\n\r\n';
 
 describe('OriginDialer reaches', () => {
@@ -112,7 +105,7 @@ describe('OriginDialer reaches', () => {
     );
     const port = await listen(server);
     const { socket, info } = await dial(`https://localhost:${port}`, {
-      caFile: await caFile(authority),
+      caFile: authority.writeFile(),
     });
     expect(info).toEqual({ origin: `localhost:${port}`, alpn: 'http/1.1' });
     socket.write(GET);
@@ -129,7 +122,7 @@ describe('OriginDialer reaches', () => {
     const server = createTlsServer({ ...identity }, (socket) => names.push(socket.servername));
     const port = await listen(server);
     await dial(`https://127.0.0.1:${port}`, {
-      caFile: await caFile(authority),
+      caFile: authority.writeFile(),
       originServerName: 'inside.example',
     });
     await eventually(() => names.length === 1);
@@ -152,7 +145,7 @@ describe('OriginDialer reaches', () => {
       createTlsServer({ ...identity }, (socket) => socket.end('over TLS')),
       { path },
     );
-    const { socket } = await dial(`unix+tls:${path}`, { caFile: await caFile(authority) });
+    const { socket } = await dial(`unix+tls:${path}`, { caFile: authority.writeFile() });
     await expect(talk(socket, '')).resolves.toBe('over TLS');
   });
 
@@ -231,7 +224,7 @@ describe('OriginDialer refuses', () => {
 
   it('K9: an origin with a self-signed certificate, one with another name, and a caPool that is gone', async () => {
     const authority = await TestAuthority.create();
-    const trusted = { caFile: await caFile(authority) };
+    const trusted = { caFile: authority.writeFile() };
     const own = await startTls(await selfSigned({ dns: ['localhost'] }));
     const other = await startTls(await authority.issue({ dns: ['other.internal'] }));
     for (const port of [own, other]) {
@@ -332,7 +325,7 @@ describe('OriginDialer waits no longer than', () => {
     };
     const lookup = answering('127.0.0.1');
     const dialer = aDialer({ clock, lookup });
-    const options = { caFile: await caFile(authority), connectTimeoutMs: ms, tlsTimeoutMs: ms };
+    const options = { caFile: authority.writeFile(), connectTimeoutMs: ms, tlsTimeoutMs: ms };
     await dial(`https://localhost:${port}`, { dialer, ...options });
     expect(delays).toEqual([LIMITS.originDialMs, LIMITS.originDialMs]);
   });

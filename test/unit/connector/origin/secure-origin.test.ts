@@ -5,13 +5,13 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { secureOrigin, type TlsTarget } from '../../../../src/connector/origin/secure-origin.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { selfSigned, TestAuthority, type Identity } from './certificates.ts';
+import { selfSigned, TestAuthority, type KeyPair } from '../../../support/test-authority.ts';
 import { nextChunk } from './next-chunk.ts';
 import { firstOf, listen, startSilentServer } from './deaf-server.ts';
 
 const forever = new AbortController().signal;
 let authority: TestAuthority;
-let app: Identity;
+let app: KeyPair;
 
 beforeAll(async () => {
   authority = await TestAuthority.create();

@@ -7,7 +7,7 @@ import { LIMITS } from '../../../../src/core/limits.ts';
 import { TrustStore } from '../../../../src/connector/origin/trust-store.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
-import { TestAuthority } from './certificates.ts';
+import { TestAuthority } from '../../../support/test-authority.ts';
 import { listen } from './deaf-server.ts';
 
 async function isTrusted(secureContext: SecureContext, authority: TestAuthority): Promise<boolean> {

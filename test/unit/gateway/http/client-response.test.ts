@@ -10,7 +10,7 @@ import { withResolvers } from '../../../../src/core/with-resolvers.ts';
 import { cutResponse } from '../../../../src/gateway/http/client-response.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { whenReset } from '../../../support/real/peer-end.ts';
-import { TestAuthority } from '../../connector/origin/certificates.ts';
+import { TestAuthority } from '../../../support/test-authority.ts';
 import { dialTls } from '../../../support/tls-client.ts';
 import { listen } from './http-fixture.ts';
 

@@ -1,7 +1,14 @@
-/** Certificates for tests: an authority, and what it or nobody signed. Keys are P-256, made anew in every run. */
+/**
+ * Certificates for tests: an authority, what it or nobody signed, and what can be wrong with a certificate.
+ *
+ * Keys are P-256 and made anew in every run; everything is valid from two days ago to tomorrow.
+ */
 // oxlint-disable-next-line import/no-unassigned-import -- x509's container needs it loaded before itself
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import {
   BasicConstraintsExtension,
   SubjectAlternativeNameExtension,
@@ -10,10 +17,13 @@ import {
   type X509Certificate,
 } from '@peculiar/x509';
 
+import { tempDir } from './temp-dir.ts';
+
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
 
-export interface Identity {
+/** PEM texts. */
+export interface KeyPair {
   readonly cert: string;
   readonly key: string;
 }
@@ -55,7 +65,14 @@ export class TestAuthority {
     return this.#certificate.toString('pem');
   }
 
-  async issue(options: LeafOptions): Promise<Identity> {
+  /** A file with it, in a directory that the clean-up removes. */
+  writeFile(): string {
+    const file = join(tempDir('ca'), 'ca.pem');
+    writeFileSync(file, this.pem);
+    return file;
+  }
+
+  async issue(options: LeafOptions): Promise<KeyPair> {
     const keys = await generateKeys();
     const certificate = await X509CertificateGenerator.create(
       {
@@ -71,13 +88,41 @@ export class TestAuthority {
 }
 
 /** A certificate that vouches for itself. */
-export async function selfSigned(options: LeafOptions): Promise<Identity> {
+export async function selfSigned(options: LeafOptions): Promise<KeyPair> {
   const keys = await generateKeys();
   const certificate = await X509CertificateGenerator.createSelfSigned(
     { ...leaf(options), name: 'CN=self-signed', keys },
     webcrypto,
   );
   return { cert: certificate.toString('pem'), key: await exportKey(keys) };
+}
+
+export interface TestCertificates {
+  /** The authority's certificate, and a file with it. */
+  readonly ca: string;
+  readonly caFile: string;
+  /** For localhost, 127.0.0.1, ::1 and *.postern.test, signed by the authority. */
+  readonly good: KeyPair;
+  /** Like `good`, but it ended yesterday. */
+  readonly expired: KeyPair;
+  /** For elsewhere.test, signed by the authority. */
+  readonly otherName: KeyPair;
+  /** For the names of `good`, signed by nobody else. */
+  readonly selfSigned: KeyPair;
+}
+
+/** What a gateway could come with. */
+export async function makeCertificates(): Promise<TestCertificates> {
+  const authority = await TestAuthority.create();
+  const names = { dns: ['localhost', '*.postern.test'], ip: ['127.0.0.1', '::1'] };
+  return {
+    ca: authority.pem,
+    caFile: authority.writeFile(),
+    good: await authority.issue(names),
+    expired: await authority.issue({ ...names, isExpired: true }),
+    otherName: await authority.issue({ dns: ['elsewhere.test'] }),
+    selfSigned: await selfSigned(names),
+  };
 }
 
 function leaf({ dns = [], ip = [], isExpired = false }: LeafOptions) {
