@@ -31,6 +31,8 @@ export interface HttpProxy {
   /** Resets every open tunnel. */
   readonly cutAll: () => void;
   readonly stop: () => Promise<void>;
+  /** Comes back on the same port after `stop`. */
+  readonly start: () => Promise<void>;
 }
 
 /** Starts the proxy on a free port of 127.0.0.1. The clean-up stops it. */
@@ -77,6 +79,7 @@ export async function startHttpProxy(options: HttpProxyOptions = {}): Promise<Ht
     },
     cutAll,
     stop,
+    start: async () => void (await once(server.listen(port, '127.0.0.1'), 'listening')),
   };
 }
 
