@@ -2,14 +2,16 @@
  * The log: pino on stderr, for people on a terminal and as JSON elsewhere.
  *
  * Whatever is passed to it is cleaned first (`log-value.ts`): no secret and no control character of a user's reaches the
- * line, so callers log values as they are. Writing is synchronous, because the last line before an exit is the one that
- * matters; it must therefore not be called once per frame. See docs/operations.md "Logs".
+ * line, so callers log values as they are. A line costs some 5 µs, so it must not be called once per frame. How lines are
+ * written is in `log-writer.ts`. See docs/operations.md "Logs".
  */
+import { isatty } from 'node:tty';
 import { pino } from 'pino';
 import { messageOf } from '../core/error.ts';
 import { FIELD } from './log-field.ts';
 import { cleanText, escapeJsonControls } from './log-text.ts';
 import { cleanError, cleanRecord, cleanValue, isErrorLike } from './log-value.ts';
+import { STDERR, stderrWriter, type LineWriter } from './log-writer.ts';
 import { createPrettyLine } from './pretty-line.ts';
 
 /** A pino logger whose records are cleaned. Make one per component and `child()` it with what a part knows. */
@@ -26,13 +28,13 @@ export interface LogOptions {
   /** Which program this is: `gateway`, `connector`, `cli`. */
   readonly component: string;
   /** Where lines go. Default stderr. */
-  readonly destination?: { write(line: string): void };
+  readonly destination?: LineWriter;
 }
 
 /** A new log. Logs share nothing; several may write to one destination. */
 export function createLog(options: LogOptions): Log {
   const { level = 'info', format = 'auto', component } = options;
-  const destination = options.destination ?? pino.destination({ fd: 2, sync: true });
+  const destination = options.destination ?? stderrWriter();
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal(options));
   const log = pino(
     {
@@ -74,13 +76,11 @@ function cleanBindingsOfChildren(log: Log): void {
 }
 
 function isTerminal(options: LogOptions): boolean {
-  return options.destination === undefined && process.stderr.isTTY;
+  // process.stderr.isTTY would make a stream of it, which nobody needs.
+  return options.destination === undefined && isatty(STDERR);
 }
 
-function prettyDestination(
-  destination: { write(line: string): void },
-  options: LogOptions,
-): { write(line: string): void } {
+function prettyDestination(destination: LineWriter, options: LogOptions): LineWriter {
   const prettyLine = createPrettyLine({
     hasColors: isTerminal(options) && process.stderr.hasColors(),
   });
