@@ -42,7 +42,7 @@ export const BUDGETS = [
   {
     title: 'HTTP requests, 64 connections',
     scenario: 'http',
-    unit: '× nginx (http)',
+    unit: '× nginx',
     atLeast: 0.4,
     measured: ratio('http', 'c64', 'requestsPerSecond', 'nginx'),
   },

@@ -19,10 +19,21 @@
 import { chisel } from './chisel.js';
 import { direct } from './direct.js';
 import { haproxy } from './haproxy.js';
-import { nginx, nginxTls } from './nginx.js';
+import { nginx, nginxKept, nginxTls } from './nginx.js';
 import { nodeProxy } from './node-proxy.js';
 import { postern } from './postern.js';
 import { ssh, sshAes } from './ssh.js';
 
 /** Every peer, in the order of the tables. */
-export const PEERS = [direct, nodeProxy, haproxy, nginx, nginxTls, ssh, sshAes, chisel, postern];
+export const PEERS = [
+  direct,
+  nodeProxy,
+  haproxy,
+  nginx,
+  nginxKept,
+  nginxTls,
+  ssh,
+  sshAes,
+  chisel,
+  postern,
+];

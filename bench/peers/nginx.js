@@ -1,12 +1,17 @@
 /**
- * nginx as a reverse proxy, in plain HTTP and with TLS towards the user: one worker, connections to the origin kept alive.
- * The TLS one is the fair neighbour of a gateway that always ends TLS; the plain one is the usual yardstick.
+ * nginx as a reverse proxy with one worker: as the manual has it, with connections to the origin kept alive, and with TLS towards
+ * the user as well. The plain one is the usual yardstick; the last is the fair neighbour of a gateway that always ends TLS.
  */
 import { makeCertificates } from '../harness/certificates.js';
 import { missingTools } from '../harness/find-tool.js';
 import { startNginx } from '../harness/start-nginx.js';
 
+/** One line, and nginx makes a connection to the origin for each request. */
 function proxyTo(origin, listen) {
+  return `server { ${listen} location / { proxy_pass http://127.0.0.1:${origin}; } }`;
+}
+
+function proxyKept(origin, listen) {
   return `
 upstream origin { server 127.0.0.1:${origin}; keepalive 64; keepalive_requests 100000000; }
 server {
@@ -15,23 +20,29 @@ server {
 }`;
 }
 
-export const nginx = {
-  name: 'nginx',
-  title: 'nginx (http)',
-  carries: ['http'],
-  isTunnel: false,
-  unavailable: () => missingTools('nginx'),
-  async start(lab, { http }) {
-    const port = await lab.port();
-    const listen = `listen 127.0.0.1:${port} backlog=4096;`;
-    const pid = await startNginx(lab, 'nginx-proxy', port, proxyTo(http, listen));
-    return { ports: {}, http: { url: `http://127.0.0.1:${port}/` }, roles: { nginx: pid } };
-  },
-};
+function plainNginx(name, title, configure) {
+  return {
+    name,
+    title,
+    carries: ['http'],
+    isTunnel: false,
+    unavailable: () => missingTools('nginx'),
+    async start(lab, { http }) {
+      const port = await lab.port();
+      const listen = `listen 127.0.0.1:${port} backlog=4096;`;
+      const pid = await startNginx(lab, name, port, configure(http, listen));
+      return { ports: {}, http: { url: `http://127.0.0.1:${port}/` }, roles: { nginx: pid } };
+    },
+  };
+}
+
+export const nginx = plainNginx('nginx', 'nginx', proxyTo);
+
+export const nginxKept = plainNginx('nginx-kept', 'nginx (kept alive)', proxyKept);
 
 export const nginxTls = {
   name: 'nginx-tls',
-  title: 'nginx (tls)',
+  title: 'nginx (kept alive, tls)',
   carries: ['http'],
   isTunnel: false,
   unavailable: () => missingTools('nginx', 'openssl'),
@@ -40,7 +51,7 @@ export const nginxTls = {
     const { cert, key } = await makeCertificates(lab, 'certificates-nginx');
     const listen = `listen 127.0.0.1:${port} ssl backlog=4096; ssl_certificate ${cert}; ssl_certificate_key ${key};
   ssl_protocols TLSv1.2 TLSv1.3;`;
-    const pid = await startNginx(lab, 'nginx-tls', port, proxyTo(http, listen));
+    const pid = await startNginx(lab, 'nginx-tls', port, proxyKept(http, listen));
     return { ports: {}, http: { url: `https://127.0.0.1:${port}/` }, roles: { nginx: pid } };
   },
 };

@@ -1,6 +1,6 @@
 /**
  * HTTP requests through the proxying path: wrk over 1 and 64 kept-alive connections. Postern ends TLS and speaks HTTP to the origin;
- * beside it nginx as a plain proxy, and nginx that ends TLS as well.
+ * beside it nginx as a plain proxy, nginx that keeps connections to the origin, and nginx that ends TLS as well.
  */
 import { startField } from '../harness/field.js';
 import { startHttpOrigin } from '../harness/start-nginx.js';
