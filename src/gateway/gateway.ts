@@ -44,6 +44,8 @@ const DIAL_AGAIN_MS = 1_000;
 const TLS_HANDSHAKE_MS = 10_000;
 /** WebSockets that are told to come back are gone within two seconds, ms; one that becomes live just then is not told. */
 const CLOSE_WEBSOCKETS_MS = 2_500;
+/** Sockets that are cut have closed within a moment, ms. */
+const CUT_MS = 250;
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
@@ -218,8 +220,13 @@ export class Gateway {
     this.#isReady = false;
     this.#certificates.stop();
     for (const server of this.#httpServers) server.close();
+    const gone = Promise.all([this.#http.drain(), ...this.#tcpPorts.map((port) => port.idle())]);
     for (const port of this.#tcpPorts) port.close();
     this.#http.close();
+    // What is cut resets its stream once its socket has closed, and connectors must hear of it: they would keep their
+    // connection to the origin until the resume timeout.
+    await Promise.race([gone, wait(CUT_MS)]);
+    await new Promise((resolve) => setImmediate(resolve));
     this.#door.close(CLOSE_CODE.goingAway, new PosternError('LINK_CLOSED', 'the gateway stops'));
     await this.#ops?.close();
     this.#ops = undefined;

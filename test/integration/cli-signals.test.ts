@@ -10,9 +10,12 @@ import { cleanup } from '../support/cleanup.ts';
 import { startConnector, type Connector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import { Gateway, startGateway, type Tunnel } from '../support/gateway.ts';
+import { startPostern } from '../support/postern.ts';
 import type { TestProcess } from '../support/processes.ts';
+import { whenReset } from '../support/real/peer-end.ts';
 import { freePort, portOf } from '../support/real/port.ts';
 import { posternCommand, posternEnv, run } from '../support/run.ts';
+import { connectPair, startHandingOrigin } from '../support/tcp-pair.ts';
 
 jest.setTimeout(60_000);
 
@@ -82,6 +85,13 @@ async function signalWhenDraining(process: TestProcess, signal: NodeJS.Signals):
   process.kill(signal);
 }
 
+/** Long before the resume timeout. */
+async function holdsNoStream(connector: Connector): Promise<void> {
+  await eventually(async () => {
+    expect(await connector.metric('postern_connector_streams_open')).toBe(0);
+  });
+}
+
 const DRAINING = /"msg":"draining"/;
 
 /** How long the program takes to end from now on, ms. */
@@ -113,11 +123,33 @@ describe('a gateway', () => {
   });
 
   it('cuts what is left when the grace period is over, and counts it', async () => {
-    const { gateway, answered } = await gatewayWithRequest('1s');
+    const { gateway, connector, answered } = await gatewayWithRequest('1s');
     gateway.process.kill('SIGTERM');
     expect(await gateway.process.exited).toEqual({ code: 0, signal: null });
     expect(await answered).not.toBe(200);
     expect(gateway.log).toContainEqual(CUT);
+    await holdsNoStream(connector);
+  });
+
+  it('leaves no stream at its connectors, neither of what it finished nor of what it cut', async () => {
+    const handing = await startHandingOrigin();
+    const { gateway, connector } = await startPostern({
+      tcp: ['tcp.postern.test'],
+      config: { 'grace-period': '100ms' },
+      ingress: [
+        { hostname: 'tcp.postern.test', service: handing.service },
+        { hostname: 'web.postern.test', service: origin.service },
+      ],
+    });
+    const { server } = await connectPair(gateway.tcpPort('tcp.postern.test'), handing);
+    const answered = gateway.fetch('web.postern.test');
+    await eventually(() => origin.held === 1);
+    origin.answerAll();
+    expect((await answered).status).toBe(200);
+    const reset = whenReset(server);
+    await gateway.stop();
+    await reset;
+    await holdsNoStream(connector);
   });
 
   it('ends at once on a second signal, with status 1', async () => {

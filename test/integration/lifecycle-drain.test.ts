@@ -141,21 +141,23 @@ describe('a connector that is told to stop', () => {
   }, 60_000);
 });
 
-it('gateway and connector end at once when told again', async () => {
-  await start('60s');
-  const stream = await liveStream();
-  // The connector keeps its end of the stream, and so has something to wait for, too.
-  for (const { process } of [gateway, connector]) {
+it.each(['gateway', 'connector'] as const)(
+  'the %s ends at once when told again',
+  async (which) => {
+    await start('60s');
+    const stream = await liveStream();
+    const { process } = which === 'gateway' ? gateway : connector;
     process.kill('SIGTERM');
     await process.waitForLine(/"msg":"draining"/);
     const { exit, tookMs } = await timed(process, 'SIGTERM');
     expect(exit).toEqual({ code: 1, signal: null });
     expect(tookMs).toBeLessThan(3_000);
     expect(process.stderr).toContain('"msg":"stopping at once"');
-  }
-  const ends = await Promise.all([stream.clientEnd, stream.serverEnd]);
-  expect(ends.map(({ how }) => how)).toEqual(['reset', 'reset']);
-}, 60_000);
+    const ends = await Promise.all([stream.clientEnd, stream.serverEnd]);
+    expect(ends.map(({ how }) => how)).toEqual(['reset', 'reset']);
+  },
+  60_000,
+);
 
 /** Sends a signal and waits for the end. */
 async function timed(
