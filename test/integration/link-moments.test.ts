@@ -60,7 +60,8 @@ async function startTunnelled(
     gateway,
     ingress: [{ hostname, service }],
     via: [path],
-    config: { 'ha-connections': links },
+    // What is open when the suite is over is not waited for.
+    config: { 'ha-connections': links, 'grace-period': '0s' },
   });
   await connector.linksUp(links);
   return { connector, path, port: gateway.tcpPort(hostname) };
