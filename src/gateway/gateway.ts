@@ -242,6 +242,7 @@ export class Gateway {
       const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
       const port = new TcpPort({ listen, hostname, tls: certificate, router: this.#router, log });
       this.#tcpPorts.push(port);
+      if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
       await this.#opened(`tcp[${index}]`, ['tcp', index, 'listen'], port.open());
     }
     if (ops !== undefined)

@@ -5,7 +5,7 @@
  * kernel. A connection that cannot be carried is reset, so that no client mistakes it for an empty answer.
  */
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import type { ListenAddress } from '../../config/listen-address.ts';
 import { systemClock } from '../../core/clock.ts';
 import { newRequestId } from '../../core/id.ts';
@@ -34,7 +34,7 @@ export interface TcpPortOptions {
 
 export class TcpPort {
   readonly #options: TcpPortOptions;
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
   readonly #sockets = new Set<Socket>();
   #onIdle: () => void = () => undefined;
 
@@ -60,6 +60,11 @@ export class TcpPort {
   /** Opens the port and returns the real address. Throws CONFIG_PORT_IN_USE. */
   async open(): Promise<ListenAddress> {
     return listenOn(this.#server, this.#options.listen);
+  }
+
+  /** Serves this certificate from now on, where TLS ends here. Live connections are untouched. */
+  renew({ cert, key }: Pick<ServerCertificate, 'cert' | 'key'>): void {
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext({ cert, key });
   }
 
   /** Takes no new connections; those that are open go on. */

@@ -1,0 +1,67 @@
+/** What a TCP port does by itself. What it carries is shown in test/integration/tcp-semantics and tcp-tls. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
+import { describe, expect, it } from '@jest/globals';
+
+import { systemClock } from '../../../../src/core/clock.ts';
+import { RouteTable } from '../../../../src/gateway/route-table.ts';
+import { StreamRouter } from '../../../../src/gateway/stream-router.ts';
+import { TcpPort, type TcpPortOptions } from '../../../../src/gateway/tcp/tcp-port.ts';
+import { TunnelRegistry } from '../../../../src/gateway/tunnel-registry.ts';
+import { GatewayMetrics } from '../../../../src/telemetry/gateway-metrics.ts';
+import { createLog } from '../../../../src/telemetry/log.ts';
+import { cleanup } from '../../../support/cleanup.ts';
+import { whenReset } from '../../../support/real/peer-end.ts';
+import { TestAuthority } from '../../../support/test-authority.ts';
+import { dialTls } from '../../../support/tls-client.ts';
+
+const HOSTNAME = 'port.postern.test';
+
+/** A port behind which there is no tunnel: who connects is reset. Returns it with its number. */
+async function openPort(tls?: TcpPortOptions['tls']): Promise<{ port: TcpPort; number: number }> {
+  const registry = new TunnelRegistry({
+    clock: systemClock,
+    metrics: new GatewayMetrics({ version: '0' }),
+    resumeTimeoutMs: 1_000,
+    events: { onJoin: () => undefined, onLeave: () => undefined },
+  });
+  const access = { applications: [], defaultPolicy: 'public' } as const;
+  const port = new TcpPort({
+    listen: { host: '127.0.0.1', port: 0 },
+    hostname: HOSTNAME,
+    tls,
+    router: new StreamRouter({ routes: new RouteTable(), registry, access }),
+    log: createLog({ component: 'gateway', destination: { write: () => undefined } }),
+  });
+  cleanup(() => port.close());
+  const { port: number } = await port.open();
+  return { port, number };
+}
+
+describe('renew()', () => {
+  it('has new handshakes see the new certificate', async () => {
+    const authority = await TestAuthority.create();
+    const [old, renewed] = [
+      await authority.issue({ dns: [HOSTNAME, 'old.postern.test'] }),
+      await authority.issue({ dns: [HOSTNAME, 'renewed.postern.test'] }),
+    ];
+    const { port, number } = await openPort(old);
+    const namesServed = async (): Promise<string | undefined> => {
+      const { socket } = dialTls(number, { ca: authority.pem, servername: HOSTNAME });
+      await once(socket, 'secureConnect');
+      return socket.getPeerCertificate().subjectaltname;
+    };
+    expect(await namesServed()).toContain('DNS:old.postern.test');
+    port.renew(renewed);
+    expect(await namesServed()).toContain('DNS:renewed.postern.test');
+  });
+
+  it('means nothing where bytes are passed as they are', async () => {
+    const { port, number } = await openPort();
+    port.renew(await (await TestAuthority.create()).issue({ dns: [HOSTNAME] }));
+    const client = connect(number, '127.0.0.1');
+    cleanup(() => client.destroy());
+    await whenReset(client);
+  });
+});
