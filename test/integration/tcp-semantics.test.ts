@@ -4,7 +4,6 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
 
@@ -13,10 +12,9 @@ import type { Connector } from '../support/connector.ts';
 import { guardLinks } from '../support/disconnect-guard.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Gateway } from '../support/gateway.ts';
-import { patternBytes, patternSha256, PatternCheck } from '../support/pattern.ts';
+import { patternBytes, PatternCheck } from '../support/pattern.ts';
 import { startPostern } from '../support/postern.ts';
 import { whenPeerEnds, type PeerEnd } from '../support/real/peer-end.ts';
-import { startHalfCloseServer } from '../support/real/tcp-origin.ts';
 import { connectPair, startHandingOrigin, type HandingOrigin } from '../support/tcp-pair.ts';
 
 const MiB = 1024 * 1024;
@@ -27,17 +25,10 @@ let origin: HandingOrigin;
 
 beforeAll(async () => {
   origin = await startHandingOrigin();
-  const halfClose = await startHalfCloseServer();
   ({ gateway, connector } = await startPostern({
-    tcp: [
-      'raw.postern.test',
-      { hostname: 'secure.postern.test', tls: 'terminate' },
-      'refused.postern.test',
-      'unrouted.example.com',
-    ],
+    tcp: ['raw.postern.test', 'refused.postern.test', 'unrouted.example.com'],
     ingress: [
       { hostname: 'raw.postern.test', service: origin.service },
-      { hostname: 'secure.postern.test', service: halfClose.service },
       // Port 1 is reserved and nobody listens on it.
       { hostname: 'refused.postern.test', service: 'tcp://127.0.0.1:1' },
     ],
@@ -96,19 +87,6 @@ describe('half-close', () => {
       await eventually(() => client.closed && server.closed);
     },
   );
-
-  it('reaches through a port that terminates TLS', async () => {
-    const port = gateway.tcpPort('secure.postern.test');
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    const { ca, servername } = gateway.connectOptions('secure.postern.test');
-    const client = connectTls({ socket, ca, servername });
-    cleanup(() => client.destroy());
-    client.end(patternBytes(MiB));
-    let answer = '';
-    client.on('data', (chunk: Buffer) => (answer += chunk.toString()));
-    await once(client, 'end');
-    expect(JSON.parse(answer)).toEqual({ bytes: MiB, sha256: patternSha256(MiB) });
-  });
 
   it('leaves no stream behind', async () => {
     await noStreamLeft();
