@@ -17,6 +17,12 @@ export type AckUrgency = 'none' | 'soon' | 'now';
 /** A window without traffic for this long falls back, ms. */
 const IDLE_MS = 10_000;
 
+/**
+ * Shorter round trips count as this, ms: turns of two event loops and what waits in sockets make them longer as soon as there is
+ * something to do, and a window that is too small makes every turn a small one.
+ */
+const SHORTEST_MS = 20;
+
 /** First windows are small once less than this part of the budget is free: the rest is for streams that turn out busy. */
 const KEPT_FOR_GROWTH = 1 / 2;
 /** A window grows by at most this part of what is free, so that a few busy streams do not have it all. */
@@ -146,7 +152,7 @@ export class ReceiveHalf {
     const consumed = this.#consumed - this.#paceFrom;
     if (consumed < this.#window / 2) return;
     // Half a window within two round trips: the peer is waiting for us, or soon will.
-    if (now - this.#paceSince < 2 * roundTripMs) this.#grow();
+    if (now - this.#paceSince < 2 * Math.max(roundTripMs, SHORTEST_MS)) this.#grow();
     this.#paceSince = now;
     this.#paceFrom = this.#consumed;
   }

@@ -39,8 +39,9 @@ export function lendReads(socket: Socket, onLent: OnLent): boolean {
   lending[keys.buffer] = memory;
   lending[keys.callback] = (bytes: number): boolean => {
     const lent = memory.subarray(0, bytes);
-    // What was read before is still to come, and comes first.
-    if (socket.readableLength > 0) return socket.push(Buffer.from(lent));
+    // What was read before is still to come, and comes first; and nobody is there yet, or no longer, for what comes to a pause.
+    if (socket.readableLength > 0 || socket.readableFlowing !== true)
+      return socket.push(Buffer.from(lent));
     return onLent(lent);
   };
   handle.useUserBuffer(memory);

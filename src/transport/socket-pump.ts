@@ -11,6 +11,7 @@ import { codeOf, messageOf } from '../core/error.ts';
 import type { AcceptInfo } from '../protocol/control-message.ts';
 import type { Stream } from '../protocol/stream.ts';
 import { lendReads } from './lent-reads.ts';
+import { giveBackFrame } from './message-reader.ts';
 
 export interface PumpEvents {
   /** The other endpoint has connected its origin. */
@@ -36,7 +37,9 @@ export function pumpSocket(socket: Duplex, stream: Stream, events: PumpEvents = 
       if (chunk.byteLength >= BULK_BYTES) gatherWrites(socket);
       socket.write(chunk, (error) => {
         // What was not handed on must not be acknowledged.
-        if (!error) stream.consume(chunk.byteLength);
+        if (error) return;
+        stream.consume(chunk.byteLength);
+        if (isSocket(socket)) giveBackFrame(chunk);
       });
     },
     onEnd: () => socket.end(),

@@ -1,8 +1,8 @@
 /**
  * A FrameChannel over one WebSocket: what every link between processes runs on. See docs/protocol.md §2 and §8.
  *
- * One binary message is one frame. Sending bypasses `ws` where it can (`pack-messages.ts`); receiving, closing and
- * masking are its own. Every bound on what a peer may make us hold is in `webSocketOptions`.
+ * One binary message is one frame. Sending and receiving bypass `ws` where they can (`pack-messages.ts`, `message-reader.ts`);
+ * the handshake, closing, masking and whatever is not a plain frame are its own. Every bound on what a peer may make us hold is in `webSocketOptions`.
  * It holds no reference to the HTTP request that the WebSocket came from, so an idle link stays small.
  */
 import type { Socket } from 'node:net';
@@ -15,6 +15,8 @@ import {
   type FrameChannelEvents,
   type OutgoingFrame,
 } from '../protocol/frame-channel.ts';
+import { lendReads } from './lent-reads.ts';
+import { MessageReader } from './message-reader.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** The WebSocket subprotocol of version 1 of the link protocol. */
@@ -64,6 +66,7 @@ export class WsFrameChannel implements FrameChannel {
   readonly #socket: Socket;
   /** Absent where messages need real masks, which `ws` makes. */
   readonly #writer: SocketWriter | undefined;
+  readonly #reader: MessageReader;
   readonly #onWritten = (): void => this.#written();
   #events: FrameChannelEvents | undefined;
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -89,6 +92,8 @@ export class WsFrameChannel implements FrameChannel {
     socket.setNoDelay(true);
     // Until somebody listens nothing is read: frames may follow the upgrade in the same packet.
     ws.pause();
+    // Whoever accepts is sent masked messages.
+    this.#reader = readAhead(ws, socket, masking === 'none', (frame) => this.#takeFrame(frame));
     ws.on('message', (data, isBinary) => this.#message(data, isBinary));
     ws.on('ping', () => this.#ping());
     ws.on('pong', () => this.#ping());
@@ -160,13 +165,14 @@ export class WsFrameChannel implements FrameChannel {
     this.#ws.resume();
   }
 
-  #message(data: RawData, isBinary: boolean): void {
+  #takeFrame(frame: Buffer): void {
     // One chunk may hold many frames: those behind a close are nobody's.
+    if (this.#state === 'open') this.#events?.onFrame(frame);
+  }
+
+  #message(data: RawData, isBinary: boolean): void {
+    if (isBinary && Buffer.isBuffer(data)) return this.#takeFrame(data);
     if (this.#state !== 'open') return;
-    if (isBinary && Buffer.isBuffer(data)) {
-      this.#events?.onFrame(data);
-      return;
-    }
     const sentence = 'Cannot take a message on the link: it is text, and frames are binary';
     this.#refuse(CLOSE_TEXT_MESSAGE, new PosternError('PROTO_BAD_FRAME', sentence));
   }
@@ -187,6 +193,7 @@ export class WsFrameChannel implements FrameChannel {
   }
 
   #fail(failure: PosternError): void {
+    this.#reader.stop();
     this.#failure ??= failure;
     if (this.#state === 'open') this.#state = 'closing';
   }
@@ -207,6 +214,31 @@ export class WsFrameChannel implements FrameChannel {
   #tellClosed(): void {
     this.#events?.onClose(this.#isClosedByUs ? undefined : this.#failure);
   }
+}
+
+/** Reads whole frames before `ws` does, which gets the rest. `ws` must be listening to the socket already, and paused. */
+function readAhead(
+  ws: WebSocket,
+  socket: Socket,
+  isMasked: boolean,
+  onMessage: (frame: Buffer) => void,
+): MessageReader {
+  const ofWs = socket.listeners('data');
+  socket.removeAllListeners('data');
+  const reader = new MessageReader(isMasked, {
+    onMessage,
+    onOther: (lent) => {
+      const bytes = Buffer.from(lent);
+      for (const listener of ofWs) listener.call(socket, bytes);
+    },
+  });
+  const onBytes = (bytes: Buffer): boolean => {
+    reader.push(bytes);
+    return !ws.isPaused;
+  };
+  socket.on('data', onBytes);
+  lendReads(socket, onBytes);
+  return reader;
 }
 
 /** What `ws` reports when the socket ended without a close message (RFC 6455 §7.1.5). */

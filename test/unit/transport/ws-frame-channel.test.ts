@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
@@ -10,6 +12,7 @@ import { dialChannel } from '../../../src/transport/dial-channel.ts';
 import type { WsFrameChannel } from '../../../src/transport/ws-frame-channel.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/eventually.ts';
+import { portOf } from '../../support/real/port.ts';
 import { openPair, record, Recorder, startLinkServer, type Pair } from './link-ends.ts';
 import { makeCertificates, type TestCertificates } from '../../support/test-authority.ts';
 
@@ -247,21 +250,45 @@ describe('WsFrameChannel beside others', () => {
   }, 60_000);
 });
 
-/** The first bytes that a dialling side sends behind the upgrade. */
-async function firstBytes(isTls: boolean): Promise<Buffer> {
-  const server = await startLinkServer(isTls ? certificates.good : undefined);
-  const sent: Buffer[] = [];
-  server.server.prependListener('upgrade', (_req, socket) => {
-    // `ws` takes the mask off in place.
-    socket.on('data', (chunk: Buffer) => sent.push(Buffer.from(chunk)));
+/** A server that accepts links and keeps every chunk it is sent behind the upgrade. */
+async function startListener(isTls: boolean): Promise<{ url: string; chunks: Buffer[] }> {
+  const chunks: Buffer[] = [];
+  const server = isTls ? createHttpsServer(certificates.good) : createHttpServer();
+  server.on('upgrade', ({ headers }, socket) => {
+    // RFC 6455 §4.2.2
+    const accept = createHash('sha1')
+      .update(`${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+      .digest('base64');
+    const fields = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${SUBPROTOCOL}`;
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n\r\n`);
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => undefined);
+    cleanup(() => socket.destroy());
   });
-  const dialled = await dialChannel({ url: server.url, ca: certificates.ca });
+  server.listen(0, 'localhost');
+  await once(server, 'listening');
+  cleanup(() => server.close());
+  return { url: `${isTls ? 'https' : 'http'}://localhost:${portOf(server)}`, chunks };
+}
+
+/** What a dialling side sends for a batch of frames, in the chunks that arrive: over TLS a record each. */
+async function sentFor(
+  isTls: boolean,
+  frames: readonly Buffer[],
+  bytes: number,
+): Promise<Buffer[]> {
+  const { url, chunks } = await startListener(isTls);
+  const dialled = await dialChannel({ url, ca: certificates.ca });
   cleanup(() => dialled.terminate());
   record(dialled);
-  record(await server.next());
-  dialled.send([Buffer.from('abcd'), Buffer.from('abcd')]);
-  await eventually(() => Buffer.concat(sent).length === 20);
-  return Buffer.concat(sent);
+  dialled.send(frames);
+  await eventually(() => Buffer.concat(chunks).length === bytes);
+  return chunks;
+}
+
+/** The first bytes that a dialling side sends. */
+async function firstBytes(isTls: boolean): Promise<Buffer> {
+  const frames = [Buffer.from('abcd'), Buffer.from('abcd')];
+  return Buffer.concat(await sentFor(isTls, frames, 20));
 }
 
 describe('WsFrameChannel and how it masks', () => {
@@ -280,19 +307,9 @@ describe('WsFrameChannel and how it masks', () => {
   });
 
   it('sends a batch of small frames as one TLS record', async () => {
-    const server = await startLinkServer(certificates.good);
-    const chunks: number[] = [];
-    server.server.prependListener('upgrade', (_req, socket) => {
-      // A chunk is what one TLS record brought.
-      socket.on('data', (chunk: Buffer) => chunks.push(chunk.byteLength));
-    });
-    const dialled = await dialChannel({ url: server.url, ca: certificates.ca });
-    cleanup(() => dialled.terminate());
-    const far = record(await server.next());
-    record(dialled);
-    dialled.send(Array.from({ length: 100 }, () => Buffer.alloc(60)));
-    await eventually(() => far.frames.length === 100);
-    expect(chunks).toEqual([100 * 66]);
+    const frames = Array.from({ length: 100 }, () => Buffer.alloc(60));
+    const chunks = await sentFor(true, frames, 6_600);
+    expect(chunks.map((chunk) => chunk.length)).toEqual([6_600]);
   });
 });
 
@@ -356,14 +373,14 @@ describe('WsFrameChannel and a peer that misbehaves', () => {
     expect(await recorder.closed).toMatchObject({ code: 'PROTO_BAD_FRAME' });
   });
 
-  it('ends the link when a frame comes in more pieces than the limit', async () => {
+  it('ends the link when a frame that needs unmasking comes in more pieces than the limit', async () => {
     const { raw, socket, recorder } = await openRaw(certificates);
     const closing = closeOf(raw);
-    // 82 fe ffff: binary, masked, 65,535 bytes; each write waits for the last one and so is a TLS record of its own
+    // 82 fe ffff: binary, masked, 65,535 bytes; a mask; each write waits for the last one and so is a TLS record of its own
     const feed = (left: number): void => {
       if (left > 0 && socket.writable) socket.write(Buffer.alloc(1), () => feed(left - 1));
     };
-    socket.write(Buffer.from('82feffff00000000', 'hex'), () => feed(LIMITS.framePieces + 10));
+    socket.write(Buffer.from('82feffff01020304', 'hex'), () => feed(LIMITS.framePieces + 10));
     await closing;
     expect(await recorder.closed).toMatchObject({ code: 'PROTO_BAD_FRAME' });
   }, 30_000);
