@@ -1,10 +1,9 @@
 /**
- * How log lines leave the process: at once when there are few, together when there are many, and never at the price of a stream.
+ * How log lines leave the process: those of one turn of the event loop together, and never at the price of a stream.
  *
  * A write for each line costs ten times what making the line does, and one that waits for a reader stops everything: stderr
- * is usually a pipe. So a line after a pause is written at once, those within GATHER_MS behind it together, and while nobody
- * reads they wait, up to a bound; beyond it they are counted instead. What waits when the process ends by itself is written then;
- * SIGKILL takes what is younger than GATHER_MS.
+ * is usually a pipe. So lines are written when the turn is over, and while nobody reads they wait, up to a bound; beyond it they
+ * are counted instead. What waits when the process ends by itself is written then, an uncaught error included.
  */
 import { writeSync } from 'node:fs';
 import { codeOf } from '../core/error.ts';
@@ -12,12 +11,8 @@ import { systemClock } from '../core/clock.ts';
 
 export const STDERR = 2;
 
-/** How long a line may wait for others, ms. */
-const GATHER_MS = 100;
 /** How long a full pipe is left alone, ms: one takes 64 KiB, so this is 32 MB a second. */
 const RETRY_MS = 2;
-/** What waits is written when it is as much, UTF-16 units. */
-const GATHER_LENGTH = 64 * 1024;
 /** The most that waits for a reader, UTF-16 units. */
 const MAX_WAITING_LENGTH = 4 * 1024 * 1024;
 /** How long the end of the process waits for a reader, ms. */
@@ -34,11 +29,17 @@ export type WriteSome = (bytes: Buffer) => number;
 
 export class LogWriter implements LineWriter {
   readonly #writeSome: WriteSome;
+  readonly #onTurnOver = (): void => {
+    this.#isScheduled = !this.#flush();
+    // It keeps no process alive: what is left is written at its end.
+    if (this.#isScheduled) setTimeout(this.#onTurnOver, RETRY_MS).unref();
+  };
   #waiting = '';
   /** What was begun, and is to be written before what waits. */
   #rest: Buffer | undefined;
   #dropped = 0;
-  #timer: NodeJS.Timeout | undefined;
+  /** Whether a later turn writes what waits. */
+  #isScheduled = false;
 
   constructor(writeSome: WriteSome) {
     this.#writeSome = writeSome;
@@ -50,29 +51,15 @@ export class LogWriter implements LineWriter {
       return;
     }
     this.#waiting += line;
-    if (this.#timer === undefined) this.#flushAndPause();
-    else if (this.#waiting.length >= GATHER_LENGTH && this.#rest === undefined) this.#restart();
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#onTurnOver);
   }
 
   /** Writes all that waits; gives up when nobody reads for FINISH_MS. For the end of the process: it stops everything else. */
   finish(): void {
-    clearTimeout(this.#timer);
     const until = systemClock.now() + FINISH_MS;
     while (!this.#flush() && systemClock.now() < until) sleep(FINISH_STEP_MS);
-  }
-
-  #restart(): void {
-    clearTimeout(this.#timer);
-    this.#flushAndPause();
-  }
-
-  #flushAndPause(): void {
-    const pauseMs = this.#flush() ? GATHER_MS : RETRY_MS;
-    // It keeps no process alive: what is left is written at its end.
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (this.#rest !== undefined || this.#waiting !== '') this.#flushAndPause();
-    }, pauseMs).unref();
   }
 
   /** Writes what it can. False when something is left. */

@@ -423,7 +423,8 @@ describe('Stream: what streams share', () => {
     await turnsUntil(() => ends.at(1).bytes >= 8_000_000);
     expect(ends.at(0).bytes).toBe(LIMITS.initialWindowBytes);
     expect(hog?.told).toEqual([]);
-    expect(ends.openingBudgets.unacked.usedBytes).toBeLessThan(2_000_000);
+    // What the hog was granted, and what is under way on the other one.
+    expect(ends.openingBudgets.unacked.usedBytes).toBeLessThan(4_000_000);
   });
 
   it('M8 a few streams that nobody reads cannot take all that a process may hold', async () => {
