@@ -3,8 +3,8 @@
  * See docs/protocol.md §5.3 and §5.4.
  *
  * It holds no bytes: they go to the application at once, and `consume` says when the application has handed them on.
- * The granted edge never moves back. The window grows when the peer is seen to wait for it, and falls back when idle;
- * what was granted before and is used later is counted again.
+ * The granted edge never moves back. The window grows when it is seen to hold up both the peer and the application, and
+ * falls back when idle; what was granted before and is used later is counted again.
  */
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -42,6 +42,8 @@ export class ReceiveHalf {
   /** When, and at which offset, the present measurement of the peer's pace began. */
   #paceSince = 0;
   #paceFrom = 0;
+  /** Whether the application has since handed on everything there was. */
+  #wasDry = false;
   /** Since when, and at which offset, nothing was handed on. */
   #idleSince = 0;
   #idleAt = 0;
@@ -104,6 +106,7 @@ export class ReceiveHalf {
   /** The application handed on `bytes` more. Handing on the last byte before FIN hands on FIN too. */
   consume(bytes: number): void {
     this.#consumed += bytes;
+    if (this.#consumed === this.#received) this.#wasDry = true;
     this.#consumeFin();
     if (this.#counted > this.#window - LIMITS.minWindowBytes) this.#count();
   }
@@ -151,8 +154,11 @@ export class ReceiveHalf {
   #followPace(now: number, roundTripMs: number): void {
     const consumed = this.#consumed - this.#paceFrom;
     if (consumed < this.#window / 2) return;
-    // Half a window within two round trips: the peer is waiting for us, or soon will.
-    if (now - this.#paceSince < 2 * Math.max(roundTripMs, SHORTEST_MS)) this.#grow();
+    // Half a window within two round trips: the peer waits for us, or soon will. While bytes wait here for a slow application
+    // more of them would only take memory.
+    const isFast = now - this.#paceSince < 2 * Math.max(roundTripMs, SHORTEST_MS);
+    if (isFast && this.#wasDry) this.#grow();
+    this.#wasDry = false;
     this.#paceSince = now;
     this.#paceFrom = this.#consumed;
   }

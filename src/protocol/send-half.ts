@@ -9,7 +9,7 @@ import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import { DATA_HEADER_BYTES, encodeDataHeader, encodeFin } from './frame.ts';
-import { SlabPool } from './slab-pool.ts';
+import { giveBackSlab, takeSlab } from './slab.ts';
 
 /** Less than this is copied into one frame; more goes out in pieces, because copying it costs more than a longer list. */
 const COPY_BELOW_BYTES = 4 * 1024;
@@ -25,9 +25,6 @@ const BULK_BYTES = 16 * 1024;
 /** Memory that small writes share, bytes: twice as much each time, so that few of them take little. */
 const FIRST_BLOCK_BYTES = 1024;
 const LARGEST_BLOCK_BYTES = 16 * 1024;
-
-/** One read of a socket, one DATA frame. */
-const slabs = new SlabPool(LIMITS.dataBytes);
 
 export class SendHalf {
   #chunks: Uint8Array[] = [];
@@ -183,7 +180,7 @@ export class SendHalf {
         at += part.byteLength;
         continue;
       }
-      const slab = slabs.take();
+      const slab = takeSlab(LIMITS.dataBytes);
       const part = chunk.subarray(at, at + slab.byteLength);
       slab.set(part);
       this.#append(slab.subarray(0, part.byteLength), slab);
@@ -237,7 +234,7 @@ export class SendHalf {
     this.#skip = skip;
     if (whole === 0) return;
     // Acknowledged bytes are sent no more, and a channel keeps no pieces of what it was lent.
-    for (const chunk of this.#chunks.splice(0, whole)) slabs.giveBack(chunk);
+    for (const chunk of this.#chunks.splice(0, whole)) giveBackSlab(chunk);
     this.#cursorChunk -= whole;
     if (this.#chunks.length === 0) this.#block = undefined;
   }

@@ -6,7 +6,7 @@
  * again. Everything else, and everything that is against the rules, is left to `ws`: pings, closing, fragments, text, real masks.
  */
 import { LIMITS } from '../core/limits.ts';
-import { SlabPool } from '../protocol/slab-pool.ts';
+import { takeSlab } from '../protocol/slab.ts';
 
 /** FIN and the opcode of a binary message. */
 const FIN_BINARY = 0x82;
@@ -25,15 +25,8 @@ const BULK_BYTES = 32 * 1024;
 /** The largest message that is read here: a DATA frame. Larger ones are refused by `ws`. */
 const LARGEST_BYTES = LIMITS.frameBytes;
 
-const slabs = new SlabPool(LARGEST_BYTES);
-
-/** Gives back the memory under a frame, or a part of one, that nobody will look at any more. Does nothing for any other bytes. */
-export function giveBackFrame(part: Uint8Array): void {
-  slabs.giveBack(part);
-}
-
 export interface MessageReaderEvents {
-  /** A whole message. It belongs to the listener, who may give it back with giveBackFrame(). */
+  /** A whole message. It belongs to the listener, who may give it back with giveBackSlab(). */
   onMessage(message: Buffer): void;
   /** Bytes for `ws`, in their place among the messages. They are only lent. */
   onOther(bytes: Buffer): void;
@@ -115,8 +108,7 @@ export class MessageReader {
     const isWhole = first === FIN_BINARY && !this.#isFragmented;
     const hasSize = length > 0 && length <= LARGEST_BYTES;
     if (isWhole && hasSize && this.#hasNoMask(header)) {
-      this.#message =
-        length >= BULK_BYTES ? slabs.take().subarray(0, length) : Buffer.allocUnsafe(length);
+      this.#message = length >= BULK_BYTES ? takeSlab(length) : Buffer.allocUnsafe(length);
       this.#messageHas = 0;
       return;
     }

@@ -11,7 +11,7 @@ import { codeOf, messageOf } from '../core/error.ts';
 import type { AcceptInfo } from '../protocol/control-message.ts';
 import type { Stream } from '../protocol/stream.ts';
 import { lendReads } from './lent-reads.ts';
-import { giveBackFrame } from './message-reader.ts';
+import { giveBackSlab } from '../protocol/slab.ts';
 
 export interface PumpEvents {
   /** The other endpoint has connected its origin. */
@@ -39,7 +39,7 @@ export function pumpSocket(socket: Duplex, stream: Stream, events: PumpEvents = 
         // What was not handed on must not be acknowledged.
         if (error) return;
         stream.consume(chunk.byteLength);
-        if (isSocket(socket)) giveBackFrame(chunk);
+        if (isSocket(socket)) giveBackSlab(chunk);
       });
     },
     onEnd: () => socket.end(),

@@ -67,7 +67,9 @@ export class StreamDuplex extends Duplex {
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
     this.#isAsked = true;
-    this.#offerWaiting();
+    // Node asks before it takes what is there, and would join the two.
+    if (this.readableLength === 0) this.#offerWaiting();
+    else process.nextTick(offerNext, this);
     if (bytes > 0) this.stream.consume(bytes);
   }
 
@@ -132,6 +134,11 @@ export class StreamDuplex extends Duplex {
     if (this.#hasFin && this.#waiting.length === 0) this.push(null);
   }
 
+  /** For `_read`: offers what waits, if it is still asked for. */
+  offerNext(): void {
+    if (this.#isAsked && !this.destroyed) this.#offerWaiting();
+  }
+
   #onWritable(): void {
     const done = this.#afterWrite;
     this.#afterWrite = undefined;
@@ -141,6 +148,10 @@ export class StreamDuplex extends Duplex {
   #onClose(error: PosternError | undefined): void {
     if (error !== undefined) this.destroy(error);
   }
+}
+
+function offerNext(duplex: StreamDuplex): void {
+  duplex.offerNext();
 }
 
 function noLongerWanted(): PosternError {

@@ -10,6 +10,8 @@ import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { PosternError, codeOf } from '../../core/error.ts';
+import { LIMITS } from '../../core/limits.ts';
+import { giveBackSlab } from '../../protocol/slab.ts';
 import { answerError } from './answer-error.ts';
 import { closeAfter, cutResponse } from './client-response.ts';
 import type { OriginConnection } from './origin-connection.ts';
@@ -167,7 +169,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       response.end(chunk);
       return true;
     }
-    if (response.write(chunk)) return true;
+    if (writeChunk(response, chunk)) return true;
     response.once('drain', () => this.#resume?.());
     return false;
   }
@@ -307,4 +309,12 @@ function switchingHead(raw: readonly Buffer[]): string {
     head += `${headers[index]}: ${headers[index + 1]}\r\n`;
   }
   return `${head}\r\n`;
+}
+
+/** Writes a part of a body. A whole frame of it is given back when it has left: nobody else has anything in that memory. */
+function writeChunk(response: ServerResponse, chunk: Buffer): boolean {
+  if (chunk.length !== LIMITS.dataBytes) return response.write(chunk);
+  return response.write(chunk, (error) => {
+    if (!error) giveBackSlab(chunk);
+  });
 }

@@ -13,6 +13,7 @@ class Receiver {
   readonly budget: ByteBudget;
   readonly half: ReceiveHalf;
   now = 1_000;
+  roundTripMs = ROUND_TRIP_MS;
   #sent = 0;
 
   constructor(budget = new ByteBudget(LIMITS.processWindowBytes)) {
@@ -22,7 +23,7 @@ class Receiver {
   }
 
   tell(): { received: number; consumed: number; window: number } {
-    return this.half.tell(this.now, ROUND_TRIP_MS);
+    return this.half.tell(this.now, this.roundTripMs);
   }
 
   receive(bytes: number): boolean {
@@ -131,6 +132,25 @@ describe('ReceiveHalf: the window', () => {
     receiver.flow(64 * MOST, ROUND_TRIP_MS);
     expect(receiver.half.window).toBe(MOST);
     expect(receiver.budget.usedBytes).toBe(MOST - LEAST);
+  });
+
+  it('grows where round trips are short too, for a peer that fills half of it within 40 ms', () => {
+    const [fast, slow] = [new Receiver(), new Receiver()];
+    for (const receiver of [fast, slow]) receiver.roundTripMs = 0.2;
+    fast.flow(64 * MOST, 39);
+    slow.flow(8 * MOST, 40);
+    expect(fast.half.window).toBe(MOST);
+    expect(slow.half.window).toBe(FIRST);
+  });
+
+  it('does not grow while bytes wait for the application: more of them would wait longer', () => {
+    const receiver = new Receiver();
+    receiver.receive(1_000);
+    receiver.flow(8 * MOST, 1);
+    expect(receiver.half.window).toBe(FIRST);
+    receiver.half.consume(1_000);
+    receiver.flow(64 * MOST, 1);
+    expect(receiver.half.window).toBe(MOST);
   });
 
   it('stays as it is for a peer that takes longer', () => {

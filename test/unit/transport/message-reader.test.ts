@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 
 import { LIMITS } from '../../../src/core/limits.ts';
-import { giveBackFrame, MessageReader } from '../../../src/transport/message-reader.ts';
+import { giveBackSlab } from '../../../src/protocol/slab.ts';
+import { MessageReader } from '../../../src/transport/message-reader.ts';
 import { patternBytes } from '../../support/pattern.ts';
 
 const FIN_BINARY = 0x82;
@@ -36,7 +37,7 @@ function read(isMasked: boolean, bytes: Buffer, sizes: readonly number[]): strin
     onMessage: (message) => {
       endOther();
       out.push(`message ${message.toString('hex')}`);
-      giveBackFrame(message);
+      giveBackSlab(message);
     },
     onOther: (lent) => (other += lent.toString('hex')),
   });

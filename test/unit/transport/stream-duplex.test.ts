@@ -142,7 +142,7 @@ describe('StreamDuplex', () => {
     });
     await once(right, 'end');
     expect(check.bytes).toBe(LIMITS.initialWindowBytes);
-    expect(largest).toBeLessThanOrEqual(2 * 64 * 1024);
+    expect(largest).toBeLessThanOrEqual(LIMITS.dataBytes);
     right.end();
     left.resume();
     await nothingLeft(carried);
