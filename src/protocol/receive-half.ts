@@ -23,6 +23,9 @@ const IDLE_MS = 10_000;
  */
 const SHORTEST_MS = 20;
 
+/** An application that ever has no more than this part of a window left to hand on is as fast as the link. */
+const LITTLE = 1 / 4;
+
 /** First windows are small once less than this part of the budget is free: the rest is for streams that turn out busy. */
 const KEPT_FOR_GROWTH = 1 / 2;
 /** A window grows by at most this part of what is free, so that a few busy streams do not have it all. */
@@ -42,8 +45,8 @@ export class ReceiveHalf {
   /** When, and at which offset, the present measurement of the peer's pace began. */
   #paceSince = 0;
   #paceFrom = 0;
-  /** Whether the application has since handed on everything there was. */
-  #wasDry = false;
+  /** Whether there was since little left for the application to hand on. */
+  #isKeptUp = false;
   /** Since when, and at which offset, nothing was handed on. */
   #idleSince = 0;
   #idleAt = 0;
@@ -106,7 +109,7 @@ export class ReceiveHalf {
   /** The application handed on `bytes` more. Handing on the last byte before FIN hands on FIN too. */
   consume(bytes: number): void {
     this.#consumed += bytes;
-    if (this.#consumed === this.#received) this.#wasDry = true;
+    if (this.#received - this.#consumed <= this.#window * LITTLE) this.#isKeptUp = true;
     this.#consumeFin();
     if (this.#counted > this.#window - LIMITS.minWindowBytes) this.#count();
   }
@@ -157,8 +160,8 @@ export class ReceiveHalf {
     // Half a window within two round trips: the peer waits for us, or soon will. While bytes wait here for a slow application
     // more of them would only take memory.
     const isFast = now - this.#paceSince < 2 * Math.max(roundTripMs, SHORTEST_MS);
-    if (isFast && this.#wasDry) this.#grow();
-    this.#wasDry = false;
+    if (isFast && this.#isKeptUp) this.#grow();
+    this.#isKeptUp = false;
     this.#paceSince = now;
     this.#paceFrom = this.#consumed;
   }

@@ -110,6 +110,11 @@ function numbersTo(count: number): number[] {
   return Array.from({ length: count }, (_, number) => number);
 }
 
+/** How often a link was registered so far. */
+function registrations(): number {
+  return connector.log.filter(({ msg }) => msg === 'link registered').length;
+}
+
 describe('messages', () => {
   it('ten thousand are confirmed, and arrive once and in order', async () => {
     const run = await publishAndConsume(10_000);
@@ -131,8 +136,9 @@ describe('messages', () => {
     for (const seen of [1000, 3000, 6000]) {
       await eventually(() => run.arrived.length >= seen, { deadlineMs: 30_000, everyMs: 2 });
       await guard.expectLosses(async () => {
+        const before = registrations();
         expect(path.cutAll()).toBeGreaterThan(0);
-        await connector.linksUp(4, 20_000);
+        await eventually(() => registrations() >= before + 4, { deadlineMs: 20_000 });
       });
     }
     await run.confirmed;
@@ -157,5 +163,6 @@ it('a broker that stops ends its connections', async () => {
   const closed = new Promise<unknown>((resolve) => connection.on('close', resolve));
   connection.on('error', () => undefined);
   await rabbit.stop();
-  expect(String(await closed)).toMatch(/CONNECTION-FORCED|CONNECTION_FORCED|shutdown/);
+  // It says why, and often resets the connection right behind that.
+  expect(String(await closed)).toMatch(/CONNECTION-FORCED|CONNECTION_FORCED|shutdown|ECONNRESET/);
 }, 60_000);
