@@ -7,7 +7,6 @@ import type { ConnectorConfig } from '../config/connector-config.ts';
 import type { Credentials } from '../config/credentials-file.ts';
 import { formatListenAddress } from '../config/listen-address.ts';
 import { placedError } from '../config/value-place.ts';
-import { isPosternError } from '../core/error.ts';
 import { VERSION } from '../core/version.ts';
 import { Replica } from '../connector/replica.ts';
 import { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
@@ -55,7 +54,7 @@ export class ConnectorProcess implements LongRunning {
       registry: metrics.registry,
       ready: () => readiness(replica, tunnelName),
     }).catch((error: unknown) => {
-      throw isPosternError(error) ? placedError(config, ['metrics'], error) : error;
+      throw placedError(config, ['metrics'], error);
     });
     log.info({ [FIELD.address]: formatListenAddress(ops.address) }, 'metrics and readiness');
     return new ConnectorProcess(replica, ops);

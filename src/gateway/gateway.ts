@@ -10,7 +10,7 @@ import { formatListenAddress, type ListenAddress } from '../config/listen-addres
 import { placedError } from '../config/value-place.ts';
 import type { KeyPath } from '../config/yaml-file.ts';
 import { systemClock } from '../core/clock.ts';
-import { isPosternError, PosternError } from '../core/error.ts';
+import { PosternError } from '../core/error.ts';
 import { newId } from '../core/id.ts';
 import { VERSION } from '../core/version.ts';
 import { CLOSE_CODE } from '../protocol/link.ts';
@@ -205,8 +205,7 @@ export class Gateway {
     for (const server of this.#httpServers) server.close();
     for (const port of this.#tcpPorts) port.stopAccepting();
     this.#door.drain(DIAL_AGAIN_MS, graceMs);
-    const drained = Promise.all([this.#http.drain(), ...this.#tcpPorts.map((port) => port.idle())]);
-    await Promise.race([drained, wait(graceMs)]);
+    await Promise.race([this.#idle(), wait(graceMs)]);
     const { httpRequests, webSockets, tcpConnections } = this.status();
     const error = new PosternError('STREAM_REFUSED', 'Cannot go on: the gateway stops');
     this.#http.upgrades.close(CLOSE_RESTART, error);
@@ -220,7 +219,7 @@ export class Gateway {
     this.#isReady = false;
     this.#certificates.stop();
     for (const server of this.#httpServers) server.close();
-    const gone = Promise.all([this.#http.drain(), ...this.#tcpPorts.map((port) => port.idle())]);
+    const gone = this.#idle();
     for (const port of this.#tcpPorts) port.close();
     this.#http.close();
     // What is cut resets its stream once its socket has closed, and connectors must hear of it: they would keep their
@@ -230,6 +229,11 @@ export class Gateway {
     this.#door.close(CLOSE_CODE.goingAway, new PosternError('LINK_CLOSED', 'the gateway stops'));
     await this.#ops?.close();
     this.#ops = undefined;
+  }
+
+  /** Takes nothing new on users' connections, and resolves when none of them carries anything. */
+  async #idle(): Promise<void> {
+    await Promise.all([this.#http.drain(), ...this.#tcpPorts.map((port) => port.idle())]);
   }
 
   async #listen(): Promise<void> {
@@ -292,7 +296,7 @@ export class Gateway {
     try {
       this.#addresses[name] = formatListenAddress(await opening);
     } catch (error) {
-      throw isPosternError(error) ? placedError(this.#options.config, at, error) : error;
+      throw placedError(this.#options.config, at, error);
     }
   }
 

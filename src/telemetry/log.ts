@@ -2,7 +2,7 @@
  * The log: pino on stderr, for people on a terminal and as JSON elsewhere.
  *
  * Whatever is passed to it is cleaned first (`log-value.ts`): no secret and no control character of a user's reaches the
- * line, so callers log values as they are. A line costs some 5 µs, so it must not be called once per frame. How lines are
+ * line, so callers log values as they are. A line costs some 4 µs, so it must not be called once per frame. How lines are
  * written is in `log-writer.ts`. See docs/operations.md "Logs".
  */
 import { isatty } from 'node:tty';

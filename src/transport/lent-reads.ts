@@ -3,10 +3,11 @@
  *
  * Node allocates 64 KiB for every read. Where bytes are copied anyway that memory dies at once, and collecting it cost a third
  * of the time of a bulk copy. `onread` of `net.connect()` avoids it; sockets that were accepted have no such option, so this
- * does to any socket what the option does. Where Node keeps its read buffer elsewhere nothing happens, and bytes come with
- * 'data' as always: whoever lends listens to both. See docs/decisions/0010-lent-reads.md.
+ * does to any socket what the option does. Where Node keeps its read buffer elsewhere, and for what was read before, bytes come
+ * with 'data' as always. See docs/decisions/0010-lent-reads.md.
  */
 import { Socket, type ConnectOpts, type SocketConstructorOpts } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** What libuv asks the kernel for at once, bytes. */
 const READ_BYTES = 64 * 1024;
@@ -30,8 +31,12 @@ interface Lending {
 
 const keys = findKeys();
 
-/** From now on `socket` gives what it reads to `onLent`. False when this Node cannot; then there are 'data' events. */
-export function lendReads(socket: Socket, onLent: OnLent): boolean {
+/**
+ * From now on `socket` gives what it reads to `onLent`. False when it cannot lend, being no socket or of a Node that does it in
+ * another way; then all of it comes out of 'data' events, in which nobody sees what `onLent` returns.
+ */
+export function lendReads(socket: Duplex, onLent: OnLent): boolean {
+  socket.on('data', onLent);
   const lending = socket as unknown as Lending;
   // oxlint-disable-next-line no-underscore-dangle -- Node's own name.
   const handle = lending._handle;

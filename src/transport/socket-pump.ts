@@ -79,8 +79,7 @@ class SocketPump {
       if (!mayContinue) this.#pause();
       return mayContinue;
     };
-    socket.on('data', onBytes);
-    if (isSocket(socket)) lendReads(socket, onBytes);
+    lendReads(socket, onBytes);
     socket.on('end', () => this.#onEnd());
     socket.on('error', (error) => {
       const isReset = codeOf(error) === 'ECONNRESET' || codeOf(error) === 'EPIPE';

@@ -19,6 +19,10 @@ const CUT_AFTER = 256;
 
 export class StreamDuplex extends Duplex {
   readonly stream: Stream;
+  /** Offers what waits, if it is still asked for. */
+  readonly #offerNext = (): void => {
+    if (this.#isAsked && !this.destroyed) this.#offerWaiting();
+  };
   /** What arrived while the readable side was full: never more than the window. */
   #waiting: Uint8Array[] = [];
   /** The first of them that was not handed on. */
@@ -69,7 +73,7 @@ export class StreamDuplex extends Duplex {
     this.#isAsked = true;
     // Node asks before it takes what is there, and would join the two.
     if (this.readableLength === 0) this.#offerWaiting();
-    else process.nextTick(offerNext, this);
+    else process.nextTick(this.#offerNext);
     if (bytes > 0) this.stream.consume(bytes);
   }
 
@@ -134,11 +138,6 @@ export class StreamDuplex extends Duplex {
     if (this.#hasFin && this.#waiting.length === 0) this.push(null);
   }
 
-  /** For `_read`: offers what waits, if it is still asked for. */
-  offerNext(): void {
-    if (this.#isAsked && !this.destroyed) this.#offerWaiting();
-  }
-
   #onWritable(): void {
     const done = this.#afterWrite;
     this.#afterWrite = undefined;
@@ -148,10 +147,6 @@ export class StreamDuplex extends Duplex {
   #onClose(error: PosternError | undefined): void {
     if (error !== undefined) this.destroy(error);
   }
-}
-
-function offerNext(duplex: StreamDuplex): void {
-  duplex.offerNext();
 }
 
 function noLongerWanted(): PosternError {

@@ -232,12 +232,10 @@ function readAhead(
       for (const listener of ofWs) listener.call(socket, bytes);
     },
   });
-  const onBytes = (bytes: Buffer): boolean => {
+  lendReads(socket, (bytes) => {
     reader.push(bytes);
     return !ws.isPaused;
-  };
-  socket.on('data', onBytes);
-  lendReads(socket, onBytes);
+  });
   return reader;
 }
 

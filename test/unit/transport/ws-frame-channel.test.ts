@@ -12,8 +12,7 @@ import { dialChannel } from '../../../src/transport/dial-channel.ts';
 import type { WsFrameChannel } from '../../../src/transport/ws-frame-channel.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/eventually.ts';
-import { portOf } from '../../support/real/port.ts';
-import { openPair, record, Recorder, startLinkServer, type Pair } from './link-ends.ts';
+import { listen, openPair, record, Recorder, startLinkServer, type Pair } from './link-ends.ts';
 import { makeCertificates, type TestCertificates } from '../../support/test-authority.ts';
 
 const SUBPROTOCOL = 'postern.v1';
@@ -262,12 +261,9 @@ async function startListener(isTls: boolean): Promise<{ url: string; chunks: Buf
     const fields = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${SUBPROTOCOL}`;
     socket.write(`HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n\r\n`);
     socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => undefined);
-    cleanup(() => socket.destroy());
   });
-  server.listen(0, 'localhost');
-  await once(server, 'listening');
-  cleanup(() => server.close());
-  return { url: `${isTls ? 'https' : 'http'}://localhost:${portOf(server)}`, chunks };
+  const port = await listen(server);
+  return { url: `${isTls ? 'https' : 'http'}://localhost:${port}`, chunks };
 }
 
 /** What a dialling side sends for a batch of frames, in the chunks that arrive: over TLS a record each. */

@@ -1,6 +1,6 @@
 /** Cutting responses on real connections, at the moments at which Node would get it wrong. */
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect } from 'node:net';
 
@@ -22,38 +22,42 @@ function sendHalf(response: ServerResponse): void {
   response.write('half');
 }
 
-it('a response that ends with its connection is reset when it is cut', async () => {
-  let cut: (() => void) | undefined;
-  const port = await listen(
-    createServer((_request, response) => {
+/** Sends half a response to whoever asks, and cuts it when told. */
+function cutter(): { serve: RequestListener; cut: () => void } {
+  let half: ServerResponse | undefined;
+  return {
+    serve: (_request, response) => {
+      half = response;
       sendHalf(response);
-      cut = () => cutResponse(response, undefined);
-    }),
-  );
+    },
+    cut: () => {
+      if (half !== undefined) cutResponse(half, undefined);
+    },
+  };
+}
+
+it('a response that ends with its connection is reset when it is cut', async () => {
+  const { serve, cut } = cutter();
+  const port = await listen(createServer(serve));
   const user = connect(port, '127.0.0.1');
   cleanup(() => user.destroy());
   user.write(REQUEST);
   await once(user, 'data');
   const reset = whenReset(user);
-  cut?.();
+  cut();
   await reset;
 });
 
 it('so is one over TLS', async () => {
   const authority = await TestAuthority.create();
   const { cert, key } = await authority.issue({ dns: ['app.test'] });
-  let cut: (() => void) | undefined;
-  const port = await listen(
-    createHttpsServer({ cert, key }, (_request, response) => {
-      sendHalf(response);
-      cut = () => cutResponse(response, undefined);
-    }),
-  );
+  const { serve, cut } = cutter();
+  const port = await listen(createHttpsServer({ cert, key }, serve));
   const { socket, carrier } = dialTls(port, { ca: authority.pem, servername: 'app.test' });
   socket.write(REQUEST);
   await once(socket, 'data');
   const reset = whenReset(carrier);
-  cut?.();
+  cut();
   await reset;
 });
 
