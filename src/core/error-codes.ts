@@ -91,6 +91,7 @@ export const ERROR_CODES = {
 
   CLI_USAGE: 'The command line is not understood',
   CLI_GATEWAY_RUNNING: 'The gateway runs but its admin socket cannot be used',
+  CLI_CREDENTIALS: 'The credentials of the user cannot be read or kept',
   CLI_NOT_READY: 'The connector is not ready',
   CLI_FAILED: 'The command could not be carried out',
   ADMIN_BAD_REQUEST: 'The admin request is malformed',

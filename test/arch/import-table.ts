@@ -50,10 +50,15 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     folders: ['core', 'config', 'store', 'access', 'gateway', 'telemetry'],
     packages: [],
   },
+  client: {
+    folders: ['core', 'protocol', 'transport', 'config', 'telemetry'],
+    packages: ['keytar'],
+  },
   cli: {
-    folders: 'core telemetry config protocol transport store access connector gateway admin'.split(
-      ' ',
-    ),
+    folders:
+      'core telemetry config protocol transport store access connector gateway admin client'.split(
+        ' ',
+      ),
     packages: ['yargs'],
   },
 };

@@ -10,6 +10,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PosternError, messageOf } from '../../core/error.ts';
+import { createFileAtomic, writeFileAtomic } from '../../core/write-file-atomic.ts';
 import type { ServerCertificate } from './load-certificate.ts';
 import {
   type KeyedCertificate,
@@ -19,7 +20,6 @@ import {
   createServerCertificate,
 } from './make-certificate.ts';
 import { readPem, readPemIfThere } from './read-pem.ts';
-import { createFileAtomic, writeFileAtomic } from './write-file-atomic.ts';
 
 /** A server certificate with less than this left is replaced, ms. Ask at least this often. */
 const RENEW_MS = 30 * 86_400_000;

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { hasCode } from '../../core/error.ts';
+import { hasCode } from './error.ts';
 
 /** Replaces `file`. `mode` is exact whatever the umask. Rejects with Node's error. */
 export async function writeFileAtomic(file: string, data: string, mode: number): Promise<void> {

@@ -2,11 +2,8 @@
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import {
-  createFileAtomic,
-  writeFileAtomic,
-} from '../../../../src/gateway/tls/write-file-atomic.ts';
-import { tempDir } from '../../../support/temp-dir.ts';
+import { createFileAtomic, writeFileAtomic } from '../../../src/core/write-file-atomic.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 const modeOf = (file: string) => (statSync(file).mode & 0o777).toString(8);
 
