@@ -72,6 +72,9 @@ export const ERROR_CODES = {
   ROUTE_NO_RULE: 'No ingress rule of the tunnel matches the request',
 
   ACCESS_DENIED: 'The application does not allow this request',
+  ACCESS_SIGN_IN_FAILED: 'The user could not be signed in',
+  ACCESS_PROVIDER_DOWN: 'The identity provider does not answer properly',
+  ACCESS_TOO_MANY: 'Too many sign-ins from one address, or at the same time',
 
   HTTP_BAD_REQUEST: 'The HTTP request is malformed or ambiguous',
   HTTP_METHOD: 'The HTTP method is not supported',

@@ -112,4 +112,34 @@ export const LIMITS = {
   auditTextChars: 500,
   /** Details of one audit event. test/unit/telemetry/audit-event.test.ts */
   auditDetails: 32,
+
+  /** How long a sign-in may take from its first page to the provider's answer, ms. test/unit/access/sign-in/login-transactions.test.ts */
+  loginMs: 10 * 60_000,
+  /** Login cookies in one browser, about 100 bytes each in every request. test/unit/access/sign-in/login-cookies.test.ts */
+  loginCookies: 8,
+  /** Longest path to return to after signing in, characters; longer ones lead to `/`. test/unit/access/sign-in/return-path.test.ts */
+  returnPathChars: 4_096,
+  /** Longest ticket, characters: a path in base64url with its signature. test/unit/access/sign-in/tickets.test.ts */
+  ticketChars: 6_000,
+  /** Sign-ins and failures of one address at once, then per second. test/unit/access/sign-in/address-limit.test.ts */
+  signInBurst: 60,
+  signInPerSecond: 1,
+  /** Addresses whose sign-ins are counted, some 200 bytes each. address-limit.test.ts */
+  signInAddresses: 10_000,
+  /** Tabs that sign the same person in within this time keep each other's sessions, ms. test/unit/access/sign-in/sign-in.test.ts */
+  sameSignInMs: 2 * 60_000,
+  /** Characters kept of what a browser calls itself. sign-in.test.ts */
+  agentChars: 200,
+  /** Longest field of a sign-in form that is read, characters. test/unit/access/local/local-flow.test.ts */
+  formFieldChars: 1_024,
+  /** Passwords being checked at once, some 32 MiB and a thread each, and those that wait. test/unit/access/local/password-hash.test.ts */
+  passwordChecks: 2,
+  passwordChecksWaiting: 32,
+  /** Failures of an address at one local user, and at any, within this time, ms, that ban it for that long, ms. test/unit/access/local/password-ban.test.ts */
+  passwordFailures: 3,
+  passwordFailuresOfAddress: 12,
+  passwordFailureMs: 2 * 60_000,
+  passwordBanMs: 5 * 60_000,
+  /** Names and addresses whose failures are remembered. password-ban.test.ts */
+  passwordFailuresKept: 20_000,
 } as const;

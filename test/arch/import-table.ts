@@ -36,7 +36,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     packages: ['ws'],
   },
   store: { folders: ['core', 'telemetry'], packages: ['kysely', 'better-sqlite3'] },
-  access: { folders: ['core', 'store', 'telemetry', 'config'], packages: [] },
+  access: {
+    folders: ['core', 'store', 'telemetry', 'config'],
+    packages: ['openid-client', 'jose'],
+  },
   connector: {
     folders: ['core', 'protocol', 'transport', 'config', 'telemetry'],
     packages: [],

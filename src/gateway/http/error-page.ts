@@ -59,6 +59,21 @@ const TEXTS: Partial<Record<ErrorCode, Text>> = {
     title: 'No access',
     text: 'You may not open this page. If you think you should, tell your administrator the request id below.',
   },
+  ACCESS_SIGN_IN_FAILED: {
+    status: 400,
+    title: 'Sign-in failed',
+    text: 'You could not be signed in. Try again.',
+  },
+  ACCESS_PROVIDER_DOWN: {
+    status: 503,
+    title: 'Sign-in is not available',
+    text: 'The identity provider does not answer properly at the moment. Try again soon.',
+  },
+  ACCESS_TOO_MANY: {
+    status: 429,
+    title: 'Too many attempts',
+    text: 'Too many sign-ins were tried from your network. Wait a minute and try again.',
+  },
   ORIGIN_TIMEOUT: {
     status: 504,
     title: 'Service does not answer',
