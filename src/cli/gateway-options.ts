@@ -29,7 +29,13 @@ export const GATEWAY_OPTIONS = {
   'tls-key': textOption('PEM file with the private key'),
   'grace-period': textOption('How long a drain may take, such as 30s'),
   'resume-timeout': textOption('How long streams of a connector that is away are kept'),
+  'external-port': textOption('Port of https that users see, behind a load balancer'),
   'default-policy': textOption('What happens to hostnames without an application: deny or public'),
+  'session-duration': textOption('How long a sign-in lasts, such as 24h'),
+  'client-session-duration': textOption('How long "postern access login" lasts'),
+  'signing-key-rotation': textOption('How often the keys of tokens are replaced'),
+  'country-database': textOption('MaxMind database file with countries'),
+  'client-ca': textOption('PEM file of the authorities of client certificates'),
   ...LOG_OPTIONS,
 } as const satisfies Record<string, Options>;
 

@@ -5,17 +5,23 @@
  * Reading it opens no socket and changes nothing.
  */
 import { resolve } from 'node:path';
+import type { AccessGroup } from './access-group.ts';
+import { checkAccessReferences } from './access-references.ts';
 import { bySpecificity } from './application.ts';
-import type { Application, IdentityProvider } from './application.ts';
+import type { Application } from './application.ts';
+import { messageOf } from '../core/error.ts';
 import { ConfigSource } from './config-source.ts';
 import type { Overrides } from './config-source.ts';
 import { GATEWAY_ENVIRONMENT, gatewaySchema } from './gateway-schema.ts';
 import type { WrittenGatewayConfig } from './gateway-schema.ts';
+import { resolveProviders } from './identity-files.ts';
+import type { IdentityProvider } from './identity-provider.ts';
 import { clashes, formatListenAddress } from './listen-address.ts';
 import type { ListenAddress } from './listen-address.ts';
 import type { LogConfig } from './log-config.ts';
-import { checkTlsFiles } from './pem-file.ts';
+import { checkCaFile, checkTlsFiles } from './pem-file.ts';
 import type { TlsFiles } from './pem-file.ts';
+import { checkReadable } from './read-text-file.ts';
 import { readFrom } from './value-place.ts';
 import { readYamlFile } from './yaml-file.ts';
 import type { KeyPath } from './yaml-file.ts';
@@ -50,12 +56,27 @@ export interface GatewayConfig {
   /** How long the gateway keeps its end of a stream whose connector is away. */
   readonly resumeTimeoutMs: number;
   readonly tcp: readonly TcpListener[];
+  /** The port that users see, where it is not the one of `listen.https`. */
+  readonly externalPort?: number | undefined;
   /** What happens to a hostname without an application. */
   readonly defaultPolicy: 'deny' | 'public';
+  /** How long a sign-in in a browser lasts, at all applications together. */
+  readonly sessionDurationMs: number;
+  /** The same for `postern access login`. */
+  readonly clientSessionDurationMs: number;
+  readonly signingKeyRotationMs: number;
+  /** Absolute; a MaxMind database with countries. */
+  readonly countryDatabase?: string | undefined;
+  /** Absolute; authorities of the certificates that users may show. */
+  readonly clientCaFile?: string | undefined;
   readonly identityProviders: readonly IdentityProvider[];
-  /** The most specific hostname first, so that the first match is the right one. */
+  /** What `access-group` conditions refer to; free of circles. */
+  readonly groups: readonly AccessGroup[];
+  /** The most specific hostname, and then path, first: the first match is the right one. */
   readonly applications: readonly Application[];
   readonly log: LogConfig;
+  /** What an operator should be told, each `<file>:<line>: <key>: <text>`. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -70,6 +91,9 @@ export async function loadGatewayConfig(
   const written = source.parse(gatewaySchema);
   checkListeners(source, written);
   checkDuplicates(source, written);
+  const fail = (path: KeyPath, text: string) => source.problem('CONFIG_INVALID', path, text);
+  checkAccessReferences(written, fail);
+  const { providers, warnings } = await resolveProviders(source, written['identity-providers']);
   const { domain, listen, plaintext, log } = written;
   return readFrom(source, {
     file: resolve(file),
@@ -81,9 +105,19 @@ export async function loadGatewayConfig(
     gracePeriodMs: written['grace-period'],
     resumeTimeoutMs: written['resume-timeout'],
     tcp: await resolveTcp(source, written),
+    externalPort: written['external-port'],
     defaultPolicy: written['default-policy'],
-    identityProviders: resolveProviders(source, written),
-    applications: written.applications.toSorted(bySpecificity),
+    sessionDurationMs: written['session-duration'],
+    clientSessionDurationMs: written['client-session-duration'],
+    signingKeyRotationMs: written['signing-key-rotation'],
+    countryDatabase: await countryDatabase(source, written),
+    clientCaFile: await clientCa(source, written),
+    identityProviders: providers,
+    groups: written.groups,
+    applications: written.applications
+      .map((application, index) => ({ ...application, index }))
+      .toSorted(bySpecificity),
+    warnings,
     log,
   });
 }
@@ -110,22 +144,26 @@ async function resolveTcp(
   return listeners;
 }
 
-function resolveProviders(
+async function countryDatabase(
   source: ConfigSource,
-  { 'identity-providers': providers }: WrittenGatewayConfig,
-): IdentityProvider[] {
-  return providers.map((provider, at): IdentityProvider => {
-    const fileOf = (key: string, name: string): string =>
-      source.resolveFile(['identity-providers', at, key], name);
-    const { id } = provider;
-    if (provider.type === 'saml') {
-      const idpMetadataFile = fileOf('idp-metadata-file', provider['idp-metadata-file']);
-      return { type: 'saml', id, idpMetadataFile };
-    }
-    const { issuer, 'client-id': clientId, 'client-secret-file': secretFile } = provider;
-    const clientSecretFile = secretFile && fileOf('client-secret-file', secretFile);
-    return { type: 'oidc', id, issuer, clientId, clientSecretFile };
-  });
+  { 'country-database': name }: WrittenGatewayConfig,
+): Promise<string | undefined> {
+  if (name === undefined) return undefined;
+  const file = source.resolveFile(['country-database'], name);
+  try {
+    await checkReadable(file);
+    return file;
+  } catch (cause) {
+    const text = `file "${name}" ${messageOf(cause)}; correct the name or the file's permissions`;
+    throw source.problem('CONFIG_UNREADABLE', ['country-database'], text, { cause });
+  }
+}
+
+async function clientCa(
+  source: ConfigSource,
+  { 'client-ca': name }: WrittenGatewayConfig,
+): Promise<string | undefined> {
+  return name === undefined ? undefined : checkCaFile(source, ['client-ca'], name);
 }
 
 function checkListeners(source: ConfigSource, written: WrittenGatewayConfig): void {
@@ -160,10 +198,12 @@ function checkListeners(source: ConfigSource, written: WrittenGatewayConfig): vo
 }
 
 function checkDuplicates(source: ConfigSource, written: WrittenGatewayConfig): void {
+  const { applications, groups, 'identity-providers': providers } = written;
   const lists = [
-    ['applications', 'name', written.applications.map(({ name }) => name)],
-    ['applications', 'hostname', written.applications.map(({ hostname }) => hostname.text)],
-    ['identity-providers', 'id', written['identity-providers'].map(({ id }) => id)],
+    ['applications', 'name', applications.map(({ name }) => name)],
+    ['applications', 'hostname', applications.map(placeOf)],
+    ['identity-providers', 'id', providers.map(({ id }) => id)],
+    ['groups', 'name', groups.map(({ name }) => name)],
   ] as const;
   for (const [list, key, values] of lists) {
     const at = values.findIndex((value, index) => values.indexOf(value) !== index);
@@ -173,4 +213,9 @@ function checkDuplicates(source: ConfigSource, written: WrittenGatewayConfig): v
     const text = `"${value}" is taken by ${first}; each ${key} may be used once`;
     throw source.problem('CONFIG_INVALID', [list, at, key], text);
   }
+}
+
+/** The hostname with the path, where there is one: what no two applications may share. */
+function placeOf({ hostname, path }: WrittenGatewayConfig['applications'][number]): string {
+  return path === '/' ? hostname.text : `${hostname.text}${path}`;
 }

@@ -7,7 +7,9 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { PosternError } from '../core/error.ts';
-import { applicationSchema, identityProviderSchema } from './application.ts';
+import { LIMITS } from '../core/limits.ts';
+import { accessGroupSchema } from './access-group.ts';
+import { applicationSchema } from './application.ts';
 import type { EnvironmentKeys } from './config-source.ts';
 import {
   duration,
@@ -19,9 +21,12 @@ import {
   oneOf,
   parsed,
   text,
+  wholeNumber,
 } from './field.ts';
 import { parseHostname } from './hostname-pattern.ts';
+import { identityProviderSchema } from './identity-provider.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
+import { SESSION_RANGE } from './policy.ts';
 
 const tlsFiles = mapping({
   cert: text('the name of a PEM file'),
@@ -55,8 +60,17 @@ export const gatewaySchema = mapping({
   'grace-period': duration().prefault('30s'),
   'resume-timeout': duration().prefault('30s'),
   tcp: list(tcpListener).default([]),
+  'external-port': wholeNumber(1, 65_535).optional(),
   'default-policy': oneOf(['deny', 'public']).default('deny'),
+  'session-duration': duration(SESSION_RANGE).prefault('24h'),
+  'client-session-duration': duration(SESSION_RANGE).prefault('24h'),
+  'signing-key-rotation': duration({ least: 3_600_000, most: 365 * 86_400_000 }).prefault('30d'),
+  'country-database': text('the name of a MaxMind database file').optional(),
+  'client-ca': text('the name of a PEM file').optional(),
   'identity-providers': list(identityProviderSchema).default([]),
+  groups: list(accessGroupSchema)
+    .max(LIMITS.accessGroups, { error: `has more than ${LIMITS.accessGroups} entries; merge some` })
+    .default([]),
   applications: list(applicationSchema).default([]),
   log: mapping({
     level: oneOf(LOG_LEVELS).default('info'),
@@ -79,7 +93,13 @@ export const GATEWAY_ENVIRONMENT: EnvironmentKeys = {
   POSTERN_TLS_KEY: 'tls.key',
   POSTERN_GRACE_PERIOD: 'grace-period',
   POSTERN_RESUME_TIMEOUT: 'resume-timeout',
+  POSTERN_EXTERNAL_PORT: 'external-port',
   POSTERN_DEFAULT_POLICY: 'default-policy',
+  POSTERN_SESSION_DURATION: 'session-duration',
+  POSTERN_CLIENT_SESSION_DURATION: 'client-session-duration',
+  POSTERN_SIGNING_KEY_ROTATION: 'signing-key-rotation',
+  POSTERN_COUNTRY_DATABASE: 'country-database',
+  POSTERN_CLIENT_CA: 'client-ca',
   POSTERN_LOG_LEVEL: 'log.level',
   POSTERN_LOG_FORMAT: 'log.format',
 };

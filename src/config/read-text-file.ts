@@ -29,6 +29,19 @@ export async function readTextFile(file: string): Promise<string> {
   }
 }
 
+/** Opens a file of any size and kind of content, and closes it. Throws CONFIG_UNREADABLE like readTextFile. */
+export async function checkReadable(file: string): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(file, 'r');
+    await handle.read(Buffer.alloc(1), 0, 1);
+  } catch (cause) {
+    throw unreadable(cause);
+  } finally {
+    await handle?.close();
+  }
+}
+
 async function readBounded(file: string): Promise<Uint8Array> {
   let handle: FileHandle | undefined;
   try {
@@ -42,10 +55,14 @@ async function readBounded(file: string): Promise<Uint8Array> {
       length += bytesRead;
     }
   } catch (cause) {
-    const reason = REASONS.get(codeOf(cause) ?? '') ?? `cannot be read: ${messageOf(cause)}`;
-    throw new PosternError('CONFIG_UNREADABLE', reason, { cause });
+    throw unreadable(cause);
   } finally {
     await handle?.close();
   }
   throw new PosternError('CONFIG_UNREADABLE', 'is larger than 1 MiB');
+}
+
+function unreadable(cause: unknown): PosternError {
+  const reason = REASONS.get(codeOf(cause) ?? '') ?? `cannot be read: ${messageOf(cause)}`;
+  return new PosternError('CONFIG_UNREADABLE', reason, { cause });
 }

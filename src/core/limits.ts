@@ -92,6 +92,9 @@ export const LIMITS = {
   /** How long a connection to a built-in service may stay silent, ms: longer than a gateway keeps one idle. builtin.test.ts */
   builtinIdleMs: 120_000,
 
+  /** Access groups of a configuration; each may refer to others. test/unit/config/access-references.test.ts */
+  accessGroups: 200,
+
   /** Longest name of a tunnel, characters. It is a metric label and a log field. test/unit/core/tunnel-name.test.ts */
   tunnelNameChars: 64,
   /** Longest hostname of a route, characters: what DNS can carry. test/unit/core/route-hostname.test.ts */

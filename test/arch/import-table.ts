@@ -38,7 +38,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   store: { folders: ['core', 'telemetry'], packages: ['kysely', 'better-sqlite3'] },
   access: {
     folders: ['core', 'store', 'telemetry', 'config'],
-    packages: ['openid-client', 'jose'],
+    packages: ['openid-client', 'jose', 'mmdb-lib'],
   },
   connector: {
     folders: ['core', 'protocol', 'transport', 'config', 'telemetry'],

@@ -6,7 +6,7 @@
  * Comments at the top may set what wins over the file: `# env: NAME=value` and `# flag: key=value`. Files that a case
  * names are those in `files/`.
  */
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,6 +29,10 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-golden-'));
   await cp(join(GOLDEN, 'files'), folder, { recursive: true });
   await mkdir(join(folder, 'a-folder'));
+  // Git keeps no more of a file's mode than whether it is a program.
+  await chmod(join(folder, 'secret'), 0o600);
+  await cp(join(folder, 'secret'), join(folder, 'open-secret'));
+  await chmod(join(folder, 'open-secret'), 0o644);
 });
 
 afterAll(() => rm(folder, { recursive: true }));

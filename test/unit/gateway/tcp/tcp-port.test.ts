@@ -26,7 +26,7 @@ async function openPort(tls?: TcpPortOptions['tls']): Promise<{ port: TcpPort; n
     resumeTimeoutMs: 1_000,
     events: { onJoin: () => undefined, onLeave: () => undefined },
   });
-  const access = { applications: [], defaultPolicy: 'public' } as const;
+  const access = { applications: [], groups: [], defaultPolicy: 'public' } as const;
   const port = new TcpPort({
     listen: { host: '127.0.0.1', port: 0 },
     hostname: HOSTNAME,
