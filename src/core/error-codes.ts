@@ -75,6 +75,9 @@ export const ERROR_CODES = {
   ACCESS_SIGN_IN_FAILED: 'The user could not be signed in',
   ACCESS_PROVIDER_DOWN: 'The identity provider does not answer properly',
   ACCESS_TOO_MANY: 'Too many sign-ins from one address, or at the same time',
+  ACCESS_SSH_KEY: 'The SSH public key is not one that can be certified',
+  ACCESS_SSH_PRINCIPAL: 'No user name for an SSH certificate can be made of this identity',
+  ACCESS_SSH_OFF: 'The application issues no SSH certificates',
 
   HTTP_BAD_REQUEST: 'The HTTP request is malformed or ambiguous',
   HTTP_METHOD: 'The HTTP method is not supported',

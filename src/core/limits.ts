@@ -101,6 +101,11 @@ export const LIMITS = {
   hostnameChars: 253,
   /** How long a read or write waits for a lock that another process has on the database, ms. test/unit/store/busy.test.ts */
   storeBusyMs: 5_000,
+  /** Longest line with an SSH public key, characters: RSA of 16,384 bits is 2,800. test/unit/access/ssh/ssh-public-key.test.ts */
+  sshPublicKeyChars: 4_096,
+  /** User names in one SSH certificate. test/unit/access/ssh/principals.test.ts */
+  sshPrincipals: 16,
+
   /** Audit events kept; the oldest go. About 50 MB. test/unit/store/audit-store.test.ts */
   auditEvents: 100_000,
   /** Audit events that the connectors of one tunnel may cause in an hour. test/unit/gateway/connector-audit.test.ts */
