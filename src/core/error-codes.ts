@@ -92,6 +92,7 @@ export const ERROR_CODES = {
   STORE_OPEN: 'The database cannot be opened or migrated',
   STORE_EXISTS: 'Something with this name already exists',
   STORE_NOT_FOUND: 'Nothing with this name exists',
+  STORE_LIMIT: 'As many of these are kept as allowed',
   STORE_BUSY: 'The database is busy',
   STORE_FAILED: 'The database cannot be read or written',
 

@@ -150,4 +150,14 @@ export const LIMITS = {
   passwordBanMs: 5 * 60_000,
   /** Names and addresses whose failures are remembered. password-ban.test.ts */
   passwordFailuresKept: 20_000,
+  /** Sessions in the store, ended ones of the last day included: 2 KiB each. test/unit/store/session-store.test.ts */
+  sessions: 100_000,
+  /** Service tokens; every process holds all of them. test/unit/store/service-token-store.test.ts */
+  serviceTokens: 10_000,
+  /** Local users: they are for trials and emergencies. test/unit/store/user-store.test.ts */
+  users: 10_000,
+  /** Single-use values of one kind that are alive: logins under way, codes, replay marks. test/unit/store/once-store.test.ts */
+  onceItems: 20_000,
+  /** Changes that are kept for other processes to see; they look every quarter of a second. test/unit/store/change-store.test.ts */
+  changes: 10_000,
 } as const;

@@ -9,10 +9,12 @@ import type { Kysely, Migration } from 'kysely';
 
 import type { Schema } from '../schema.ts';
 import { createTunnelsRoutesAudit } from './0001-tunnels-routes-audit.ts';
+import { createAccess } from './0002-access.ts';
 
 /** Every migration, oldest first. Names sort in this order and never change. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-tunnels-routes-audit': { up: createTunnelsRoutesAudit },
+  '0002-access': { up: createAccess },
 };
 
 const APPLIED_TABLE = 'kysely_migration';

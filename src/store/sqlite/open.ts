@@ -17,10 +17,17 @@ import { LIMITS } from '../../core/limits.ts';
 import { migrate, readSchemaState } from '../migrations/migrate.ts';
 import type { Schema } from '../schema.ts';
 import { SqlAuditStore } from '../sql/audit-store.ts';
+import { SqlChangeStore } from '../sql/change-store.ts';
+import { SqlKeyStore } from '../sql/key-store.ts';
+import { SqlOnceStore } from '../sql/once-store.ts';
 import { retryBusy } from '../sql/retry-busy.ts';
 import { SqlRouteStore } from '../sql/route-store.ts';
+import { Seal } from '../sql/seal.ts';
+import { SqlServiceTokenStore } from '../sql/service-token-store.ts';
+import { SqlSessionStore } from '../sql/session-store.ts';
 import { Session } from '../sql/session.ts';
 import { SqlTunnelStore } from '../sql/tunnel-store.ts';
+import { SqlUserStore } from '../sql/user-store.ts';
 import type { Store } from '../store.ts';
 import type { Database } from './database.ts';
 import { sqliteDialect } from './dialect.ts';
@@ -62,19 +69,31 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     const db = await retryBusy(action, { waitMs: busyWaitMs, faults: SQLITE_FAULTS }, () =>
       openDatabase(driver, file),
     );
-    return composeStore(new Session({ db, faults: SQLITE_FAULTS, busyWaitMs }), clock);
+    const session = new Session({ db, faults: SQLITE_FAULTS, busyWaitMs });
+    try {
+      return composeStore(session, clock, new Seal(`${file}.key`));
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
   } catch (cause) {
     if (hasCode(cause, 'STORE_BUSY') || hasCode(cause, 'STORE_OPEN')) throw cause;
     throw refusal(file, SQLITE_FAULTS.explain(cause), cause);
   }
 }
 
-function composeStore(session: Session, clock: Clock): Store {
+function composeStore(session: Session, clock: Clock, seal: Seal): Store {
   const audit = new SqlAuditStore(session);
   return {
     tunnels: new SqlTunnelStore(session, clock),
     routes: new SqlRouteStore(session, clock),
     audit,
+    sessions: new SqlSessionStore(session, clock, seal),
+    serviceTokens: new SqlServiceTokenStore(session, clock),
+    keys: new SqlKeyStore(session, seal),
+    onceItems: new SqlOnceStore(session, clock, seal),
+    users: new SqlUserStore(session, seal),
+    changes: new SqlChangeStore(session),
     close: async () => {
       await audit.flush();
       await session.close();

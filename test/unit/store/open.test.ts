@@ -37,14 +37,21 @@ describe.each(DRIVERS)('openStore() with %s', (driver) => {
     );
     expect(tables.map(({ name }) => name)).toEqual([
       'audit_events',
+      'changes',
       'kysely_migration',
       'kysely_migration_lock',
+      'once_items',
       'routes',
+      'service_tokens',
+      'sessions',
+      'signing_keys',
       'sqlite_sequence',
       'tunnels',
+      'users',
     ]);
     expect(rowsOf(database, 'select name from kysely_migration')).toEqual([
       { name: '0001-tunnels-routes-audit' },
+      { name: '0002-access' },
     ]);
     expect(rowsOf(database, 'pragma journal_mode')).toEqual([{ journal_mode: 'wal' }]);
     expect(await store.tunnels.list()).toEqual([]);
@@ -72,7 +79,7 @@ describe.each(DRIVERS)('openStore() with %s', (driver) => {
       await store.tunnels.create('home');
       expect(await modeOf(path.dirname(file))).toBe('700');
       const names = (await readdir(path.dirname(file))).toSorted();
-      expect(names).toEqual(['postern.db', 'postern.db-shm', 'postern.db-wal']);
+      expect(names).toEqual(['postern.db', 'postern.db-shm', 'postern.db-wal', 'postern.db.key']);
       for (const name of names) {
         expect(await modeOf(path.join(path.dirname(file), name))).toBe('600');
       }
@@ -114,7 +121,7 @@ describe.each(DRIVERS)('openStore() with %s', (driver) => {
     );
     expect((await readFile(file)).equals(before)).toBe(true);
     expect(await modeOf(file)).toBe('640');
-    expect(await readdir(path.dirname(file))).toEqual(['postern.db']);
+    expect(await readdir(path.dirname(file))).toEqual(['postern.db', 'postern.db.key']);
   });
 
   it("refuses another program's database, and leaves it", async () => {
