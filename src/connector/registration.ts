@@ -1,12 +1,9 @@
 /**
- * Registering one link: `hello` and `register` out, `registered` or `refused` back. See docs/protocol.md §4.
- *
- * Owns the link until the gateway has answered; it closes it on every other outcome.
+ * Registering a connector's link, and what its gateway says on it afterwards. See docs/protocol.md §4.
  */
 import type { Clock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import { VERSION } from '../core/version.ts';
 import type {
   AnnouncedRule,
   ControlMessage,
@@ -16,11 +13,11 @@ import type {
   ReplicaInfo,
 } from '../protocol/control-message.ts';
 import type { FrameChannel } from '../protocol/frame-channel.ts';
-import { CLOSE_CODE, Link } from '../protocol/link.ts';
 import type { StreamAccepter } from '../protocol/stream-accepter.ts';
+import { registerLink, type RegisteredLink } from '../transport/register-link.ts';
 
 /** What a registered link is told afterwards. */
-interface RegisteredLinkEvents {
+interface ConnectorLinkEvents {
   onDrain(message: DrainMessage): void;
   onHostnames(message: HostnamesMessage): void;
   /** Exactly once. */
@@ -38,127 +35,45 @@ export interface RegistrationOptions {
   readonly index: number;
   readonly replica: ReplicaInfo;
   readonly rules: readonly AnnouncedRule[];
-  readonly events: RegisteredLinkEvents;
+  readonly events: ConnectorLinkEvents;
 }
 
-export interface RegisteredLink {
-  readonly link: Link;
-  readonly answer: RegisteredMessage;
-}
-
-/**
- * Resolves once the gateway has registered the link. Rejects with REGISTER_REFUSED (or the code the gateway gave),
- * REGISTER_TIMEOUT, PROTO_VERSION, or with what ended the link.
- */
-export async function registerLink(options: RegistrationOptions): Promise<RegisteredLink> {
-  return new Promise((resolve, reject) => new Registration(options, resolve, reject));
-}
-
-class Registration {
-  readonly #options: RegistrationOptions;
-  readonly #resolve: (registered: RegisteredLink) => void;
-  readonly #reject: (error: PosternError) => void;
-  readonly #link: Link;
-  #isRegistered = false;
+/** Resolves once the gateway has registered the link. Rejects as registerLink() does. */
+export async function registerConnector(
+  options: RegistrationOptions,
+): Promise<RegisteredLink<RegisteredMessage>> {
+  const { channel, clock, accepter, token, process, index, replica, rules, events } = options;
   /** How long the gateway's streams may be detached; undefined: as long as always. */
-  #detachedMs: number | undefined;
+  let detachedMs: number | undefined;
+  return registerLink<RegisteredMessage>({
+    channel,
+    clock,
+    process,
+    register: { type: 'register', role: 'connector', token, link: index, replica, rules },
+    answer: 'registered',
+    events: {
+      onRegistered: (answer) => (detachedMs = detachedMsFor(answer)),
+      onOpen: (slot, message) => accepter.open(slot, message, detachedMs),
+      onControl: (message) => onControl(options, message),
+      onClose: (error) => events.onClose(error),
+    },
+  });
+}
 
-  constructor(
-    options: RegistrationOptions,
-    resolve: (registered: RegisteredLink) => void,
-    reject: (error: PosternError) => void,
-  ) {
-    this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    const timer = options.clock.after(LIMITS.handshakeMs, () => this.#timedOut());
-    this.#link = new Link({
-      channel: options.channel,
-      isDialler: true,
-      clock: options.clock,
-      events: {
-        onControl: (message) => this.#onControl(message),
-        onOpen: (slot, message) => options.accepter.open(slot, message, this.#detachedMs),
-        onClose: (error) => {
-          timer.cancel();
-          this.#onClose(error);
-        },
-      },
-    });
-    this.#introduce();
-  }
-
-  #introduce(): void {
-    const { token, process, index, replica, rules } = this.#options;
-    this.#link.sendControl({
-      type: 'hello',
-      versions: [1],
-      features: [],
-      software: `postern/${VERSION}`,
-      process,
-    });
-    this.#link.sendControl({
-      type: 'register',
-      role: 'connector',
-      token,
-      link: index,
-      replica,
-      rules,
-    });
-  }
-
-  #onControl(message: ControlMessage): void {
-    switch (message.type) {
-      case 'hello':
-        if (!message.versions.includes(1))
-          this.#fail('PROTO_VERSION', versionMessage(message.versions));
-        return;
-      case 'registered':
-        if (this.#isRegistered) return;
-        this.#isRegistered = true;
-        this.#detachedMs = detachedMsFor(message);
-        this.#link.trust();
-        this.#resolve({ link: this.#link, answer: message });
-        return;
-      case 'refused':
-        this.#fail(message.permanent ? 'REGISTER_REFUSED' : 'REGISTER_LIMIT', message.message);
-        return;
-      case 'drain':
-        this.#options.events.onDrain(message);
-        return;
-      case 'hostnames':
-        this.#options.events.onHostnames(message);
-        return;
-      case 'register':
-      case 'rules':
-        // A gateway has no reason to send these; like any message we have no use for, they mean nothing.
-        return;
-    }
-  }
-
-  #onClose(error: PosternError | undefined): void {
-    if (this.#isRegistered) this.#options.events.onClose(error);
-    else this.#reject(error ?? new PosternError('LINK_CLOSED', 'Cannot register: the link closed'));
-  }
-
-  #timedOut(): void {
-    if (this.#isRegistered) return;
-    const seconds = LIMITS.handshakeMs / 1000;
-    this.#fail('REGISTER_TIMEOUT', `Cannot register: no answer within ${seconds} s`);
-  }
-
-  #fail(
-    code: 'REGISTER_REFUSED' | 'REGISTER_LIMIT' | 'REGISTER_TIMEOUT' | 'PROTO_VERSION',
-    why: string,
-  ): void {
-    const error = new PosternError(code, why);
-    if (this.#isRegistered) {
-      // Revoked while it lived: the reason is the gateway's last word on the link.
-      this.#link.terminate(error);
+function onControl({ accepter, events }: RegistrationOptions, message: ControlMessage): void {
+  switch (message.type) {
+    case 'drain':
+      events.onDrain(message);
       return;
-    }
-    this.#reject(error);
-    this.#link.close(CLOSE_CODE.done, code);
+    case 'hostnames':
+      events.onHostnames(message);
+      return;
+    case 'end':
+      accepter.end(message.keys, noLongerAllowed());
+      return;
+    default:
+      // Whatever else means nothing to a connector.
+      return;
   }
 }
 
@@ -170,6 +85,6 @@ function detachedMsFor({ resumeMs }: RegisteredMessage): number | undefined {
   return resumeMs === undefined ? undefined : resumeMs + LIMITS.deadPeerMs;
 }
 
-function versionMessage(versions: readonly number[]): string {
-  return `Cannot register: the gateway speaks versions ${versions.join(', ')} of the link protocol, and we speak 1`;
+function noLongerAllowed(): PosternError {
+  return new PosternError('ACCESS_REVOKED', 'Cannot go on: the user is no longer allowed');
 }

@@ -19,12 +19,14 @@ import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 import { dialChannel } from '../transport/dial-channel.ts';
+import { LinkKeeper, sayGoodbye, type KeptLink, type LinkEnd } from '../transport/link-keeper.ts';
 import { watchSleep } from '../transport/sleep-watch.ts';
 import { announce } from './ingress/ingress.ts';
-import { LinkKeeper, sayGoodbye, type KeptLink, type LinkEnd } from './link-keeper.ts';
 import { OriginStreams } from './origin-streams.ts';
 import { OriginDialer } from './origin/origin-dialer.ts';
-import { registerLink } from './registration.ts';
+import { registerConnector } from './registration.ts';
+
+const STOPS = 'the connector stops';
 
 /** How long a gateway may take to hear of something, ms. Longer than any path takes that still carries something. */
 const SETTLE_MS = 2_000;
@@ -175,7 +177,7 @@ export class Replica {
     for (const keeper of this.#keepers) keeper.stop();
     this.#onFirstLink();
     this.#accepter.resetAll('STREAM_LOST', 'Cannot go on: the connector stops');
-    for (const { link } of this.#links) sayGoodbye(link);
+    for (const { link } of this.#links) sayGoodbye(link, STOPS);
     this.#dialer.close();
     await this.#running;
   }
@@ -186,7 +188,7 @@ export class Replica {
       index,
       clock: systemClock,
       log,
-      metrics,
+      onDialled: (error) => metrics.linkDialled(error),
       dial: async (attempt, signal) => this.#dial(index, attempt, signal),
       onUp: (kept) => this.#linkUp(kept),
       onDown: (kept) => this.#linkDown(kept),
@@ -208,7 +210,7 @@ export class Replica {
     const { promise: ended, resolve: end } = withResolvers<LinkEnd>();
     let kept: KeptLink | undefined;
     let isDrained = false;
-    const { link, answer } = await registerLink({
+    const { link, answer } = await registerConnector({
       channel,
       clock: systemClock,
       accepter: this.#accepter,
@@ -262,7 +264,7 @@ export class Replica {
 
   #linkUp(kept: KeptLink): void {
     this.#options.metrics.linkOpened();
-    if (this.#isStopped) sayGoodbye(kept.link);
+    if (this.#isStopped) sayGoodbye(kept.link, STOPS);
     else if (this.#isDraining) this.#drainLink(kept.link);
     this.#onFirstLink();
   }
@@ -301,7 +303,7 @@ export class Replica {
   /** Streams that the gateway opened before it heard of the drain are served: their users were promised a connector. */
   #drainLink(link: Link): void {
     const graceMs = this.#drainGraceMs ?? 0;
-    link.sendControl({ type: 'drain', reason: 'the connector stops', dialAgainMs: 0, graceMs });
+    link.sendControl({ type: 'drain', reason: STOPS, dialAgainMs: 0, graceMs });
     this.#unsettledLinks += 1;
     const settled = (): void => void (this.#unsettledLinks -= 1);
     settle(link).then(settled, settled);

@@ -53,6 +53,7 @@ export const ERROR_CODES = {
   STREAM_BAD_POSITION: 'The two endpoints of a resumed stream do not agree on what was received',
   STREAM_REFUSED: 'The other endpoint takes no new streams',
   STREAM_MOVED: 'The stream continues on another link',
+  STREAM_DETACHED: 'A link further on broke, and the stream is attached again',
   STREAM_LIMIT: 'Too many streams are open or detached',
   STREAM_CANCELLED: 'The endpoint no longer wants the stream',
 
@@ -78,6 +79,8 @@ export const ERROR_CODES = {
   ACCESS_SSH_KEY: 'The SSH public key is not one that can be certified',
   ACCESS_SSH_PRINCIPAL: 'No user name for an SSH certificate can be made of this identity',
   ACCESS_SSH_OFF: 'The application issues no SSH certificates',
+  ACCESS_REVOKED: 'What was allowed when it began is no longer allowed',
+  ACCESS_SIGN_IN: 'The application wants its users to sign in first',
 
   HTTP_BAD_REQUEST: 'The HTTP request is malformed or ambiguous',
   HTTP_METHOD: 'The HTTP method is not supported',

@@ -70,6 +70,16 @@ export const LIMITS = {
 
   /** Links that have not registered yet, per gateway. A link costs memory before we know whose it is. */
   unregisteredLinks: 256,
+  /** Links of clients, per gateway: one for each running `postern access`. test/unit/gateway/link-door-clients.test.ts */
+  clientLinks: 10_000,
+  /** Bytes that relayed streams may have waiting in this process; the stream that asks for more attaches again. test/unit/protocol/relay.test.ts */
+  relayBytes: 256 * MiB,
+  /** Streams of clients that this process relays at once. test/unit/gateway/relay/client-streams.test.ts */
+  relayedStreams: 50_000,
+  /** Keys in one `end` message, which must fit a control message. test/unit/protocol/control-message.test.ts */
+  endedKeys: 500,
+  /** How long the endpoints keep a detached stream of a client, ms, where nobody says otherwise. */
+  clientDetachedMs: 5 * 60_000,
   /** Replicas of one tunnel. */
   replicasPerTunnel: 100,
   /** Links of one replica. */

@@ -134,6 +134,22 @@ export class ConnectedReplica {
     this.#opener.removeLink(link);
   }
 
+  /** The link that a relayed stream goes over: the one with the fewest. One that drains takes only those that come back. */
+  relayLink(isResumed: boolean): Link | undefined {
+    let best: Link | undefined;
+    for (const link of this.#links.keys()) {
+      const isFit = isResumed ? link.mayReopenNow : link.mayOpenNow;
+      if (isFit && (best === undefined || link.streamCount < best.streamCount)) best = link;
+    }
+    return best;
+  }
+
+  /** Has it end streams of clients, by key, that are detached there and will not be let in again. */
+  endStreams(keys: readonly string[]): void {
+    const [link] = this.#links.keys();
+    link?.sendControl({ type: 'end', keys });
+  }
+
   /** Opens a stream. Throws STREAM_REFUSED when no link takes one. */
   open(request: StreamRequest): Stream {
     return this.#opener.open(request);

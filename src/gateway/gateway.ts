@@ -32,6 +32,9 @@ import { HTTP_SERVER_OPTIONS } from './http/server-options.ts';
 import { CLOSE_RESTART } from './http/upgrade-registry.ts';
 import { LinkDoor } from './link-door.ts';
 import { listenOn } from './listener.ts';
+import { clientStreamLog } from './relay/client-stream-log.ts';
+import { ClientStreams } from './relay/client-streams.ts';
+import { openGate } from './relay/open-gate.ts';
 import { RouteTable } from './route-table.ts';
 import { StreamRouter } from './stream-router.ts';
 import { TcpPort } from './tcp/tcp-port.ts';
@@ -91,6 +94,7 @@ export class Gateway {
         onLeave: (replica) => this.#replicaLeft(replica),
       },
     });
+    const gate = openGate(config);
     this.#door = new LinkDoor({
       gatewayId: this.id,
       clock: systemClock,
@@ -99,6 +103,14 @@ export class Gateway {
       registry: this.#registry,
       routes: this.#routes,
       resumeTimeoutMs: config.resumeTimeoutMs,
+      gate,
+      clientStreams: new ClientStreams({
+        clock: systemClock,
+        gate,
+        routes: this.#routes,
+        registry: this.#registry,
+        events: clientStreamLog({ log, metrics }),
+      }),
       verifyToken: async (token) => store.tunnels.verifyToken(token),
       onRefusedHostname: (replica, hostname) => {
         this.#audit.write(replica, { type: 'connector.hostname-refused', hostname });

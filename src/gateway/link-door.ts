@@ -5,22 +5,22 @@
  * read. A revoked tunnel loses its links here.
  */
 import type { Clock } from '../core/clock.ts';
-import { codeOf, messageOf, PosternError } from '../core/error.ts';
+import { codeOf, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import { VERSION } from '../core/version.ts';
-import type {
-  ControlMessage,
-  HelloMessage,
-  HostnameState,
-  RegisterMessage,
-} from '../protocol/control-message.ts';
+import type { ControlMessage, HelloMessage, RegisterMessage } from '../protocol/control-message.ts';
 import type { FrameChannel } from '../protocol/frame-channel.ts';
 import { CLOSE_CODE, Link } from '../protocol/link.ts';
 import type { Tunnel } from '../store/store.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
-import type { ConnectedReplica, ReplicaRule } from './connected-replica.ts';
+import type { ConnectedReplica } from './connected-replica.ts';
+import { ConnectorLink } from './connector-link.ts';
+import { NOBODY, sayRefused, type LinkRole, type RoleHost } from './link-role.ts';
+import { ClientLink } from './relay/client-link.ts';
+import type { ClientStreams } from './relay/client-streams.ts';
+import type { ClientPrincipal, StreamGate } from './relay/stream-gate.ts';
 import type { RouteTable } from './route-table.ts';
 import type { TunnelRegistry } from './tunnel-registry.ts';
 
@@ -33,6 +33,9 @@ export interface LinkDoorOptions {
   readonly routes: RouteTable;
   /** How long our ends of detached streams are kept, which connectors are told, ms. */
   readonly resumeTimeoutMs: number;
+  /** Who clients are, and what they may reach. */
+  readonly gate: StreamGate<ClientPrincipal>;
+  readonly clientStreams: ClientStreams<ClientPrincipal>;
   /** The tunnel a token is for. */
   verifyToken(token: string): Promise<Tunnel | undefined>;
   /** A connector announced a hostname that another tunnel has. */
@@ -59,11 +62,21 @@ export class LinkDoor {
     return this.#visitors.size;
   }
 
+  /** Links of clients that were let in. */
+  get clientCount(): number {
+    let count = 0;
+    for (const visitor of this.#visitors) {
+      if (visitor.isAdmitted && visitor.tunnelId === undefined) count += 1;
+    }
+    return count;
+  }
+
   /** Takes over a channel whose upgrade just finished. */
   admit(channel: FrameChannel, address: string): void {
     const visitor = new Visitor(this.#options, channel, address, {
       onGone: () => this.#visitors.delete(visitor),
       revocations: () => this.#revocations,
+      hasClientRoom: () => this.clientCount < LIMITS.clientLinks,
     });
     this.#visitors.add(visitor);
   }
@@ -88,16 +101,14 @@ export class LinkDoor {
 
   get #strangers(): number {
     let count = 0;
-    for (const visitor of this.#visitors) if (visitor.tunnelId === undefined) count += 1;
+    for (const visitor of this.#visitors) if (!visitor.isAdmitted) count += 1;
     return count;
   }
 }
 
 /** What a visitor asks of the door. */
-interface Door {
+interface Door extends RoleHost {
   onGone(): void;
-  /** Grows with every revocation: a token that was checked before one must be checked again. */
-  revocations(): number;
 }
 
 /** One link at the door, and behind it. */
@@ -107,8 +118,7 @@ class Visitor {
   readonly #address: string;
   readonly #link: Link;
   #hello: HelloMessage | undefined;
-  #isAsking = false;
-  #replica: ConnectedReplica | undefined;
+  #role: LinkRole | undefined;
 
   constructor(options: LinkDoorOptions, channel: FrameChannel, address: string, door: Door) {
     this.#options = options;
@@ -121,11 +131,7 @@ class Visitor {
       clock: options.clock,
       events: {
         onControl: (message) => this.#onControl(message),
-        onOpen: (slot) => {
-          // A connector has nothing to open here; clients will.
-          slot.reset('STREAM_REFUSED', 'Cannot open a stream: connectors open none');
-          return NOBODY;
-        },
+        onOpen: (slot, message) => this.#role?.onOpen(slot, message) ?? NOBODY,
         onClose: (error) => {
           timer.cancel();
           door.onGone();
@@ -142,13 +148,16 @@ class Visitor {
     });
   }
 
+  get isAdmitted(): boolean {
+    return this.#role?.isAdmitted === true;
+  }
+
   get tunnelId(): string | undefined {
-    return this.#replica?.tunnel.id;
+    return this.#role?.tunnelId;
   }
 
   announceRoutes(): void {
-    if (this.#replica === undefined) return;
-    this.#link.sendControl({ type: 'hostnames', hostnames: this.#hostnames(this.#replica) });
+    this.#role?.announceRoutes();
   }
 
   drain(dialAgainMs: number, graceMs: number): void {
@@ -158,7 +167,7 @@ class Visitor {
   }
 
   close(code: number, error: PosternError): void {
-    if (code === CLOSE_CODE.refused) this.#say(error, true);
+    if (code === CLOSE_CODE.refused) sayRefused(this.#link, error, true);
     this.#link.close(code, `${error.code}: ${error.message}`);
   }
 
@@ -171,17 +180,12 @@ class Visitor {
         this.#onRegister(message);
         return;
       case 'rules':
-        this.#onRules(message.rules);
-        return;
-      case 'drain':
-        if (this.#replica === undefined) return;
-        this.#link.drain();
-        this.#options.log.info(this.#fields({ [FIELD.reason]: message.reason }), 'link drains');
-        this.#options.onChange(this.#replica);
+        if (!this.isAdmitted) throw unexpected('rules before registered');
+        this.#role?.onControl(message);
         return;
       default:
-        // What only a gateway says means nothing when a connector says it.
-        return;
+        // What only a gateway says means nothing when somebody else says it.
+        this.#role?.onControl(message);
     }
   }
 
@@ -194,153 +198,37 @@ class Visitor {
     this.#hello = message;
   }
 
-  #onRegister(message: RegisterMessage): void {
-    if (this.#hello === undefined) throw unexpected('register before hello');
-    if (this.#isAsking) throw unexpected('a second register');
-    this.#isAsking = true;
-    this.#verify(this.#hello, message);
-  }
-
-  #verify(hello: HelloMessage, message: RegisterMessage): void {
-    const revocations = this.#door.revocations();
-    this.#options.verifyToken(message.token).then(
-      (tunnel) => {
-        if (revocations === this.#door.revocations()) this.#verified(hello, message, tunnel);
-        else this.#verify(hello, message);
-      },
-      (error: unknown) => {
-        this.#options.log.error({ [FIELD.err]: error }, 'cannot check a tunnel token');
-        this.#refuse(asTemporary(error));
-      },
-    );
-  }
-
-  #verified(hello: HelloMessage, register: RegisterMessage, tunnel: Tunnel | undefined): void {
-    if (this.#link.isClosed) return;
-    if (tunnel === undefined) {
-      const why = 'Cannot register: the token is for no tunnel here, or was rotated';
-      this.#refuse(new PosternError('REGISTER_REFUSED', why));
-      return;
-    }
-    const { registry, gatewayId, resumeTimeoutMs, metrics, log } = this.#options;
-    try {
-      this.#link.trust();
-      const link = this.#link;
-      // Joining attaches waiting streams at once, so the connector must hear `registered` first.
-      const replica = registry.prepare({ tunnel, hello, register });
-      this.#replica = replica;
-      link.sendControl({
-        type: 'registered',
-        tunnel: { id: tunnel.id, name: tunnel.name },
-        gateway: gatewayId,
-        hostnames: this.#hostnames(replica),
-        resumeMs: resumeTimeoutMs,
-      });
-      registry.join(replica, { link, index: register.link, address: this.#address });
-    } catch (error) {
-      this.#refuse(asTemporary(error));
-      return;
-    }
-    metrics.registration();
-    log.info(this.#fields(), 'link registered');
-  }
-
-  #onRules(rules: RegisterMessage['rules']): void {
-    if (this.#replica === undefined) throw unexpected('rules before registered');
-    try {
-      this.#replica.setRules(rules);
-    } catch (error) {
-      throw new PosternError('PROTO_BAD_CONTROL', `Cannot take rules: ${messageOf(error)}`);
-    }
-    this.#options.onChange(this.#replica);
-    this.announceRoutes();
-  }
-
-  /** Says for each hostname of the rules whether requests for it will come here. */
-  #hostnames(replica: ConnectedReplica): Record<string, HostnameState> {
-    const states: Record<string, HostnameState> = {};
-    for (const rule of replica.rules) {
-      const name = announcedName(rule);
-      if (name !== undefined) states[name] = this.#stateOf(replica, name);
-    }
-    return states;
-  }
-
-  #stateOf(replica: ConnectedReplica, name: string): HostnameState {
-    const route = this.#options.routes.find(name);
-    if (route === undefined) return 'unrouted';
-    if (route.tunnelId === replica.tunnel.id) return 'routed';
-    if (replica.isNewRefusal(name)) {
-      this.#options.log.warn(
-        this.#fields({ [FIELD.hostname]: name }),
-        'a connector announced a hostname that is routed to another tunnel',
-      );
-      this.#options.onRefusedHostname(replica, name);
-    }
-    return 'refused';
-  }
-
-  #refuse(error: PosternError): void {
-    const { metrics, log } = this.#options;
-    metrics.registration(error);
-    log.warn(this.#fields({ [FIELD.err]: error }), 'registration refused');
-    const isPermanent = error.code === 'REGISTER_REFUSED';
-    this.#replica = undefined;
-    this.#say(error, isPermanent);
-    this.#link.close(isPermanent ? CLOSE_CODE.refused : CLOSE_CODE.tooMany, error.code);
-  }
-
-  #say(error: PosternError, permanent: boolean): void {
-    const { code, message } = error;
-    this.#link.sendControl({ type: 'refused', code, message, permanent });
+  #onRegister(register: RegisterMessage): void {
+    const hello = this.#hello;
+    if (hello === undefined) throw unexpected('register before hello');
+    if (this.#role !== undefined) throw unexpected('a second register');
+    const [door, host] = [this.#options, this.#door];
+    const about = { door, host, link: this.#link, address: this.#address };
+    this.#role =
+      register.role === 'client'
+        ? new ClientLink({ ...about, register })
+        : new ConnectorLink({ ...about, hello, register });
   }
 
   #timedOut(): void {
-    if (this.#replica !== undefined) return;
+    if (this.isAdmitted) return;
     const error = new PosternError('REGISTER_TIMEOUT', 'Cannot wait for registration any longer');
     this.#options.metrics.registration(error);
     this.#link.close(CLOSE_CODE.timeout, error.code);
   }
 
   #onClose(error: PosternError | undefined): void {
-    const { metrics, log, registry } = this.#options;
+    const { metrics, log } = this.#options;
     if (error !== undefined && codeOf(error)?.startsWith('PROTO_')) metrics.protoError(error);
-    const fields = this.#fields(error === undefined ? {} : { [FIELD.err]: error });
-    if (this.#replica === undefined) {
-      log.debug(fields, 'a link closed that had not registered');
-      return;
-    }
-    log.info(fields, 'link closed');
-    registry.leave(this.#replica, this.#link);
-  }
-
-  #fields(more: Record<string, unknown> = {}): Record<string, unknown> {
-    const replica = this.#replica;
-    return {
+    const fields = {
       [FIELD.address]: this.#address,
-      ...(replica && { [FIELD.tunnelName]: replica.tunnel.name, [FIELD.replica]: replica.id }),
-      ...more,
+      ...this.#role?.fields,
+      ...(error && { [FIELD.err]: error }),
     };
+    if (this.isAdmitted) log.info(fields, 'link closed');
+    else log.debug(fields, 'a link closed that had not registered');
+    this.#role?.onClose();
   }
-}
-
-const NOBODY = {
-  onFrame: () => undefined,
-  onReset: () => undefined,
-  onLinkClosed: () => undefined,
-  nextAck: () => undefined,
-  nextFrame: () => undefined,
-  onTick: () => undefined,
-};
-
-/** The hostname of a rule as it is routed; undefined for a catch-all, which waits for whatever is routed. */
-function announcedName({ hostname }: ReplicaRule): string | undefined {
-  return hostname.kind === 'any' ? undefined : hostname.text;
-}
-
-/** Anything but a refused token may be different next time. */
-function asTemporary(error: unknown): PosternError {
-  return new PosternError('REGISTER_LIMIT', messageOf(error), { cause: error });
 }
 
 function unexpected(what: string): PosternError {

@@ -8,7 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import { hasCode, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import { ByteBudget } from '../protocol/byte-budget.ts';
-import type { HelloMessage, RegisterMessage } from '../protocol/control-message.ts';
+import type { ConnectorRegisterMessage, HelloMessage } from '../protocol/control-message.ts';
 import type { Link } from '../protocol/link.ts';
 import type { StreamBudgets } from '../protocol/stream.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
@@ -32,7 +32,7 @@ export interface RegistryOptions {
 export interface Candidate {
   readonly tunnel: { readonly id: string; readonly name: string };
   readonly hello: HelloMessage;
-  readonly register: RegisterMessage;
+  readonly register: ConnectorRegisterMessage;
 }
 
 export class TunnelRegistry {

@@ -36,6 +36,12 @@ export interface StreamRequest {
   readonly requestId: string;
   /** Who is at the other end, for logs and the PROXY protocol. */
   readonly client?: { readonly address: string; readonly port: number };
+  /** A client's stream: the replica it lives at, once ACCEPT has told. A gateway looks for no other. */
+  readonly replica?: string;
+  /** A client's stream, from the gateway: whose it is. Nobody else may resume it, with the key or without. */
+  readonly owner?: string;
+  /** A client's stream: how long the endpoints keep it while it is detached, ms. */
+  readonly detachedMs?: number;
 }
 
 /** How far an endpoint's receive side is (§5.4). */
@@ -43,6 +49,8 @@ export interface Position {
   readonly received: number;
   readonly consumed: number;
   readonly window: number;
+  /** Whether `received` counts FIN. */
+  readonly ended?: true;
 }
 
 export interface OpenMessage {
@@ -51,17 +59,23 @@ export interface OpenMessage {
   readonly resume: boolean;
   readonly position: Position;
   readonly request: StreamRequest;
+  /** Round trip of the links behind this one, ms, where a gateway relays the stream (§5.6). */
+  readonly relayMs?: number;
 }
 
 /** What the acceptor says about the origin it connected. */
 export interface AcceptInfo {
   readonly alpn?: string;
   readonly origin?: string;
+  /** From a gateway that relays: the replica where the stream lives. */
+  readonly replica?: string;
 }
 
 export interface AcceptMessage {
   readonly position: Position;
   readonly info: AcceptInfo;
+  /** As in OPEN. */
+  readonly relayMs?: number;
 }
 
 export interface HelloMessage {
@@ -81,7 +95,16 @@ export interface ReplicaInfo {
   readonly startedAt: number;
 }
 
-export interface RegisterMessage {
+export type RegisterMessage = ConnectorRegisterMessage | ClientRegisterMessage;
+
+export interface ClientRegisterMessage {
+  readonly type: 'register';
+  readonly role: 'client';
+  /** Who the user is; absent for applications that let everyone in. */
+  readonly credential?: string;
+}
+
+export interface ConnectorRegisterMessage {
   readonly type: 'register';
   readonly role: 'connector';
   readonly token: string;
@@ -100,6 +123,20 @@ export interface RegisteredMessage {
   readonly hostnames: Readonly<Record<string, HostnameState>>;
   /** How long the accepter keeps its end of a stream that lost its link, ms. */
   readonly resumeMs?: number;
+}
+
+/** A client may open streams: the answer to its `register`. */
+export interface AdmittedMessage {
+  readonly type: 'admitted';
+  readonly gateway: string;
+  /** Who the gateway takes the user for; absent for nobody. */
+  readonly user?: string;
+}
+
+/** Streams that must not be resumed, by key: their users are no longer allowed. */
+export interface EndMessage {
+  readonly type: 'end';
+  readonly keys: readonly string[];
 }
 
 interface RefusedMessage {
@@ -130,6 +167,8 @@ export type ControlMessage =
   | HelloMessage
   | RegisterMessage
   | RegisteredMessage
+  | AdmittedMessage
+  | EndMessage
   | RefusedMessage
   | RulesMessage
   | HostnamesMessage
@@ -139,6 +178,8 @@ const MAX_HOSTNAME = 253;
 /** Timers of Node take no more, and neither does the configuration. */
 const MAX_TIMER_MS = 24 * 24 * 3_600_000;
 const MAX_PORT = 65_535;
+/** A path that takes longer than this carries nothing anyway. */
+const MAX_RELAY_MS = 60_000;
 /** The last millisecond that a Date can hold: listings print the times that peers tell. */
 const MAX_DATE_MS = 8.64e15;
 const KEY_PATTERN = /^[A-Za-z0-9_-]{22,64}$/;
@@ -157,15 +198,7 @@ export function parseControl(json: Uint8Array): ControlMessage | undefined {
         process: fields.text('process', 64),
       };
     case 'register':
-      if (fields.text('role') !== 'connector') throw badControl('"role" is not "connector"');
-      return {
-        type,
-        role: 'connector',
-        token: fields.text('token'),
-        link: fields.integer('link'),
-        replica: parseReplica(fields.object('replica')),
-        rules: parseRules(fields),
-      };
+      return parseRegister(fields);
     case 'registered':
       return {
         type,
@@ -174,6 +207,14 @@ export function parseControl(json: Uint8Array): ControlMessage | undefined {
         hostnames: parseHostnames(fields.object('hostnames')),
         ...(fields.has('resumeMs') && { resumeMs: fields.integer('resumeMs', MAX_TIMER_MS) }),
       };
+    case 'admitted':
+      return {
+        type,
+        gateway: fields.text('gateway'),
+        ...optional('user', fields.optionalText('user')),
+      };
+    case 'end':
+      return { type, keys: parseKeys(fields) };
     case 'refused':
       return {
         type,
@@ -208,6 +249,7 @@ export function parseOpen(json: Uint8Array): OpenMessage {
     resume: fields.boolean('resume'),
     position: parsePosition(fields.object('position')),
     request: parseRequest(fields.object('request')),
+    ...relayMsOf(fields),
   };
 }
 
@@ -220,8 +262,37 @@ export function parseAccept(json: Uint8Array): AcceptMessage {
     info: {
       ...optional('alpn', info.optionalText('alpn')),
       ...optional('origin', info.optionalText('origin')),
+      ...optional('replica', info.optionalText('replica')),
     },
+    ...relayMsOf(fields),
   };
+}
+
+function relayMsOf(fields: JsonFields): { relayMs?: number } {
+  return fields.has('relayMs') ? { relayMs: fields.integer('relayMs', MAX_RELAY_MS) } : {};
+}
+
+function parseRegister(fields: JsonFields): RegisterMessage {
+  const role = fields.text('role');
+  if (role === 'client') {
+    return { type: 'register', role, ...optional('credential', fields.optionalText('credential')) };
+  }
+  if (role !== 'connector') throw badControl('"role" is neither "connector" nor "client"');
+  return {
+    type: 'register',
+    role,
+    token: fields.text('token'),
+    link: fields.integer('link'),
+    replica: parseReplica(fields.object('replica')),
+    rules: parseRules(fields),
+  };
+}
+
+function parseKeys(fields: JsonFields): string[] {
+  return fields.list('keys', LIMITS.endedKeys).map((key) => {
+    if (typeof key !== 'string' || !KEY_PATTERN.test(key)) throw badControl('a key is not one');
+    return key;
+  });
 }
 
 function parsePosition(fields: JsonFields): Position {
@@ -229,7 +300,9 @@ function parsePosition(fields: JsonFields): Position {
     received: fields.integer('received'),
     consumed: fields.integer('consumed'),
     window: fields.integer('window'),
+    ...(fields.has('ended') && fields.boolean('ended') && { ended: true as const }),
   };
+  if (position.ended && position.received < 1) throw badControl('"ended" before anything');
   if (position.consumed > position.received) throw badControl('"consumed" is above "received"');
   if (position.window > LIMITS.maxWindowBytes) throw badControl('"window" is above the limit');
   return position;
@@ -245,6 +318,9 @@ function parseRequest(fields: JsonFields): StreamRequest {
     ...(client && {
       client: { address: client.text('address', 64), port: client.integer('port', MAX_PORT) },
     }),
+    ...optional('replica', fields.optionalText('replica', 64)),
+    ...optional('owner', fields.optionalText('owner', 64)),
+    ...(fields.has('detachedMs') && { detachedMs: fields.integer('detachedMs', MAX_TIMER_MS) }),
   };
 }
 

@@ -49,8 +49,8 @@ export class JsonFields {
     return value;
   }
 
-  optionalText(key: string): string | undefined {
-    return this.has(key) ? this.text(key) : undefined;
+  optionalText(key: string, limit = MAX_TEXT): string | undefined {
+    return this.has(key) ? this.text(key, limit) : undefined;
   }
 
   integer(key: string, limit: number = Number.MAX_SAFE_INTEGER): number {

@@ -127,17 +127,17 @@ export class Link {
 
   /** Whether this side may open streams here, if not all at once. */
   get takesStreams(): boolean {
-    return (
-      !this.#isClosed &&
-      !this.#isDraining &&
-      this.#slots.size < LIMITS.streamsPerLink &&
-      this.#nextId < 2 ** 32
-    );
+    return !this.#isClosed && !this.#isDraining && this.#hasRoom;
   }
 
   /** Whether this side may open a stream here now: it opened no more than `opensPerSecond` allows. */
   get mayOpenNow(): boolean {
     return this.takesStreams && this.#ownOpens.hasToken(this.#clock.now());
+  }
+
+  /** Whether a stream may be attached again here now: also while the peer finishes what it has. */
+  get mayReopenNow(): boolean {
+    return !this.#isClosed && this.#hasRoom && this.#ownOpens.hasToken(this.#clock.now());
   }
 
   get streamCount(): number {
@@ -315,6 +315,10 @@ export class Link {
     const slot = new Slot(this, id, this.#scheduler);
     this.#slots.set(id, slot);
     slot.holder = this.#events.onOpen(slot, message);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#slots.size < LIMITS.streamsPerLink && this.#nextId < 2 ** 32;
   }
 
   #wasOpened(id: number): boolean {

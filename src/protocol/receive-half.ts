@@ -133,6 +133,7 @@ export class ReceiveHalf {
       received: this.#received,
       consumed: this.#consumed,
       window: this.#edge - this.#consumed,
+      ...(this.#finAt !== undefined && { ended: true as const }),
     };
   }
 

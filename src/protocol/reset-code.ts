@@ -14,6 +14,7 @@ export const RESET_CODE = {
   STREAM_LOST: 6,
   STREAM_REFUSED: 7,
   STREAM_LIMIT: 8,
+  STREAM_DETACHED: 9,
   ORIGIN_REFUSED: 16,
   ORIGIN_UNREACHABLE: 17,
   ORIGIN_DNS: 18,
@@ -22,7 +23,12 @@ export const RESET_CODE = {
   ORIGIN_RESET: 21,
   ORIGIN_FORBIDDEN: 22,
   ORIGIN_NO_RULE: 23,
+  ROUTE_NOT_FOUND: 24,
+  ROUTE_NO_REPLICA: 25,
+  ROUTE_NO_RULE: 26,
   ACCESS_DENIED: 32,
+  ACCESS_REVOKED: 33,
+  ACCESS_SIGN_IN: 34,
 } as const satisfies Partial<Record<ErrorCode, number>>;
 
 export type ResetCode = keyof typeof RESET_CODE;

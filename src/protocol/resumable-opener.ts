@@ -6,6 +6,7 @@
  * have had all the OPENs that a second allows. It ends a stream that waited for longer than `detachedMs`. It never opens a
  * stream at another process: what the first one did not confirm may have had effects.
  */
+import { Backoff } from '../core/backoff.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { newSecret } from '../core/id.ts';
@@ -36,6 +37,17 @@ export interface OpenerOptions {
 
 /** How often waiting streams look whether a link takes more, ms. */
 const RETRY_MS = 50;
+/** The pace at which a stream is attached again whose way breaks behind our link: a gateway may have no way for a while. */
+const CUT_BACKOFF = { baseMs: 100, maxMs: 2_000 };
+
+/** What is left to a stream that is not in step with its other endpoint. */
+interface Patience {
+  /** When it gives up, as the clock counts. */
+  readonly deadline: number;
+  readonly backoff: Backoff;
+  /** Not to be attached before. */
+  notBefore: number;
+}
 
 export class ResumableOpener implements StreamKeeper {
   readonly #clock: Clock;
@@ -46,8 +58,10 @@ export class ResumableOpener implements StreamKeeper {
   readonly #links = new Set<Link>();
   /** Streams that live, or whose RESET is not answered yet. */
   readonly #streams = new Set<Stream>();
-  /** Those of them that wait for a link, in order, with the end of their patience. */
+  /** Those of them that wait for a link, in order. */
   readonly #waiting = new Map<Stream, Timer>();
+  /** How long those that have lost their way may still look for one. */
+  readonly #patience = new WeakMap<Stream, Patience>();
   /** Living links that their streams are to leave. */
   readonly #leaving = new Set<Link>();
   #retry: Timer | undefined;
@@ -124,8 +138,15 @@ export class ResumableOpener implements StreamKeeper {
     }
   }
 
-  onDetached(stream: Stream): void {
+  onDetached(stream: Stream, because: 'link-closed' | 'moved' | 'cut'): void {
     this.#observer.onDetached?.(stream);
+    if (because === 'cut') {
+      const patience = this.#patienceOf(stream);
+      // At once for the first time: the gateway may well have another link to the same place.
+      const isFirst = patience.backoff.attempt === 0;
+      const waitMs = patience.backoff.next();
+      patience.notBefore = this.#clock.now() + (isFirst ? 0 : waitMs);
+    }
     this.#findLink(stream);
   }
 
@@ -142,14 +163,16 @@ export class ResumableOpener implements StreamKeeper {
   }
 
   #findLink(stream: Stream): void {
-    const link = this.#linkNow();
+    const now = this.#clock.now();
+    const patience = this.#patienceOf(stream);
+    const link = now < patience.notBefore ? undefined : this.#linkNow();
     if (link !== undefined) {
       this.#attach(stream, link);
       return;
     }
     if (this.#waiting.has(stream)) return;
-    const timer = this.#clock.after(this.#detachedMs, () => {
-      this.#giveUp(stream, `no link within ${this.#detachedMs / 1000} s`);
+    const timer = this.#clock.after(Math.max(0, patience.deadline - now), () => {
+      this.#giveUp(stream, `no way to its other end within ${this.#detachedMs / 1000} s`);
     });
     this.#waiting.set(stream, timer);
     this.#tryLater();
@@ -161,7 +184,9 @@ export class ResumableOpener implements StreamKeeper {
 
   /** Attaches what waits, and moves what is to move, for as far as the links take it now. */
   #moveOn(): void {
+    const now = this.#clock.now();
     for (const [stream, timer] of this.#waiting) {
+      if (now < this.#patienceOf(stream).notBefore) continue;
       const link = this.#linkNow();
       if (link === undefined) break;
       timer.cancel();
@@ -170,6 +195,16 @@ export class ResumableOpener implements StreamKeeper {
     }
     if (this.#leaving.size > 0 && this.#moveAll()) this.#leaving.clear();
     this.#tryLater();
+  }
+
+  /** Begins anew once the stream has been in step again. */
+  #patienceOf(stream: Stream): Patience {
+    const known = this.#patience.get(stream);
+    if (known !== undefined && !stream.wasSynced) return known;
+    const deadline = this.#clock.now() + this.#detachedMs;
+    const patience = { deadline, backoff: new Backoff(CUT_BACKOFF), notBefore: 0 };
+    this.#patience.set(stream, patience);
+    return patience;
   }
 
   /** Moves the streams of the links to leave. False when some are left for want of another link. */
@@ -208,7 +243,10 @@ export class ResumableOpener implements StreamKeeper {
       // Before the first ACCEPT the other side may never have heard of the stream, and may start it.
       resume: stream.state !== 'opening',
       position: stream.position(),
-      request: stream.request,
+      request:
+        stream.replica === undefined
+          ? stream.request
+          : { ...stream.request, replica: stream.replica },
     };
     stream.attachAsInitiator(link.open(stream, message), epoch);
     if (!isFirst && stream.state !== 'closed') this.#observer.onResumed?.(stream);

@@ -27,6 +27,9 @@ export interface AccepterOptions {
   readonly meter?: StreamMeter;
 }
 
+/** No stream may be detached for longer, ms, whoever asks. */
+const DAY_MS = 24 * 3_600_000;
+
 /** How a stream ended, for a peer that asks again. */
 interface Tombstone {
   readonly until: number;
@@ -60,12 +63,17 @@ export class StreamAccepter implements StreamKeeper {
 
   /**
    * OPEN arrived: a new stream, or one that comes back. Returns who holds the slot. `detachedMs` is how long the stream
-   * may be detached when it loses this slot; by default what the options say.
+   * may be detached when it loses this slot; by default what the options say. A stream that says so itself wins.
    */
   open(slot: Slot, message: OpenMessage, detachedMs = this.#detachedMs): StreamHolder {
     const holder = this.#open(slot, message);
     const stream = this.#streams.get(message.key);
-    if (stream !== undefined && holder === stream) this.#patience.set(stream, detachedMs);
+    if (stream !== undefined && holder === stream) {
+      const own = message.request.detachedMs;
+      // Its initiator may notice the end of the link that much later than we do.
+      const ownMs = own === undefined ? undefined : Math.min(own, DAY_MS) + LIMITS.deadPeerMs;
+      this.#patience.set(stream, ownMs ?? detachedMs);
+    }
     return holder;
   }
 
@@ -88,6 +96,11 @@ export class StreamAccepter implements StreamKeeper {
   /** Ends every stream, telling the initiators. */
   resetAll(code: ResetCode, reason: string): void {
     for (const stream of this.#streams.values()) stream.reset(code, reason);
+  }
+
+  /** Ends these streams, attached or not: their users are no longer allowed. Unknown keys are nothing new. */
+  end(keys: readonly string[], error: PosternError): void {
+    for (const key of keys) this.#streams.get(key)?.fail(error);
   }
 
   /** Ends every stream that waits for its initiator to come back: it will not. */
@@ -134,12 +147,16 @@ export class StreamAccepter implements StreamKeeper {
     this.#streams.set(message.key, stream);
     // The link knows the holder only after we return, and the application may reset the stream right away.
     slot.holder = stream;
-    stream.attachAsAcceptor(slot, message.epoch, message.position);
+    stream.attachAsAcceptor(slot, message);
     this.#options.onStream(stream);
     return stream;
   }
 
   #attachAgain(stream: Stream, slot: Slot, message: OpenMessage): StreamHolder {
+    // Somebody who has another's key: to them there is no such stream.
+    if (message.request.owner !== stream.request.owner) {
+      return refuse(slot, 'STREAM_UNKNOWN', 'Cannot resume the stream: it is not known here');
+    }
     if (message.epoch <= stream.epoch) {
       return refuse(
         slot,
@@ -151,7 +168,7 @@ export class StreamAccepter implements StreamKeeper {
     if (stream.isAttached) stream.leaveSlot();
     // Before ACCEPT is sent: sending can be what ends a link, and then its holders are told.
     slot.holder = stream;
-    if (!stream.attachAsAcceptor(slot, message.epoch, message.position)) {
+    if (!stream.attachAsAcceptor(slot, message)) {
       const error = new PosternError(
         'STREAM_BAD_POSITION',
         'Cannot resume the stream: the positions of the two endpoints contradict each other',

@@ -11,6 +11,8 @@ import type { ByteBudget } from './byte-budget.ts';
 import {
   parseAccept,
   type AcceptInfo,
+  type AcceptMessage,
+  type OpenMessage,
   type Position,
   type StreamRequest,
 } from './control-message.ts';
@@ -42,7 +44,7 @@ export interface StreamEvents {
 /** What the table that keeps the stream is told. */
 export interface StreamKeeper {
   /** The slot is gone and the stream is not: find another. */
-  onDetached(stream: Stream, because: 'link-closed' | 'moved'): void;
+  onDetached(stream: Stream, because: 'link-closed' | 'moved' | 'cut'): void;
   /** The stream ended. Unless `isTold`, the other endpoint must still learn it by RESET. */
   onEnded(stream: Stream, isTold: boolean): void;
   /** The RESET of an ended stream was answered, or the link ended before it was. */
@@ -95,11 +97,15 @@ export class Stream implements StreamHolder {
   handler: StreamEvents = NO_EVENTS;
   #slot: Slot | undefined;
   #epoch = -1;
+  /** Round trip of the links behind the one under the stream, ms, where a gateway relays it. */
+  #relayMs = 0;
   /** Whether both ends agree on the positions of this attach, so that frames may flow. */
   #isSynced = false;
+  #wasSynced = false;
   #state: 'opening' | 'open' | 'closed' = 'opening';
   #isWriterWaiting = false;
   #info: AcceptInfo = {};
+  #replica: string | undefined;
   #error: PosternError | undefined;
   /** Where our RESET was sent and is not answered yet. */
   #resetSlot: Slot | undefined;
@@ -132,6 +138,16 @@ export class Stream implements StreamHolder {
   /** The epoch of the last attach; -1 before the first. */
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** Whether both ends agreed on their positions since the last attach, also when that is over. */
+  get wasSynced(): boolean {
+    return this.#wasSynced;
+  }
+
+  /** Where the other endpoint is, as a gateway on the way has told: a relayed stream goes on there or nowhere. */
+  get replica(): string | undefined {
+    return this.#replica;
   }
 
   /** Why the stream ended, if it ended with an error. */
@@ -200,7 +216,8 @@ export class Stream implements StreamHolder {
 
   /** For the keeper: the position to put into OPEN. */
   position(): Position {
-    return this.#receive.tell(this.#clock.now(), this.#slot?.link.roundTripMs ?? 0);
+    const ofLink = this.#slot?.link.roundTripMs ?? 0;
+    return this.#receive.tell(this.#clock.now(), ofLink + this.#relayMs);
   }
 
   /** For the keeper of an initiator: OPEN with `epoch` was sent on `slot`. A stream that has ended says so there. */
@@ -221,9 +238,10 @@ export class Stream implements StreamHolder {
    * For the keeper of an acceptor: OPEN arrived on `slot`. False when the peer's position cannot be.
    * Throws nothing; the caller answers with STREAM_BAD_POSITION.
    */
-  attachAsAcceptor(slot: Slot, epoch: number, position: Position): boolean {
+  attachAsAcceptor(slot: Slot, { epoch, position, relayMs }: OpenMessage): boolean {
     if (!this.#resume(position, epoch > 0)) return false;
     this.#attach(slot, epoch);
+    this.#relayMs = relayMs ?? 0;
     if (this.#state === 'open') this.#sendAccept(slot);
     return true;
   }
@@ -279,9 +297,9 @@ export class Stream implements StreamHolder {
       return;
     }
     if (isAnswer || slot !== this.#slot) return;
-    if (code === 'STREAM_MOVED') {
+    if (code === 'STREAM_MOVED' || code === 'STREAM_DETACHED') {
       this.#detach();
-      this.#keeper.onDetached(this, 'moved');
+      this.#keeper.onDetached(this, code === 'STREAM_MOVED' ? 'moved' : 'cut');
       return;
     }
     const why = reason === '' ? 'the other endpoint reset the stream' : reason;
@@ -316,7 +334,7 @@ export class Stream implements StreamHolder {
     this.#receive.shrinkWhenIdle(now);
   }
 
-  #onAccept({ position, info }: ReturnType<typeof parseAccept>): void {
+  #onAccept({ position, info, relayMs = 0 }: AcceptMessage): void {
     if (!this.#isInitiator || this.#isSynced || this.#slot === undefined) {
       throw new PosternError('PROTO_UNEXPECTED', 'Cannot take ACCEPT: nothing was opened');
     }
@@ -325,7 +343,9 @@ export class Stream implements StreamHolder {
       this.reset('STREAM_BAD_POSITION', 'the positions of the two endpoints contradict each other');
       return;
     }
-    this.#isSynced = true;
+    this.#synced();
+    this.#relayMs = relayMs;
+    this.#replica = info.replica ?? this.#replica;
     const isFirst = this.#state === 'opening';
     this.#state = 'open';
     if (isFirst) this.handler.onAccept?.(info);
@@ -361,6 +381,7 @@ export class Stream implements StreamHolder {
     this.#slot = slot;
     this.#epoch = epoch;
     this.#isSynced = false;
+    this.#wasSynced = false;
     slot.link.unacked.take(this.#send.unackedBytes);
   }
 
@@ -370,8 +391,13 @@ export class Stream implements StreamHolder {
     this.#isSynced = false;
   }
 
-  #sendAccept(slot: Slot): void {
+  #synced(): void {
     this.#isSynced = true;
+    this.#wasSynced = true;
+  }
+
+  #sendAccept(slot: Slot): void {
+    this.#synced();
     slot.accept({ position: this.position(), info: this.#info });
     this.#readyToSend();
     this.#acknowledge();

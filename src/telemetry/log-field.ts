@@ -27,6 +27,10 @@ export const FIELD = {
   rule: 'ruleId',
   /** The address of the origin that a connector dialled. */
   origin: 'origin',
+  /** Who the user is: an e-mail address, or the name of a service token. */
+  user: 'user',
+  /** The application that let a request in. */
+  application: 'application',
   /** The address of the user, after trusted proxies. */
   client: 'client',
   /** The URL of the gateway that a connector or client dials. */

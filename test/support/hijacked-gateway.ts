@@ -9,7 +9,7 @@ import { join } from 'node:path';
 
 import { WebSocketServer } from 'ws';
 
-import type { RegisterMessage } from '../../src/protocol/control-message.ts';
+import type { ConnectorRegisterMessage } from '../../src/protocol/control-message.ts';
 import { LINK_PATH, LINK_SUBPROTOCOL } from '../../src/transport/ws-frame-channel.ts';
 import { cleanup } from './cleanup.ts';
 import { eventually } from './eventually.ts';
@@ -35,10 +35,11 @@ export class HijackedGateway {
   }
 
   /** Like link(), and lets it in. Resolves with what the connector announced, too. */
-  async registered(index = 0): Promise<{ link: LinkBytes; register: RegisterMessage }> {
+  async registered(index = 0): Promise<{ link: LinkBytes; register: ConnectorRegisterMessage }> {
     const link = await this.link(index);
     const register = link.controls.find((message) => message.type === 'register');
-    if (register?.type !== 'register') throw new Error('unreachable');
+    if (register?.type !== 'register' || register.role !== 'connector')
+      throw new Error('unreachable');
     link.control({ ...HELLO, process: 'hijacked' });
     const tunnel = { id: 'some-id', name: 'some-name' };
     link.control({ type: 'registered', tunnel, gateway: 'hijacked', hostnames: {} });

@@ -54,6 +54,16 @@ const TEXTS: Partial<Record<ErrorCode, Text>> = {
     title: 'Service is offline',
     text: 'The machine that runs this service is not connected at the moment. Try again soon.',
   },
+  ACCESS_REVOKED: {
+    status: 401,
+    title: 'Signed out',
+    text: 'You are no longer signed in. Open the page again to sign in.',
+  },
+  ACCESS_SIGN_IN: {
+    status: 401,
+    title: 'Sign in first',
+    text: 'This page is only for people who have signed in.',
+  },
   ACCESS_DENIED: {
     status: 403,
     title: 'No access',

@@ -1,16 +1,16 @@
 /**
- * Keeps one link of a connector alive: dials, registers, waits until it ends, and dials again, until it is stopped.
+ * Keeps one link to a gateway alive: dials, registers, waits until it ends, and dials again, until it is stopped.
  * See design "Connector" and docs/protocol.md §8.
  *
  * It never gives up, whatever the failure: DNS and the network may be down at boot, a tunnel may be created later. What
- * differs is the pace: a refused token is tried slowly, everything else with full jitter from 50 ms to 30 s.
+ * differs is the pace: a refused token is tried slowly, everything else with full jitter from 50 ms to 30 s. Whoever wants to
+ * give up calls stop().
  */
 import { Backoff } from '../core/backoff.ts';
 import type { Clock } from '../core/clock.ts';
 import { isPosternError, type PosternError } from '../core/error.ts';
 import type { DrainMessage } from '../protocol/control-message.ts';
 import { CLOSE_CODE, type Link } from '../protocol/link.ts';
-import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -44,7 +44,8 @@ export interface LinkKeeperOptions {
   readonly index: number;
   readonly clock: Clock;
   readonly log: Log;
-  readonly metrics: ConnectorMetrics;
+  /** A dial ended: with an error, or in a link. */
+  onDialled(error?: unknown): void;
   /** Dials the gateway that is next in turn and registers. */
   dial(attempt: number, signal: AbortSignal): Promise<KeptLink>;
   /** A link was registered. */
@@ -100,14 +101,14 @@ export class LinkKeeper {
 
   /** Dials, and stays with the link until it ends. Returns how long to wait before the next one, ms. */
   async #keepOne(): Promise<number> {
-    const { clock, metrics } = this.#options;
+    const { clock, onDialled } = this.#options;
     let kept: KeptLink;
     try {
       kept = await this.#options.dial(this.#attempt++, this.#stop.signal);
     } catch (error) {
       return this.#dialFailed(error);
     }
-    metrics.linkDialled();
+    onDialled();
     this.#refusedBackoff.reset();
     const since = clock.now();
     const awayMs = since - this.#awaySince;
@@ -124,9 +125,9 @@ export class LinkKeeper {
   }
 
   #dialFailed(error: unknown): number {
-    const { metrics, log, index } = this.#options;
+    const { onDialled, log, index } = this.#options;
     if (this.#stop.signal.aborted) return 0;
-    metrics.linkDialled(error);
+    onDialled(error);
     const isRefused = isRefusal(error);
     if (isRefused) this.#options.onRefused(error);
     const backoff = isRefused ? this.#refusedBackoff : this.#backoff;
@@ -182,10 +183,12 @@ export class LinkKeeper {
 }
 
 function isRefusal(error: unknown): error is PosternError {
-  return isPosternError(error) && error.code === 'REGISTER_REFUSED';
+  return (
+    isPosternError(error) && (error.code === 'REGISTER_REFUSED' || error.code === 'ACCESS_SIGN_IN')
+  );
 }
 
-/** Closes a link of a connector that goes away. */
-export function sayGoodbye(link: Link): void {
-  link.close(CLOSE_CODE.goingAway, 'the connector stops');
+/** Closes a link of a process that goes away. */
+export function sayGoodbye(link: Link, reason: string): void {
+  link.close(CLOSE_CODE.goingAway, reason);
 }

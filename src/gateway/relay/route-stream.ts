@@ -1,0 +1,64 @@
+/**
+ * Where a client's stream goes: to the replica it lives at, or, for a new one, to one that its key chooses.
+ *
+ * The choice by key needs no memory: should the client have to open the stream again before it heard of the replica, any
+ * gateway leads it to the same one, as long as that is connected.
+ */
+import { createHash } from 'node:crypto';
+import { PosternError } from '../../core/error.ts';
+import type { ConnectedReplica, ReplicaRule } from '../connected-replica.ts';
+import type { RouteTable } from '../route-table.ts';
+import type { TunnelRegistry } from '../tunnel-registry.ts';
+
+export interface StreamRoute {
+  readonly replica: ConnectedReplica;
+  /** Absent for a stream that is resumed after its rule went away: it goes on all the same. */
+  readonly rule: ReplicaRule | undefined;
+}
+
+export interface StreamAddress {
+  /** Normal form. */
+  readonly hostname: string;
+  readonly key: string;
+  /** The replica that the stream lives at, once its client knows. */
+  readonly replica: string | undefined;
+  /** Whether the stream may have been opened before. */
+  readonly isResumed: boolean;
+}
+
+/** Throws ROUTE_NOT_FOUND, ROUTE_NO_REPLICA or ROUTE_NO_RULE. */
+export function routeStream(
+  { routes, registry }: { readonly routes: RouteTable; readonly registry: TunnelRegistry },
+  { hostname, key, replica: wanted, isResumed }: StreamAddress,
+): StreamRoute {
+  const route = routes.find(hostname);
+  if (route === undefined) {
+    throw new PosternError('ROUTE_NOT_FOUND', `Cannot reach "${hostname}": no route`);
+  }
+  const connected = registry.replicasOf(route.tunnelId).filter(({ linkCount }) => linkCount > 0);
+  const replica =
+    wanted === undefined ? chooseByKey(connected, key) : connected.find(({ id }) => id === wanted);
+  if (replica === undefined) {
+    const why = `no connector of tunnel "${route.tunnelName}" is connected`;
+    throw new PosternError('ROUTE_NO_REPLICA', `Cannot reach "${hostname}": ${why}`);
+  }
+  const rule = replica.findRule(hostname, '');
+  if (rule === undefined && !isResumed) {
+    throw new PosternError('ROUTE_NO_RULE', `Cannot reach "${hostname}": no ingress rule matches`);
+  }
+  return { replica, rule };
+}
+
+/** Rendezvous hashing: one that leaves or joins changes the choice only for the keys that it had or gets. */
+function chooseByKey(
+  replicas: readonly ConnectedReplica[],
+  key: string,
+): ConnectedReplica | undefined {
+  let best: { replica: ConnectedReplica; score: string } | undefined;
+  for (const replica of replicas) {
+    if (!replica.isReachable) continue;
+    const score = createHash('sha256').update(`${key}\n${replica.id}`).digest('hex');
+    if (best === undefined || score > best.score) best = { replica, score };
+  }
+  return best?.replica;
+}

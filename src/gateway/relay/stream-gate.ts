@@ -1,0 +1,37 @@
+/**
+ * What the relay asks of access: who a client is, and whether they may reach a hostname now and for as long as they do.
+ *
+ * Only shapes. access/ decides; gateway/access/ joins the two.
+ */
+import type { PosternError } from '../../core/error.ts';
+
+/** Who holds a client link. */
+export interface ClientPrincipal {
+  /** For logs and for the client: an e-mail address or the name of a service token. Absent: nobody. */
+  readonly user?: string;
+  /** Stands for the person or machine, whatever their session: only the same one may resume a stream. */
+  readonly owner?: string;
+}
+
+/** One stream that a client wants. */
+export interface StreamAsk<Principal extends ClientPrincipal> {
+  /** Normal form. */
+  readonly hostname: string;
+  readonly principal: Principal;
+  /** The client's address, without port. */
+  readonly address: string;
+  readonly requestId: string;
+}
+
+export type StreamVerdict =
+  | { readonly allow: true; readonly application: string | undefined; readonly detachedMs?: number }
+  | { readonly allow: false; readonly error: PosternError };
+
+export interface StreamGate<Principal extends ClientPrincipal> {
+  /** Who a credential stands for. Rejects with ACCESS_SIGN_IN when it is, or is no longer, worth nothing. */
+  admit(credential: string | undefined, address: string): Promise<Principal>;
+  /** Whether the stream may be opened, or go on. */
+  judge(ask: StreamAsk<Principal>): StreamVerdict;
+  /** Calls `end` within a second once judge() would say no. release() when the stream is over. */
+  hold(ask: StreamAsk<Principal>, end: (error: PosternError) => void): { release(): void };
+}
