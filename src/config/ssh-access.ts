@@ -1,6 +1,8 @@
 /** What the SSH certificates of an application may do: `ssh:` in the gateway's file. */
 import { z } from 'zod';
-import { duration, expected, flag, list, mapping, oneOf, text } from './field.ts';
+import { PosternError } from '../core/error.ts';
+import { duration, expected, list, mapping, oneOf, parsed, text } from './field.ts';
+import { parseIpRange } from './ip-range.ts';
 
 const SSH_EXTENSIONS = [
   'permit-X11-forwarding',
@@ -28,8 +30,8 @@ export interface SshAccess {
   /** The longest a certificate is valid, ms; it never outlasts the session. */
   readonly maxValidityMs: number;
   readonly extensions: readonly SshExtension[];
-  /** Whether a certificate works only from the address that it was issued to. */
-  readonly sourceAddress: boolean;
+  /** From where a certificate works, as sshd sees it, which is the connector's address; empty: from everywhere. */
+  readonly sourceAddresses: readonly string[];
 }
 
 /** A certificate cannot be called back, so it is short. */
@@ -54,6 +56,13 @@ const principals = z
     return { from: 'claim', name: written.claim };
   });
 
+/** The text, once it is known to be what sshd reads: it refuses a certificate with anything else. */
+function networkText(written: string): string {
+  const { text: network } = parseIpRange(written);
+  if (!network.toLowerCase().startsWith('::ffff:')) return network;
+  throw new PosternError('CONFIG_INVALID', `"${written}" is an IPv4 address; write it as one`);
+}
+
 /** `ssh` of an application. */
 export const sshAccessSchema = mapping({
   principals: principals.prefault('email-prefix'),
@@ -64,11 +73,13 @@ export const sshAccessSchema = mapping({
     'permit-pty',
     'permit-user-rc',
   ]),
-  'source-address': flag().default(false),
+  'source-address': list(parsed('an address or network such as 192.0.2.0/24', networkText)).default(
+    [],
+  ),
 }).transform(
-  ({ 'max-validity': maxValidityMs, 'source-address': sourceAddress, ...rest }): SshAccess => ({
+  ({ 'max-validity': maxValidityMs, 'source-address': sourceAddresses, ...rest }): SshAccess => ({
     ...rest,
     maxValidityMs,
-    sourceAddress,
+    sourceAddresses,
   }),
 );
