@@ -6,6 +6,18 @@
  */
 import type { CommandGroup } from './command.ts';
 
+const policy: CommandGroup = {
+  name: 'policy',
+  summary: 'Find out what the policies decide, and why',
+  commands: [
+    {
+      usage: 'test',
+      summary: 'Explain rule by rule whether a request would be let in; exit with 1 when not',
+      load: async () => (await import('./commands/policy-test.ts')).policyTest,
+    },
+  ],
+};
+
 const gateway: CommandGroup = {
   name: 'gateway',
   summary: 'Run and control the gateway, the public server',
@@ -20,6 +32,7 @@ const gateway: CommandGroup = {
       summary: 'Check the configuration of the gateway without running it',
       load: async () => (await import('./commands/gateway-validate.ts')).gatewayValidate,
     },
+    policy,
     {
       usage: 'status',
       summary: 'Show what the running gateway does; fails when none runs',

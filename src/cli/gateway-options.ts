@@ -3,6 +3,7 @@
  * like it. They win over the environment and the file.
  */
 import type { Options } from 'yargs';
+import { runPolicyTests } from '../access/policy/run-tests.ts';
 import { GATEWAY_ENVIRONMENT } from '../config/gateway-schema.ts';
 import { loadGatewayConfig, type GatewayConfig } from '../config/gateway-config.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../config/log-config.ts';
@@ -41,7 +42,7 @@ export const GATEWAY_OPTIONS = {
 
 type GatewayArgs = { readonly config: string | undefined } & Readonly<Record<string, unknown>>;
 
-/** The configuration that the options, the environment and the file make. Throws CONFIG_*. */
+/** The configuration that the options, the environment and the file make, its tests passed. Throws CONFIG_*. */
 export async function configOfGateway({ config, ...args }: GatewayArgs): Promise<GatewayConfig> {
   const flags = Object.entries(GATEWAY_ENVIRONMENT).map(([variable, key]) => {
     const name = variable
@@ -50,5 +51,9 @@ export async function configOfGateway({ config, ...args }: GatewayArgs): Promise
       .replaceAll('_', '-');
     return [key, args[name]];
   });
-  return loadGatewayConfig(gatewayConfigFile(config), { flags: Object.fromEntries(flags) });
+  const loaded = await loadGatewayConfig(gatewayConfigFile(config), {
+    flags: Object.fromEntries(flags),
+  });
+  runPolicyTests(loaded);
+  return loaded;
 }

@@ -46,6 +46,12 @@ export function isInRange(range: IpRange, address: string): boolean {
   return masked(parsed.bytes, range.prefix).every((byte, at) => byte === range.bytes[at]);
 }
 
+/** The address as itself: IPv4 that is written as IPv6 as IPv4, and without a zone. Undefined when it is none. */
+export function plainAddress(address: string): string | undefined {
+  const parsed = parseAddress(address);
+  return parsed && formatAddress(parsed.bytes);
+}
+
 interface Address {
   readonly family: 4 | 6;
   readonly bytes: readonly number[];

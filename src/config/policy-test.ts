@@ -39,7 +39,8 @@ const address = parsed('an address such as 192.0.2.1', (written) => {
   throw new PosternError('CONFIG_INVALID', message);
 });
 
-const identity = mapping({
+/** `identity` of a test, and what `policy test` reads from a file. */
+export const testIdentitySchema = mapping({
   // Any text: a test may say that an odd address is let in nowhere.
   email: text('an address such as ann@example.com').optional(),
   groups: list(text('the name of a group')).default([]),
@@ -60,7 +61,7 @@ const certificate = mapping({
 
 /** One entry of `tests`. */
 export const policyTestSchema = mapping({
-  identity: identity.optional(),
+  identity: testIdentitySchema.optional(),
   'service-token': text('the name of a service token').optional(),
   address: address.optional(),
   country: country().optional(),

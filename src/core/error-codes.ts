@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   CONFIG_INVALID: 'A config value is not acceptable',
   CONFIG_INGRESS: 'The ingress rules contradict each other or do not end with a catch-all',
   CONFIG_PORT_IN_USE: 'A listener cannot be opened because its address is taken or not ours',
+  CONFIG_TEST_FAILED: 'The policies decide otherwise than a test in the config file expects',
   CONFIG_TLS: 'A certificate or private key cannot be used',
 
   PROTO_BAD_FRAME: 'A frame is shorter than its type needs or is malformed',

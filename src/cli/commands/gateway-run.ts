@@ -12,6 +12,7 @@ export const gatewayRun = defineCommand({
   async run(args) {
     const config = await configOfGateway(args);
     const log = createLog({ ...config.log, component: 'gateway' });
+    for (const warning of config.warnings) log.warn(warning);
     const drain = new DrainRequest();
     return runLong({
       log,

@@ -1,6 +1,7 @@
 /** `postern gateway validate`: reads the gateway's file and says whether a gateway would run with it. */
 import { formatListenAddress } from '../../config/listen-address.ts';
 import { defineCommand } from '../command.ts';
+import { openCountries } from '../country-database.ts';
 import { EXIT } from '../exit-code.ts';
 import { configOfGateway, GATEWAY_OPTIONS } from '../gateway-options.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
@@ -10,6 +11,7 @@ export const gatewayValidate = defineCommand({
   options: { ...GATEWAY_OPTIONS, ...OUTPUT_OPTION },
   async run({ output, ...args }) {
     const config = await configOfGateway(args);
+    await openCountries(config);
     const { file, domain, dataDir, listen, applications } = config;
     const addresses = Object.entries(listen).flatMap(([name, address]) =>
       address === undefined ? [] : [[name, formatListenAddress(address)] as const],
@@ -25,8 +27,24 @@ export const gatewayValidate = defineCommand({
         hostname: port.hostname,
       })),
       applications: applications.map(({ name }) => name),
+      policyTests: applications.flatMap(({ tests }) => tests).length,
+      warnings: config.warnings,
     };
-    printResult(output, result, () => [`${file} is valid.`]);
+    printResult(output, result, describe);
     return EXIT.done;
   },
 });
+
+interface Validity {
+  readonly file: string;
+  readonly policyTests: number;
+  readonly warnings: readonly string[];
+}
+
+function describe({ file, policyTests, warnings }: Validity): string[] {
+  const tests = `${policyTests} policy ${policyTests === 1 ? 'test' : 'tests'} passed`;
+  return [
+    ...warnings.map((warning) => `Warning: ${warning}`),
+    policyTests === 0 ? `${file} is valid.` : `${file} is valid, and ${tests}.`,
+  ];
+}

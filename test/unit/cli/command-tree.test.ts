@@ -23,7 +23,7 @@ function listed(group: CommandGroup, path: string): Listed[] {
 }
 
 const COMMANDS = listed(commandTree, '');
-const GROUPS = ['', 'gateway', 'tunnel', 'tunnel route', 'tunnel ingress'];
+const GROUPS = ['', 'gateway', 'gateway policy', 'tunnel', 'tunnel route', 'tunnel ingress'];
 
 async function helpOf(path: string): Promise<string> {
   const printed: string[] = [];
@@ -52,7 +52,7 @@ describe('every command', () => {
   it.each(GROUPS)('postern %s lists its commands', async (path) => {
     const help = await helpOf(path);
     const inside = COMMANDS.filter((command) => command.path.startsWith(path));
-    expect(inside.length).toBeGreaterThan(1);
+    expect(inside.length).toBeGreaterThan(0);
     for (const { usage } of inside) {
       const words = usage.slice(path.length).trim().split(' ');
       expect(help).toContain(`postern ${`${path} ${words[0]}`.trim()}`);
