@@ -170,4 +170,17 @@ export const LIMITS = {
   onceItems: 20_000,
   /** Changes that are kept for other processes to see; they look every quarter of a second. test/unit/store/change-store.test.ts */
   changes: 10_000,
+
+  /** How long the code lives that a browser brings to a command on its own machine, ms. test/unit/access/client-sign-in/loopback-flow.test.ts */
+  clientCodeMs: 60_000,
+  /** How long somebody has to type the code of a command on another machine, ms. test/unit/access/client-sign-in/device-flow.test.ts */
+  deviceCodeMs: 10 * 60_000,
+  /** How often such a command may ask whether it is signed in, ms; each time it asks too soon adds as much. device-flow.test.ts */
+  devicePollMs: 5_000,
+  /** Such commands whose last question is remembered, 100 bytes each. device-flow.test.ts */
+  devicePolls: 10_000,
+  /** Longest name of a device or a command that wants to sign in, characters. loopback-flow.test.ts */
+  clientTextChars: 100,
+  /** Largest body of a request of the client, bytes of JSON. client-access.test.ts */
+  clientBodyBytes: 4 * KiB,
 } as const;

@@ -59,15 +59,15 @@ const TEXTS: Partial<Record<ErrorCode, Text>> = {
     title: 'Signed out',
     text: 'You are no longer signed in. Open the page again to sign in.',
   },
-  ACCESS_SIGN_IN: {
-    status: 401,
-    title: 'Sign in first',
-    text: 'This page is only for people who have signed in.',
-  },
   ACCESS_DENIED: {
     status: 403,
     title: 'No access',
     text: 'You may not open this page. If you think you should, tell your administrator the request id below.',
+  },
+  ACCESS_SIGN_IN: {
+    status: 401,
+    title: 'Sign in first',
+    text: 'This page is only for people who have signed in.',
   },
   ACCESS_SIGN_IN_FAILED: {
     status: 400,
