@@ -112,7 +112,7 @@ export const LIMITS = {
   /** How long a read or write waits for a lock that another process has on the database, ms. test/unit/store/busy.test.ts */
   storeBusyMs: 5_000,
   /** Longest line with an SSH public key, characters: RSA of 16,384 bits is 2,800. test/unit/access/ssh/ssh-public-key.test.ts */
-  sshPublicKeyChars: 4_096,
+  sshPublicKeyChars: 3_000,
   /** User names in one SSH certificate. test/unit/access/ssh/principals.test.ts */
   sshPrincipals: 16,
 
