@@ -4,6 +4,7 @@
  *
  * Names of calls and fields are API: the command line prints results as they are with `-o json`. Times are ISO 8601.
  */
+import type { AuthorityKey } from '../access/ssh/ssh-authority.ts';
 import type { GatewayStatus, LinkStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
 
 /** What is asked for when there is nothing to say. */
@@ -79,6 +80,11 @@ export interface RevokedTunnel {
   readonly reason: 'rotated' | 'deleted';
 }
 
+/** A key of the SSH authority. */
+export interface SshAuthoritySummary extends Omit<AuthorityKey, 'activeFrom'> {
+  readonly activeFrom: string;
+}
+
 /** Every call: its parameters, all of them text, and its result. */
 export interface AdminCalls {
   'tunnel.create': { params: { readonly name: string }; result: CreatedTunnel };
@@ -92,6 +98,10 @@ export interface AdminCalls {
   };
   'route.list': { params: { readonly tunnel?: string }; result: readonly RouteSummary[] };
   'route.remove': { params: { readonly hostname: string }; result: RouteSummary };
+  /** Keys that sshd must trust; the first is made when there is none. */
+  'ssh.authorities': { params: NoParams; result: readonly SshAuthoritySummary[] };
+  /** Adds a key that signs after this duration. */
+  'ssh.rotate': { params: { readonly after: string }; result: readonly SshAuthoritySummary[] };
   'gateway.status': { params: NoParams; result: GatewaySummary };
   'gateway.drain': { params: NoParams; result: DrainResult };
   /** Somebody changed the database while this gateway was starting: routes, or this tunnel's token. */

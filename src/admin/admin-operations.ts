@@ -20,9 +20,11 @@ import type {
   ReplicaSummary,
   RevokedTunnel,
   RouteSummary,
+  SshAuthoritySummary,
   TunnelInfo,
   TunnelSummary,
 } from './admin-api.ts';
+import { listSshAuthorities, rotateSshAuthority } from './ssh-operations.ts';
 
 /** What has to be told of a change, as it happens. */
 export interface ChangeListener {
@@ -66,6 +68,8 @@ export class AdminOperations {
     'route.add': async ({ tunnel, hostname }) => this.#addRoute(tunnel, hostname),
     'route.list': async ({ tunnel }) => (await this.#store.routes.list(tunnel)).map(routeSummary),
     'route.remove': async ({ hostname }) => this.#removeRoute(hostname),
+    'ssh.authorities': async () => listSshAuthorities(this.#store),
+    'ssh.rotate': async ({ after }) => this.#rotateSsh(after),
     'gateway.status': async () => gatewaySummary(this.#running.status()),
     'gateway.drain': async () => this.#drain(),
     'gateway.refresh': async (params) => this.#refresh(params),
@@ -156,6 +160,16 @@ export class AdminOperations {
     await this.#listener?.routesChanged();
     await this.#audit({ type, tunnel: route.tunnelName, hostname: route.hostname });
     return routeSummary(route);
+  }
+
+  async #rotateSsh(after: string): Promise<readonly SshAuthoritySummary[]> {
+    const keys = await rotateSshAuthority(this.#store, after);
+    const next = keys.at(-1);
+    await this.#audit({
+      type: 'ssh.rotate',
+      detail: { fingerprint: next?.fingerprint ?? '', activeFrom: next?.activeFrom ?? '' },
+    });
+    return keys;
   }
 
   async #drain(): Promise<DrainResult> {

@@ -33,6 +33,8 @@ const PARAMS: Readonly<Record<AdminCall, ParamNames>> = {
   'route.add': { required: ['tunnel', 'hostname'] },
   'route.list': { required: [], optional: ['tunnel'] },
   'route.remove': { required: ['hostname'] },
+  'ssh.authorities': { required: [] },
+  'ssh.rotate': { required: ['after'] },
   'gateway.status': { required: [] },
   'gateway.drain': { required: [] },
   'gateway.refresh': { required: [], optional: ['id', 'name', 'reason'] },

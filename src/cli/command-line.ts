@@ -5,8 +5,8 @@
  */
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { VERSION } from '../core/version.ts';
-import type { Command, CommandEntry, CommandGroup } from './command.ts';
-import { EXIT, type ExitCode } from './exit-code.ts';
+import type { Command, CommandEntry, CommandGroup, PassingEntry } from './command.ts';
+import { EXIT } from './exit-code.ts';
 import { usageError, type Place } from './usage-error.ts';
 
 /** Widest help, columns. */
@@ -19,9 +19,11 @@ export async function runCommandLine(
   words: readonly string[],
   tree: CommandGroup,
   print: (text: string) => void,
-): Promise<ExitCode> {
+): Promise<number> {
   // People ask this way too.
   const asked = words[0] === 'help' ? [...words.slice(1), '--help'] : words;
+  const passing = findPassing(tree, asked);
+  if (passing !== undefined) return runPassing(passing.entry, passing.rest, print);
   const run = new CommandLineRun(tree);
   const parser = run.parser(asked).fail((problem: string | null, error: Error | undefined) => {
     throw error ?? new UsageProblem(problem ?? '');
@@ -35,6 +37,27 @@ export async function runCommandLine(
     throw usageError(error.message, run.place, asked);
   }
   return run.exitCode;
+}
+
+/** The command that the words lead to and what stands behind its name, where it takes that as it is. */
+function findPassing(
+  group: CommandGroup,
+  [word, ...rest]: readonly string[],
+): { readonly entry: PassingEntry; readonly rest: readonly string[] } | undefined {
+  const found = group.commands.find((entry) => nameOf(entry) === word);
+  if (found === undefined || 'load' in found) return undefined;
+  return 'commands' in found ? findPassing(found, rest) : { entry: found, rest };
+}
+
+async function runPassing(
+  entry: PassingEntry,
+  rest: readonly string[],
+  print: (text: string) => void,
+): Promise<number> {
+  const command = await entry.loadPassing();
+  if (rest[0] !== '--help' && rest[0] !== '-h') return command.run(rest);
+  print(command.help);
+  return EXIT.done;
 }
 
 /** What yargs says of a command line that it does not understand. */
@@ -51,7 +74,7 @@ function isUsageProblem(error: unknown): error is Error {
 class CommandLineRun {
   readonly #tree: CommandGroup;
   place: Place;
-  exitCode: ExitCode = EXIT.done;
+  exitCode: number = EXIT.done;
 
   constructor(tree: CommandGroup) {
     this.#tree = tree;
@@ -82,9 +105,12 @@ class CommandLineRun {
 
   #addAll(parser: Argv, group: CommandGroup, path: string): Argv {
     for (const entry of group.commands) {
-      const name = 'commands' in entry ? entry.name : nameOf(entry);
-      const here = `${path} ${name}`.trimStart();
-      parser.command('commands' in entry ? this.#group(entry, here) : this.#command(entry, here));
+      const here = `${path} ${nameOf(entry)}`.trimStart();
+      if ('commands' in entry) parser.command(this.#group(entry, here));
+      else if ('load' in entry) parser.command(this.#command(entry, here));
+      // Only for the list of commands: its words never get here.
+      else
+        parser.command({ command: entry.usage, describe: entry.summary, handler: () => undefined });
     }
     return parser.demandCommand(1);
   }
@@ -113,6 +139,7 @@ class CommandLineRun {
         for (const [name, positional] of Object.entries(command.positionals)) {
           parser.positional(name, positional);
         }
+        if (command.epilogue !== undefined) parser.epilogue(command.epilogue);
         return parser.options(command.options);
       },
       handler: async (args) => {
@@ -123,12 +150,9 @@ class CommandLineRun {
 }
 
 function placeOf(group: CommandGroup, path: string): Place {
-  const commands = group.commands.map((entry) =>
-    'commands' in entry ? entry.name : nameOf(entry),
-  );
-  return { path, commands, options: COMMON_OPTIONS };
+  return { path, commands: group.commands.map(nameOf), options: COMMON_OPTIONS };
 }
 
-function nameOf({ usage }: CommandEntry): string {
-  return usage.split(' ')[0] ?? usage;
+function nameOf(entry: CommandEntry | PassingEntry | CommandGroup): string {
+  return 'commands' in entry ? entry.name : (entry.usage.split(' ')[0] ?? entry.usage);
 }

@@ -43,6 +43,11 @@ const gateway: CommandGroup = {
       summary: 'Let the running gateway finish its work and end; waits for it',
       load: async () => (await import('./commands/gateway-drain.ts')).gatewayDrain,
     },
+    {
+      usage: 'ssh-ca',
+      summary: 'Print the keys of the SSH authority, for TrustedUserCAKeys of sshd',
+      load: async () => (await import('./commands/gateway-ssh-ca.ts')).gatewaySshCa,
+    },
   ],
 };
 

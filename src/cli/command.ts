@@ -12,6 +12,8 @@ export interface CommandDefinition<P extends PositionalMap, O extends OptionMap>
   /** Arguments by the names that the usage gives them. */
   readonly positionals: P;
   readonly options: O;
+  /** What the help says below the options. */
+  readonly epilogue?: string;
   /** Does it. What is returned is the exit status of the process; what is thrown decides it by its code. */
   run(args: InferredOptionTypes<P & O>): Promise<ExitCode>;
 }
@@ -20,6 +22,7 @@ export interface CommandDefinition<P extends PositionalMap, O extends OptionMap>
 export interface Command {
   readonly positionals: PositionalMap;
   readonly options: OptionMap;
+  readonly epilogue?: string;
   run(args: object): Promise<ExitCode>;
 }
 
@@ -32,11 +35,26 @@ export interface CommandEntry {
   load(): Promise<Command>;
 }
 
+/** A command that is given its words as they were written, because most of them are for another program. */
+export interface PassingCommand {
+  /** All of its help. */
+  readonly help: string;
+  /** Does it. Resolves with the exit status of the process, which may be the other program's. */
+  run(words: readonly string[]): Promise<number>;
+}
+
+/** Such a command as the tree has it. */
+export interface PassingEntry {
+  readonly usage: string;
+  readonly summary: string;
+  loadPassing(): Promise<PassingCommand>;
+}
+
 /** Commands under one word: `tunnel`. */
 export interface CommandGroup {
   readonly name: string;
   readonly summary: string;
-  readonly commands: readonly (CommandEntry | CommandGroup)[];
+  readonly commands: readonly (CommandEntry | PassingEntry | CommandGroup)[];
 }
 
 /** Describes a command; its arguments are typed by their description. */
