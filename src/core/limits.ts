@@ -158,6 +158,19 @@ export const LIMITS = {
   passwordFailuresOfAddress: 12,
   passwordFailureMs: 2 * 60_000,
   passwordBanMs: 5 * 60_000,
+  /** Requests to one identity provider that are open at once, how long one may take, ms, and its largest answer, bytes. test/unit/access/oidc/provider-fetch.test.ts */
+  providerRequests: 64,
+  providerRequestMs: 10_000,
+  providerResponseBytes: 512 * KiB,
+  /** Longest query of an answer from an OpenID provider, and longest logout token, characters. test/unit/access/oidc/oidc-callback.test.ts */
+  callbackChars: 8_192,
+  logoutTokenChars: 16_384,
+  /** Refreshes of claims under way, per process; the others wait for the next use of their session. test/unit/access/sign-in/claim-refresh.test.ts */
+  claimRefreshes: 16,
+  /** Sessions whose failed refresh is remembered. claim-refresh.test.ts */
+  claimRefreshesFailed: 1_000,
+  /** Largest identity, bytes of JSON: it is kept with each session and goes to origins. test/unit/access/oidc/oidc-identity.test.ts */
+  identityBytes: 16 * KiB,
   /** Names and addresses whose failures are remembered. password-ban.test.ts */
   passwordFailuresKept: 20_000,
   /** Sessions in the store, ended ones of the last day included: 2 KiB each. test/unit/store/session-store.test.ts */

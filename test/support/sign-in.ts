@@ -13,12 +13,13 @@ import type {
   OutsideAddress,
   Session,
   SessionKeeper,
+  WriteAudit,
 } from '../../src/access/sign-in/sign-in-ports.ts';
 import type { WebRequest, WebResponse } from '../../src/access/web-message.ts';
 import { PosternError } from '../../src/core/error.ts';
 import { newRequestId } from '../../src/core/id.ts';
 import type { AuditFact } from '../../src/telemetry/audit-event.ts';
-import { createLog } from '../../src/telemetry/log.ts';
+import { createLog, type Log } from '../../src/telemetry/log.ts';
 import { FakeClock } from './fake-clock.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -131,6 +132,8 @@ export interface FlowParts {
   readonly rows: MemoryRows;
   readonly sessions: MemorySessions;
   readonly address: OutsideAddress;
+  readonly audit: WriteAudit;
+  readonly log: Log;
 }
 
 /** Sign-in with these flows, and all it is made of. */
@@ -143,24 +146,18 @@ export function signInLab(makeFlows: (parts: FlowParts) => readonly ProviderFlow
     origin: (hostname: string) => `https://${hostname}:8443`,
   };
   const tickets = new Tickets(randomBytes(32));
-  const audit: AuditFact[] = [];
-  const log: string[] = [];
-  const signIn = new SignIn({
-    flows: makeFlows({ clock, rows, sessions, address }),
-    sessions,
-    rows,
-    tickets,
-    address,
-    audit: async (fact) => void audit.push(fact),
-    log: createLog({
-      component: 'gateway',
-      level: 'debug',
-      format: 'json',
-      destination: { write: (line) => void log.push(line) },
-    }),
-    clock,
+  const facts: AuditFact[] = [];
+  const audit: WriteAudit = async (fact) => void facts.push(fact);
+  const lines: string[] = [];
+  const log = createLog({
+    component: 'gateway',
+    level: 'debug',
+    format: 'json',
+    destination: { write: (line) => void lines.push(line) },
   });
-  return { signIn, clock, rows, sessions, audit, tickets, log };
+  const parts = { clock, rows, sessions, address, audit, log };
+  const signIn = new SignIn({ ...parts, flows: makeFlows(parts), tickets });
+  return { signIn, clock, rows, sessions, audit: facts, tickets, log: lines };
 }
 
 /** A browser that visits the auth host. */

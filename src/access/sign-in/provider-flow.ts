@@ -19,13 +19,18 @@ export interface ProviderFlow {
   /** What the chooser calls it. */
   readonly label: string;
   readonly type: 'oidc' | 'saml' | 'local';
+  /** How often `refresh` is asked while a session is used, ms; absent for flows without it. */
+  readonly refreshIntervalMs?: number;
   /** Begins a sign-in: leads to the provider, or shows a form. */
   start(login: StartedLogin, host: FlowHost): Promise<WebResponse>;
   /** Answers `/.postern/<type>/<id>/<rest>`. */
   handle(request: WebRequest, rest: string, host: FlowHost): Promise<WebResponse>;
   /** Where the browser goes to end the provider's own session too; undefined when there is no such place. */
   logout?(session: Session): Promise<WebResponse | undefined>;
-  /** Asks the provider again who this is. `ended`: the provider no longer knows them. Rejects when it cannot be asked now. */
+  /**
+   * Asks the provider again who this is; the same objects where there is nothing to ask with. `ended`: the provider no longer knows
+   * them. Rejects when it cannot be asked now.
+   */
   refresh?(session: Session): Promise<RefreshedLogin | 'ended'>;
 }
 
@@ -59,6 +64,8 @@ export interface FlowHost {
   signedIn(request: WebRequest, ticket: string, login: RefreshedLogin): Promise<WebResponse>;
   /** Shows a page that says nothing, and writes the audit event that says all. */
   failed(request: WebRequest, reason: LoginFailure, detail: string): Promise<WebResponse>;
+  /** Counts against the address of a request that was refused without being a sign-in. */
+  charge(request: WebRequest): void;
   /** Only the audit event of a failure, for a flow that shows its form again. */
   auditFailure(request: WebRequest, reason: LoginFailure, detail: string): Promise<void>;
 }

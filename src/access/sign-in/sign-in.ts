@@ -13,11 +13,13 @@ import { chooserPage } from '../pages/chooser-page.ts';
 import { continuePage } from '../pages/continue-page.ts';
 import { displayName } from '../pages/display-name.ts';
 import { html } from '../pages/html.ts';
+import { signedOutPage } from '../pages/logout-page.ts';
 import { problemPage } from '../pages/problem-page.ts';
 import { redirect } from '../pages/redirect.ts';
 import type { WebRequest, WebResponse } from '../web-message.ts';
 import { AccountPages } from './account-pages.ts';
 import { AddressLimit } from './address-limit.ts';
+import { ClaimRefresh } from './claim-refresh.ts';
 import { dropSurplusLogins } from './login-cookies.ts';
 import { failurePage } from './failure-page.ts';
 import type { LoginFailure } from './login-failure.ts';
@@ -51,19 +53,27 @@ export class SignIn {
   readonly #transactions: LoginTransactions;
   readonly #limit: AddressLimit;
   readonly #account: AccountPages;
+  readonly #refresh: ClaimRefresh;
 
   constructor(options: SignInOptions) {
     this.#options = options;
     this.#flows = new Map(options.flows.map((flow) => [flow.id, flow]));
     this.#transactions = new LoginTransactions(options.rows, options.clock);
     this.#limit = new AddressLimit(options.clock);
-    this.#account = new AccountPages({ ...options, flow: (id) => this.#flows.get(id) });
+    const withFlows = { ...options, flow: (id: string) => this.#flows.get(id) };
+    this.#account = new AccountPages(withFlows);
+    this.#refresh = new ClaimRefresh(withFlows);
   }
 
   /** The session of the browser that sent the request, or undefined. */
   async session(request: WebRequest): Promise<Session | undefined> {
     const secret = sessionSecret(request);
     return secret === undefined ? undefined : this.#options.sessions.verify(secret);
+  }
+
+  /** Says that a session is used, wherever: its claims are asked for again when they are old. Never rejects. */
+  async used(session: Session): Promise<void> {
+    await this.#refresh.used(session);
   }
 
   /**
@@ -92,6 +102,7 @@ export class SignIn {
       if (flow !== undefined) return this.#startFlow(request, flow, this.#known(ticket));
       return id === '' ? this.#choose(request, this.#known(ticket)) : notFound(request);
     }
+    if (area === 'signed-out' && id === '') return signedOutPage();
     if (area === 'logout' && id === '')
       return this.#account.logout(request, await this.session(request));
     if (area === 'sessions' && id === 'revoke')
@@ -134,7 +145,10 @@ export class SignIn {
 
   async #startFlow(request: WebRequest, flow: ProviderFlow, ticket: string): Promise<WebResponse> {
     if (!this.#limit.charge(request.address)) return this.#tooMany(request);
-    return flow.start({ ticket, request }, this.#hostFor(flow));
+    const response = await flow.start({ ticket, request }, this.#hostFor(flow));
+    // Here and not at the callback: the other cookies may be of tabs whose user is at the provider now.
+    const surplus = dropSurplusLogins(request).map((cookie) => ['set-cookie', cookie] as const);
+    return { ...response, headers: [...surplus, ...response.headers] };
   }
 
   #hostFor(flow: ProviderFlow): FlowHost {
@@ -146,6 +160,7 @@ export class SignIn {
         await this.#auditFailure(request, flow, reason, detail);
         return failurePage(request, reason);
       },
+      charge: ({ address }) => void this.#limit.charge(address),
       auditFailure: async (request, reason, detail) =>
         this.#auditFailure(request, flow, reason, detail),
     };
@@ -208,19 +223,14 @@ export class SignIn {
   }
 
   async #guarded(request: WebRequest, answer: () => Promise<WebResponse>): Promise<WebResponse> {
-    let response: WebResponse;
     try {
-      response = await answer();
+      return await answer();
     } catch (err) {
       if (hasCode(err, 'STORE_LIMIT')) return this.#tooMany(request);
       const fields = { [FIELD.request]: request.requestId, err };
       this.#options.log.error(fields, 'sign-in failed');
       return failurePage(request, 'internal');
     }
-    const surplus = dropSurplusLogins(request).map((cookie) => ['set-cookie', cookie] as const);
-    return surplus.length === 0
-      ? response
-      : { ...response, headers: [...surplus, ...response.headers] };
   }
 
   /** Not in the audit log: what is refused by thousands would push out what matters. */
