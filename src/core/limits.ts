@@ -196,4 +196,20 @@ export const LIMITS = {
   clientTextChars: 100,
   /** Largest body of a request of the client, bytes of JSON. client-access.test.ts */
   clientBodyBytes: 4 * KiB,
+  /** How often a process looks at what others changed, ms: a quarter of the second that a revocation may take. test/unit/access/change-watch.test.ts */
+  changePollMs: 250,
+  /** Sessions in the memory of a process, some 2 KiB each; others are read again. test/unit/access/sessions/sessions.test.ts */
+  sessionsCached: 20_000,
+  /** Longest life of an app token, ms: how long a replaced signing key stays published. test/unit/access/tokens/app-tokens.test.ts */
+  appTokenMs: 86_400_000,
+  /** Longest app token that is looked at, characters: what a cookie holds. app-tokens.test.ts */
+  appTokenChars: 4_096,
+  /** App tokens whose signature need not be checked again, some 300 bytes each. app-tokens.test.ts */
+  appTokensCached: 20_000,
+  /** How long what an origin is told about a user is good, ms. app-tokens.test.ts */
+  assertionMs: 5 * 60_000,
+  /** How often signing keys are looked after, ms. test/unit/access/tokens/signing-keys.test.ts */
+  keyTendMs: 3_600_000,
+  /** The least time between two looks for an unknown signing key, ms. signing-keys.test.ts */
+  keyLookMs: 1_000,
 } as const;
