@@ -84,7 +84,10 @@ export class ChangeWatch {
   }
 }
 
-async function tell(listener: ChangeListener, changes: readonly Change[] | 'missed'): Promise<void> {
+async function tell(
+  listener: ChangeListener,
+  changes: readonly Change[] | 'missed',
+): Promise<void> {
   if (changes === 'missed') {
     await listener.onMissed();
     return;

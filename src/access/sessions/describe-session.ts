@@ -7,5 +7,8 @@ import type { Session } from '../sign-in/sign-in-ports.ts';
 export function describeSession(session: Session): { actor: string; detail: AuditDetail } {
   const { id, kind, identity, address } = session;
   const { provider, subject } = identity;
-  return { actor: displayName(identity), detail: { session: id, kind, provider, subject, address } };
+  return {
+    actor: displayName(identity),
+    detail: { session: id, kind, provider, subject, address },
+  };
 }

@@ -174,8 +174,9 @@ export class Sessions implements ChangeListener {
   }
 
   async onMissed(): Promise<void> {
+    const ids = Array.from(this.#known.keys());
     // oxlint-disable-next-line no-await-in-loop
-    for (const id of [...this.#known.keys()]) await this.recheck(id);
+    for (const id of ids) await this.recheck(id);
   }
 
   onTick(): void {

@@ -86,7 +86,8 @@ export class AppTokens {
     const hash = secretHash(token);
     const known = this.#verified.get(hash);
     if (known === undefined) return this.#check(token, application, hash);
-    if (known.application !== application || known.expiresAt <= this.#clock.wall()) return undefined;
+    if (known.application !== application || known.expiresAt <= this.#clock.wall())
+      return undefined;
     this.#verified.delete(hash);
     this.#verified.set(hash, known);
     return known;
