@@ -134,6 +134,18 @@ const tunnel: CommandGroup = {
   ],
 };
 
+const access: CommandGroup = {
+  name: 'access',
+  summary: 'Reach applications behind a gateway from this machine',
+  commands: [
+    {
+      usage: 'tcp',
+      summary: 'Join a local port, or standard input and output, to a TCP service',
+      load: async () => (await import('./commands/access-tcp.ts')).accessTcp,
+    },
+  ],
+};
+
 /** `postern` and all below it. */
 export const commandTree: CommandGroup = {
   name: 'postern',
@@ -146,6 +158,7 @@ export const commandTree: CommandGroup = {
     },
     gateway,
     tunnel,
+    access,
     {
       usage: 'version',
       summary: 'Show the version of Postern and of Node',

@@ -57,6 +57,11 @@ export function printError(message: string, code: string): void {
   process.stderr.write(`postern: ${line} (${code})\n`);
 }
 
+/** Says something to whoever sits at the terminal that is neither a result nor an error. */
+export function printNote(sentence: string): void {
+  process.stderr.write(`postern: ${printable(cleanText(sentence))}\n`);
+}
+
 /** Rows under headings, each column as wide as its widest cell. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [headings, ...rows];

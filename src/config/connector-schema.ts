@@ -19,6 +19,7 @@ import {
   wholeNumber,
   withoutUser,
 } from './field.ts';
+import { gatewayOrigin } from './gateway-url.ts';
 import { ingressSchema, serviceField } from './ingress-list.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
 import { originRequestSchema } from './origin-request.ts';
@@ -46,7 +47,7 @@ const gatewayList = z
     if (addresses.length > MAX_GATEWAYS) {
       return fail(`has more than ${MAX_GATEWAYS} entries; a connector has that many links at most`);
     }
-    const gateways = addresses.map(parseGatewayUrl);
+    const gateways = addresses.map(gatewayOrigin);
     const at = gateways.indexOf(undefined);
     if (at === -1) return [...new Set(gateways.filter((gateway) => gateway !== undefined))];
     const found = show(withoutUser(addresses[at] ?? ''));
@@ -88,11 +89,3 @@ export const CONNECTOR_ENVIRONMENT: EnvironmentKeys = {
   POSTERN_LOG_LEVEL: 'loglevel',
   POSTERN_LOG_FORMAT: 'output',
 };
-
-/** The origin of a gateway's address; undefined when it is none, or more than one. */
-function parseGatewayUrl(address: string): string | undefined {
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  const isOrigin = url !== undefined && `${url.pathname}${url.search}${url.hash}` === '/';
-  const hasUser = url?.username !== '' || url.password !== '';
-  return isOrigin && !hasUser && /^https?:$/.test(url.protocol) ? url.origin : undefined;
-}

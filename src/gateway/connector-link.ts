@@ -9,12 +9,12 @@ import type {
   HelloMessage,
   HostnameState,
 } from '../protocol/control-message.ts';
-import { CLOSE_CODE, type Link, type Slot, type StreamHolder } from '../protocol/link.ts';
+import { CLOSE_CODE, NOBODY, type Link, type Slot, type StreamHolder } from '../protocol/link.ts';
 import type { Tunnel } from '../store/store.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { ConnectedReplica, ReplicaRule } from './connected-replica.ts';
 import type { LinkDoorOptions } from './link-door.ts';
-import { NOBODY, sayRefused, type LinkRole, type RoleHost } from './link-role.ts';
+import { sayRefused, type LinkRole, type RoleHost } from './link-role.ts';
 
 export interface ConnectorLinkOptions {
   readonly door: LinkDoorOptions;
@@ -60,9 +60,9 @@ export class ConnectorLink implements LinkRole {
     if (message.type === 'rules') this.#onRules(message.rules);
     if (message.type !== 'drain' || this.#replica === undefined) return;
     this.#options.link.drain();
-    const { log, onChange } = this.#options.door;
-    log.info(this.#fields({ [FIELD.reason]: message.reason }), 'link drains');
-    onChange(this.#replica);
+    const { door } = this.#options;
+    door.log.info(this.#fields({ [FIELD.reason]: message.reason }), 'link drains');
+    door.onChange(this.#replica);
   }
 
   onOpen(slot: Slot): StreamHolder {

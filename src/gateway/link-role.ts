@@ -32,13 +32,3 @@ export interface RoleHost {
 export function sayRefused(link: Link, { code, message }: PosternError, permanent: boolean): void {
   link.sendControl({ type: 'refused', code, message, permanent });
 }
-
-/** Holds a slot that was refused, until the peer has answered. */
-export const NOBODY: StreamHolder = {
-  onFrame: () => undefined,
-  onReset: () => undefined,
-  onLinkClosed: () => undefined,
-  nextAck: () => undefined,
-  nextFrame: () => undefined,
-  onTick: () => undefined,
-};

@@ -446,6 +446,16 @@ export class Slot implements Sender {
   }
 }
 
+/** Holds a slot whose stream is not there, or not wanted, until the peer has answered the RESET or read the ACCEPT. */
+export const NOBODY: StreamHolder = {
+  onFrame: () => undefined,
+  onReset: () => undefined,
+  onLinkClosed: () => undefined,
+  nextAck: () => undefined,
+  nextFrame: () => undefined,
+  onTick: () => undefined,
+};
+
 function deadMessage(): string {
   return `Cannot reach the peer: nothing arrived for ${LIMITS.deadPeerMs / 1000} s`;
 }

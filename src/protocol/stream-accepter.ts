@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { OpenMessage, Position } from './control-message.ts';
-import type { Slot, StreamHolder } from './link.ts';
+import { NOBODY, type Slot, type StreamHolder } from './link.ts';
 import { isResetCode, type ResetCode } from './reset-code.ts';
 import { Stream, type StreamBudgets, type StreamKeeper, type StreamMeter } from './stream.ts';
 
@@ -209,16 +209,6 @@ export class StreamAccepter implements StreamKeeper {
     });
   }
 }
-
-/** Holds the slot of a stream that is not there, until the peer has answered the RESET or read the ACCEPT. */
-const NOBODY: StreamHolder = {
-  onFrame: () => undefined,
-  onReset: () => undefined,
-  onLinkClosed: () => undefined,
-  nextAck: () => undefined,
-  nextFrame: () => undefined,
-  onTick: () => undefined,
-};
 
 function refuse(slot: Slot, code: ResetCode, reason: string): StreamHolder {
   slot.reset(code, reason);

@@ -20,7 +20,7 @@ import type { Log } from '../telemetry/log.ts';
  * drops every link at once is spared, and a long outage is forgotten.
  */
 const PROVEN_MS = { least: 250, most: 5_000 };
-/** The longest wait while streams are detached, ms: their users see them stand still, and they do not live long. */
+/** The longest wait while streams are detached, ms, by default: their users see them stand still, and they do not live long. */
 const URGENT_MS = 2_000;
 /** Pace of dialling with a token that was refused, ms. */
 const REFUSED_BACKOFF = { baseMs: 5_000, maxMs: 300_000 };
@@ -54,6 +54,8 @@ export interface LinkKeeperOptions {
   onDown(kept: KeptLink): void;
   /** Whether streams wait for a link. */
   isUrgent(): boolean;
+  /** The longest wait while they do, ms. Default 2_000. */
+  readonly urgentMs?: number;
   /** The gateway refuses the token, at the door or on a link that was up. */
   onRefused(error: PosternError): void;
 }
@@ -101,14 +103,14 @@ export class LinkKeeper {
 
   /** Dials, and stays with the link until it ends. Returns how long to wait before the next one, ms. */
   async #keepOne(): Promise<number> {
-    const { clock, onDialled } = this.#options;
+    const { clock } = this.#options;
     let kept: KeptLink;
     try {
       kept = await this.#options.dial(this.#attempt++, this.#stop.signal);
     } catch (error) {
       return this.#dialFailed(error);
     }
-    onDialled();
+    this.#options.onDialled();
     this.#refusedBackoff.reset();
     const since = clock.now();
     const awayMs = since - this.#awaySince;
@@ -125,9 +127,9 @@ export class LinkKeeper {
   }
 
   #dialFailed(error: unknown): number {
-    const { onDialled, log, index } = this.#options;
+    const { log, index } = this.#options;
     if (this.#stop.signal.aborted) return 0;
-    onDialled(error);
+    this.#options.onDialled(error);
     const isRefused = isRefusal(error);
     if (isRefused) this.#options.onRefused(error);
     const backoff = isRefused ? this.#refusedBackoff : this.#backoff;
@@ -164,9 +166,10 @@ export class LinkKeeper {
   }
 
   #nextWaitMs(): number {
+    const { urgentMs = URGENT_MS } = this.#options;
     const waitMs = this.#backoff.next();
-    if (waitMs <= URGENT_MS || !this.#options.isUrgent()) return waitMs;
-    return Math.round(Math.random() * URGENT_MS);
+    if (waitMs <= urgentMs || !this.#options.isUrgent()) return waitMs;
+    return Math.round(Math.random() * urgentMs);
   }
 
   async #wait(ms: number): Promise<void> {

@@ -4,10 +4,16 @@
 import { isPosternError, messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { ClientRegisterMessage, OpenMessage } from '../../protocol/control-message.ts';
-import { CLOSE_CODE, type Link, type Slot, type StreamHolder } from '../../protocol/link.ts';
+import {
+  CLOSE_CODE,
+  NOBODY,
+  type Link,
+  type Slot,
+  type StreamHolder,
+} from '../../protocol/link.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { LinkDoorOptions } from '../link-door.ts';
-import { NOBODY, sayRefused, type LinkRole, type RoleHost } from '../link-role.ts';
+import { sayRefused, type LinkRole, type RoleHost } from '../link-role.ts';
 import type { ClientPeer } from './client-streams.ts';
 import type { ClientPrincipal } from './stream-gate.ts';
 

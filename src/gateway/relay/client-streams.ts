@@ -12,7 +12,7 @@ import { newRequestId } from '../../core/id.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { ByteBudget } from '../../protocol/byte-budget.ts';
 import type { OpenMessage, StreamRequest } from '../../protocol/control-message.ts';
-import type { Slot, StreamHolder } from '../../protocol/link.ts';
+import { NOBODY, type Slot, type StreamHolder } from '../../protocol/link.ts';
 import { Relay, type RelayEnd } from '../../protocol/relay.ts';
 import { isResetCode } from '../../protocol/reset-code.ts';
 import type { ConnectedReplica } from '../connected-replica.ts';
@@ -236,13 +236,3 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     grant.hold.release();
   }
 }
-
-/** Holds a slot that was refused, until the peer has answered. */
-const NOBODY: StreamHolder = {
-  onFrame: () => undefined,
-  onReset: () => undefined,
-  onLinkClosed: () => undefined,
-  nextAck: () => undefined,
-  nextFrame: () => undefined,
-  onTick: () => undefined,
-};

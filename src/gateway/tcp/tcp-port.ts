@@ -13,7 +13,7 @@ import type { Stream } from '../../protocol/stream.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
-import { listenOn } from '../listener.ts';
+import { listenOn } from '../../transport/listen-on.ts';
 import type { StreamRouter } from '../stream-router.ts';
 import type { ServerCertificate } from '../tls/load-certificate.ts';
 

@@ -8,6 +8,7 @@ import {
   REFUSED_CLOUDFLARED_KEYS,
 } from '../../../src/config/cloudflared-keys.ts';
 import { ConfigSource } from '../../../src/config/config-source.ts';
+import { clientSchema } from '../../../src/config/client-config.ts';
 import { CONNECTOR_ENVIRONMENT, connectorSchema } from '../../../src/config/connector-schema.ts';
 import { GATEWAY_ENVIRONMENT, gatewaySchema } from '../../../src/config/gateway-schema.ts';
 import { ORIGIN_REQUEST_DEFAULTS } from '../../../src/config/origin-request.ts';
@@ -155,12 +156,13 @@ describe('the environment', () => {
 describe('the examples', () => {
   it('load', async () => {
     const doc = await readFile(join(ROOT, DOC), 'utf8');
-    const [gateway, connector, ...more] = Array.from(
+    const [gateway, connector, client, ...more] = Array.from(
       doc.matchAll(/^```yaml\n(.*?)^```$/gms),
       ([, yaml = '']) => new ConfigSource(parseYaml('example', yaml), {}, {}),
     );
     expect(gateway?.parse(gatewaySchema).domain).toBe('example.com');
     expect(connector?.parse(connectorSchema).ingress).toHaveLength(4);
+    expect(client?.parse(clientSchema).forwards).toHaveLength(2);
     expect(more).toEqual([]);
   });
 });

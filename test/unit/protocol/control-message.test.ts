@@ -49,8 +49,8 @@ const MESSAGES: ControlMessage[] = [
     gateway: 'g',
     hostnames: { 'a.test': 'routed', 'b.test': 'unrouted', 'c.test': 'refused' },
   },
-  { type: 'register', role: 'client', credential: 'c' },
-  { type: 'admitted', gateway: 'g', user: 'ann@example.com' },
+  { type: 'register', role: 'client' },
+  { type: 'admitted', gateway: 'g' },
   { type: 'end', keys: ['abcdefghijklmnopqrstuv'] },
   { type: 'refused', code: 'REGISTER_REFUSED', message: 'no', permanent: true },
   { type: 'rules', rules: [] },
@@ -70,6 +70,15 @@ describe('parseControl()', () => {
     const registered = MESSAGES.find(({ type }) => type === 'registered');
     const message = { ...registered, resumeMs: 30_000 };
     expect(parseControl(json(message))).toEqual(message);
+  });
+
+  it('reads who a client is, and for whom it is taken', () => {
+    const register = { type: 'register', role: 'client', credential: 'c' };
+    expect(parseControl(json(register))).toEqual(register);
+    const admitted = { type: 'admitted', gateway: 'g', user: 'ann@example.com' };
+    expect(parseControl(json(admitted))).toEqual(admitted);
+    expect(() => parseControl(json({ ...register, credential: 1 }))).toThrow(bad());
+    expect(() => parseControl(json({ ...admitted, user: 'u'.repeat(1_025) }))).toThrow(bad());
   });
 
   it('drops keys that it does not know', () => {
@@ -229,10 +238,14 @@ describe('parseOpen()', () => {
       OPEN,
     );
     const client = { address: '::1', port: 5 };
-    expect(parseOpen(json({ ...OPEN, request: { ...OPEN.request, client } }))).toEqual({
+    const relayed = { replica: 'r', owner: 'o', detachedMs: 300_000 };
+    const whole = {
       ...OPEN,
-      request: { ...OPEN.request, client },
-    });
+      position: { received: 1, consumed: 0, window: 0, ended: true },
+      request: { ...OPEN.request, client, ...relayed },
+      relayMs: 80,
+    };
+    expect(parseOpen(json(whole))).toEqual(whole);
   });
 
   it.each([
@@ -251,7 +264,13 @@ describe('parseOpen()', () => {
     ['position', { received: -1, consumed: -1, window: 0 }],
     ['position', { received: 2 ** 53, consumed: 0, window: 0 }],
     ['position', { received: 0, consumed: 0 }],
+    ['position', { received: 0, consumed: 0, window: 0, ended: true }],
+    ['position', { received: 1, consumed: 0, window: 0, ended: 1 }],
+    ['relayMs', 60_001],
     ['request', []],
+    ['request', { ...OPEN.request, replica: 'r'.repeat(65) }],
+    ['request', { ...OPEN.request, owner: 'o'.repeat(65) }],
+    ['request', { ...OPEN.request, detachedMs: -1 }],
     ['request', { ...OPEN.request, kind: 'udp' }],
     ['request', { ...OPEN.request, hostname: 'h'.repeat(254) }],
     ['request', { ...OPEN.request, rule: 'r'.repeat(65) }],

@@ -1,19 +1,25 @@
 /**
  * Opens listening sockets, from an address or from an inherited descriptor, and says clearly why one cannot be opened.
  *
- * The only place in the gateway that binds: a supervisor may hand the descriptors over instead (design.md §4).
+ * The only place that binds what carries traffic: a supervisor may hand the descriptors over instead (design.md §4).
  */
 import { once } from 'node:events';
-import type { AddressInfo, Server } from 'node:net';
-import { formatListenAddress, type ListenAddress } from '../config/listen-address.ts';
+import { isIPv6, type AddressInfo, type Server } from 'node:net';
 import { codeOf, PosternError } from '../core/error.ts';
 
 /** Connections the kernel queues while the process is busy or being replaced. */
 const BACKLOG = 4_096;
 
+/** `host` is '' for every address of the machine. */
+export interface SocketAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** Binds `server` and returns the real address. Throws CONFIG_PORT_IN_USE. */
-export async function listenOn(server: Server, address: ListenAddress): Promise<ListenAddress> {
-  const shown = formatListenAddress(address);
+export async function listenOn(server: Server, address: SocketAddress): Promise<SocketAddress> {
+  const { host } = address;
+  const shown = `${isIPv6(host) ? `[${host}]` : host}:${address.port}`;
   try {
     // An empty host means every address: IPv6 with IPv4 mapped into it, as Node does when no host is given.
     server.listen({

@@ -1,0 +1,111 @@
+/** `postern access tcp`: a local port, or standard input and output, joined to a TCP service behind the gateway. */
+import { pipeStream } from '../../client/forward/pipe-stream.ts';
+import { TcpForward } from '../../client/forward/tcp-forward.ts';
+import { loadClientConfig, type Forward } from '../../config/client-config.ts';
+import {
+  formatListenAddress,
+  isLoopback,
+  parseListenAddress,
+} from '../../config/listen-address.ts';
+import { PosternError } from '../../core/error.ts';
+import { newRequestId } from '../../core/id.ts';
+import {
+  CLIENT_LOG_OPTION,
+  gatewayArgument,
+  GATEWAY_OPTIONS,
+  hostnameArgument,
+  HOSTNAME_OPTION,
+} from '../access-options.ts';
+import { serviceToken, startClientLink, type ClientLink } from '../client-link.ts';
+import { defineCommand } from '../command.ts';
+import { EXIT, type ExitCode } from '../exit-code.ts';
+import { printNote } from '../output.ts';
+import { StopSignals } from '../stop-signals.ts';
+
+export const accessTcp = defineCommand({
+  positionals: {},
+  options: {
+    ...HOSTNAME_OPTION,
+    listen: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Local address, such as 127.0.0.1:5432; without it: standard input and output',
+    },
+    config: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'File with several forwards, in place of --hostname and --listen',
+    },
+    ...GATEWAY_OPTIONS,
+    ...CLIENT_LOG_OPTION,
+  },
+  async run(args) {
+    const logLevel = args['log-level'];
+    if (args.config !== undefined) {
+      const { gateway, caFile: ca, forwards } = await loadClientConfig(args.config);
+      const address = await gatewayArgument({
+        gateway: args.gateway ?? gateway,
+        ca: args.ca ?? ca,
+      });
+      return serveForwards(
+        await startClientLink(address, { logLevel, credential: serviceToken }),
+        forwards,
+      );
+    }
+    const hostname = hostnameArgument(args.hostname);
+    const listen = args.listen === undefined ? undefined : listenArgument(args.listen);
+    const address = await gatewayArgument(args, hostname);
+    const client = await startClientLink(address, { logLevel, credential: serviceToken });
+    return listen === undefined
+      ? servePipe(client, hostname)
+      : serveForwards(client, [{ hostname, listen }]);
+  },
+});
+
+async function servePipe(client: ClientLink, hostname: string): Promise<ExitCode> {
+  try {
+    const requestId = newRequestId();
+    const stream = await client.link.open({ kind: 'tcp', hostname, rule: '', requestId });
+    await pipeStream(stream, { input: process.stdin, output: process.stdout });
+    return EXIT.done;
+  } finally {
+    await client.stop();
+  }
+}
+
+async function serveForwards(client: ClientLink, forwards: readonly Forward[]): Promise<ExitCode> {
+  const signals = new StopSignals();
+  const opened: TcpForward[] = [];
+  try {
+    for (const { hostname, listen } of forwards) {
+      if (!isLoopback(listen)) {
+        const shown = formatListenAddress(listen);
+        printNote(`${shown} is not a loopback address: others can connect as you`);
+      }
+      const { link, log } = client;
+      const forward = new TcpForward({ listen, hostname, link, log, onProblem: printProblem });
+      opened.push(forward);
+      // One after the other: the first that cannot be opened is the one that is told.
+      // oxlint-disable-next-line no-await-in-loop
+      const bound = await forward.open();
+      printNote(`${hostname} is on ${formatListenAddress(bound)}`);
+    }
+    await signals.first;
+    return EXIT.done;
+  } finally {
+    for (const forward of opened) forward.close();
+    await client.stop();
+    signals.release();
+  }
+}
+
+function printProblem(hostname: string, error: PosternError): void {
+  printNote(`${hostname}: ${error.message} (${error.code})`);
+}
+
+function listenArgument(text: string): Forward['listen'] {
+  const listen = parseListenAddress(text);
+  if (listen !== undefined) return listen;
+  const message = `Cannot use --listen "${text}": write it like 127.0.0.1:5432`;
+  throw new PosternError('CLI_USAGE', message);
+}

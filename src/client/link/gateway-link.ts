@@ -1,0 +1,212 @@
+/**
+ * The client's one link to its gateway, and all its streams. docs/protocol.md §4 and §6, design.md §6 "The client".
+ *
+ * Streams outlive the link: it is dialled again for as long as there is anything to carry, and they go on where they were.
+ * Only the first dial may fail for good, because then somebody waits at a prompt who can do something about it.
+ */
+import { systemClock, type Timer } from '../../core/clock.ts';
+import { codeOf, isPosternError, PosternError } from '../../core/error.ts';
+import { newId } from '../../core/id.ts';
+import { LIMITS } from '../../core/limits.ts';
+import { withResolvers } from '../../core/with-resolvers.ts';
+import { ByteBudget } from '../../protocol/byte-budget.ts';
+import type { AdmittedMessage, StreamRequest } from '../../protocol/control-message.ts';
+import { CLOSE_CODE, NOBODY, type Link } from '../../protocol/link.ts';
+import { ResumableOpener } from '../../protocol/resumable-opener.ts';
+import type { Stream } from '../../protocol/stream.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { dialChannel } from '../../transport/dial-channel.ts';
+import {
+  LinkKeeper,
+  sayGoodbye,
+  type KeptLink,
+  type LinkEnd,
+} from '../../transport/link-keeper.ts';
+import { registerLink } from '../../transport/register-link.ts';
+import { watchSleep } from '../../transport/sleep-watch.ts';
+
+/** How long the first dial is tried again where the gateway may just be starting, ms. */
+const FIRST_DIAL_MS = 5_000;
+/** How long a new stream waits for a link that is away, ms. */
+const WAIT_FOR_LINK_MS = 15_000;
+
+/** The longest pause between two dials while streams wait, ms: somebody looks at them. */
+const URGENT_MS = 500;
+
+/** What another try may mend; everything else is told at once. */
+const PASSING: ReadonlySet<string | undefined> = new Set([
+  'LINK_REFUSED',
+  'LINK_CLOSED',
+  'REGISTER_LIMIT',
+]);
+
+export interface GatewayLinkOptions {
+  /** Origin of the gateway. */
+  readonly gateway: string;
+  /** The name that its certificate must be for, where it is not the origin's host. */
+  readonly tlsName?: string | undefined;
+  /** PEM text of authorities trusted besides the system's. */
+  readonly ca?: string | undefined;
+  /** Who the user is; asked for each dial, because it may have been renewed. */
+  credential(): Promise<string | undefined>;
+  readonly log: Log;
+  /** The link broke, or is back. */
+  onState?(state: 'up' | 'down'): void;
+}
+
+export class GatewayLink {
+  /** Names this run of the client. */
+  readonly #process = newId();
+  readonly #options: GatewayLinkOptions;
+  readonly #opener: ResumableOpener;
+  readonly #keeper: LinkKeeper;
+  readonly #links = new Set<Link>();
+  readonly #draining = new Set<Link>();
+  #firstError: ((error: PosternError) => void) | undefined;
+  #startedAt = 0;
+  #sleepWatch: Timer | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #onUp: (() => void)[] = [];
+  #isStopped = false;
+
+  constructor(options: GatewayLinkOptions) {
+    this.#options = options;
+    this.#opener = new ResumableOpener({
+      clock: systemClock,
+      budgets: {
+        unacked: new ByteBudget(LIMITS.processUnackedBytes),
+        windows: new ByteBudget(LIMITS.processWindowBytes),
+      },
+      detachedMs: LIMITS.clientDetachedMs,
+    });
+    this.#keeper = new LinkKeeper({
+      index: 0,
+      clock: systemClock,
+      log: options.log,
+      onDialled: (error) => this.#dialled(error),
+      dial: async (_attempt, signal) => this.#dial(signal),
+      onUp: (kept) => this.#linkUp(kept),
+      onDown: () => this.#options.onState?.('down'),
+      isUrgent: () => this.#opener.detachedCount > 0,
+      urgentMs: URGENT_MS,
+      onRefused: (error) => this.#opener.failAll(error),
+    });
+  }
+
+  /** Dials. Resolves when the gateway has let us in; rejects with the reason why it cannot, or will not. */
+  async start(): Promise<void> {
+    this.#startedAt = systemClock.now();
+    const { promise: failed, reject } = withResolvers<never>();
+    this.#firstError = reject;
+    this.#sleepWatch = watchSleep(systemClock, () => this.dialAgain('the machine slept'));
+    const up = new Promise<void>((resolve) => this.#onUp.push(resolve));
+    this.#running = this.#keeper.run();
+    try {
+      await Promise.race([up, failed]);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    } finally {
+      this.#firstError = undefined;
+    }
+  }
+
+  /** Opens a stream to a hostname. Waits for a link that is away; rejects with LINK_CLOSED when it stays away. */
+  async open(request: StreamRequest): Promise<Stream> {
+    if (!this.#opener.isReachable) await this.#linkBack();
+    return this.#opener.open(request);
+  }
+
+  /** Drops a link that is probably dead, and dials at once. Streams continue on the new one. */
+  dialAgain(reason: string): void {
+    this.#keeper.dialAgain(new PosternError('LINK_CLOSED', `Cannot trust the link: ${reason}`));
+  }
+
+  /** Ends every stream and the link. Safe to call twice. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#sleepWatch?.cancel();
+    this.#keeper.stop();
+    this.#opener.failAll(new PosternError('STREAM_CANCELLED', 'Cannot go on: the client stops'));
+    for (const link of this.#links) sayGoodbye(link, 'the client stops');
+    await this.#running;
+  }
+
+  async #dial(signal: AbortSignal): Promise<KeptLink> {
+    const { gateway, tlsName, ca } = this.#options;
+    const secret = await this.#options.credential();
+    const channel = await dialChannel({ url: gateway, tlsName, ca, proxy: 'env', signal });
+    const { promise: ended, resolve: end } = withResolvers<LinkEnd>();
+    const { link } = await registerLink<AdmittedMessage>({
+      channel,
+      clock: systemClock,
+      process: this.#process,
+      register: { type: 'register', role: 'client', ...(secret && { credential: secret }) },
+      answer: 'admitted',
+      events: {
+        onOpen: (slot) => {
+          slot.reset('STREAM_REFUSED', 'Cannot open a stream: clients take none');
+          return NOBODY;
+        },
+        onControl: (message) => {
+          if (message.type === 'drain') end({ kind: 'drain', message });
+        },
+        onClose: (error) => {
+          this.#forget(link);
+          end({ kind: 'closed', error });
+        },
+      },
+    });
+    void ended.then(({ kind }) => {
+      if (kind === 'drain' && !link.isClosed) this.#draining.add(link);
+    });
+    return { link, gateway, ended };
+  }
+
+  #linkUp({ link }: KeptLink): void {
+    if (this.#isStopped) {
+      sayGoodbye(link, 'the client stops');
+      return;
+    }
+    if (link.isClosed) return;
+    this.#links.add(link);
+    this.#opener.addLink(link);
+    for (const old of this.#draining) void this.#leave(old);
+    this.#options.onState?.('up');
+    for (const tell of this.#onUp.splice(0)) tell();
+  }
+
+  /** Moves all streams to the newer link, and closes this one once the gateway knows. */
+  async #leave(link: Link): Promise<void> {
+    this.#draining.delete(link);
+    this.#opener.leaveLink(link);
+    await link.roundTrip();
+    link.close(CLOSE_CODE.done, 'moved');
+  }
+
+  #forget(link: Link): void {
+    this.#links.delete(link);
+    this.#draining.delete(link);
+    this.#opener.removeLink(link);
+  }
+
+  #dialled(error: unknown): void {
+    if (error === undefined || this.#firstError === undefined || !isPosternError(error)) return;
+    const isPassing = PASSING.has(codeOf(error));
+    if (isPassing && systemClock.now() - this.#startedAt < FIRST_DIAL_MS) return;
+    this.#firstError(error);
+  }
+
+  async #linkBack(): Promise<void> {
+    const { promise, resolve, reject } = withResolvers<void>();
+    this.#onUp.push(resolve);
+    const timer = systemClock.after(WAIT_FOR_LINK_MS, () => {
+      this.#onUp = this.#onUp.filter((other) => other !== resolve);
+      const seconds = WAIT_FOR_LINK_MS / 1000;
+      const why = `Cannot open a stream: no link to the gateway for ${seconds} s`;
+      reject(new PosternError('LINK_CLOSED', why));
+    });
+    await promise.finally(() => timer.cancel());
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * `postern access tcp` for real: a client, a gateway and a connector in processes of their own. Streams run between client and
+ * connector, so they live through the end of either link, and of the gateway.
+ */
+import { beforeAll, describe, expect, it } from '@jest/globals';
+
+import { startForward, clientEnv, type RunningForward } from '../support/client.ts';
+import { startConnector, type Connector } from '../support/connector.ts';
+import { eventually } from '../support/eventually.ts';
+import { Exchanges } from '../support/exchange.ts';
+import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
+import { startTcpOrigin } from '../support/real/tcp-origin.ts';
+import { posternCommand, posternEnv, run } from '../support/run.ts';
+import { say } from '../support/say.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
+
+const MiB = 1024 * 1024;
+const HOSTNAME = 'db.postern.test';
+const ECHO = 'echo.postern.test';
+const CUTS = 100;
+/** Bytes each way through the cuts. */
+const BULK = 256 * MiB;
+
+let gateway: Gateway;
+let connector: Connector;
+let forward: RunningForward;
+let exchanges: Exchanges;
+/** Between the client and the gateway, and between the connector and the gateway. */
+let near: LinkProxy;
+let far: LinkProxy;
+
+beforeAll(async () => {
+  exchanges = await Exchanges.start();
+  const echo = await startTcpOrigin((socket) => socket.pipe(socket));
+  gateway = await startGateway();
+  near = await startLinkProxy({ target: { port: gateway.ports.https } });
+  far = await startLinkProxy({ target: { port: gateway.ports.https } });
+  connector = await startConnector({
+    gateway,
+    via: [far],
+    ingress: [
+      { hostname: HOSTNAME, service: exchanges.origin.service },
+      { hostname: ECHO, service: echo.service },
+    ],
+  });
+  await connector.linksUp();
+  forward = await startForward({ gateway, hostname: HOSTNAME, via: near });
+}, 60_000);
+
+describe('postern access tcp', () => {
+  it('carries standard input and output, each ending by itself', async () => {
+    const [command, args] = posternCommand('access', 'tcp', '--hostname', ECHO);
+    const env = posternEnv(clientEnv(gateway));
+    const input = Buffer.alloc(3 * MiB, 'postern ');
+    const { code, stdoutBytes, stderr } = await run(command, args, { input, env });
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdoutBytes.equals(input)).toBe(true);
+  });
+
+  it(`loses nothing in ${CUTS} cuts of either link`, async () => {
+    const random = new SeededRandom();
+    const exchange = exchanges.begin(forward.port, { up: BULK, down: BULK });
+    const since = performance.now();
+    const share = (2 * BULK) / CUTS;
+    let cuts = 0;
+    const cutting = (async (): Promise<void> => {
+      for (; cuts < CUTS; cuts += 1) {
+        const side = random.next() < 0.5 ? near : far;
+        await side.cutAfterBytes(random.below(share), random.next() < 0.7 ? 'reset' : 'fin');
+      }
+    })();
+    await Promise.race([cutting, exchange.done]);
+    await exchange.done;
+    const seconds = (performance.now() - since) / 1000;
+    say(
+      `${cuts} cuts in ${seconds.toFixed(1)} s while ${(2 * BULK) / MiB} MiB went through; ` +
+        `stood still for ${Math.round(exchange.longestGapMs)} ms at most`,
+    );
+    expect(cuts).toBe(CUTS);
+  }, 180_000);
+
+  it('goes on after a kill -9 of the gateway', async () => {
+    const exchange = exchanges.begin(forward.port, { up: Infinity, down: Infinity, paceMs: 5 });
+    await eventually(() => exchange.hasArrived);
+    await gateway.restart('SIGKILL');
+    const received = exchange.received;
+    await eventually(() => exchange.received > received + 10_000, {
+      deadlineMs: 20_000,
+      what: 'the stream to move again',
+    });
+    exchange.finish();
+    await exchange.done;
+    say(`stood still for ${Math.round(exchange.longestGapMs)} ms, most of it the gateway's start`);
+  }, 60_000);
+});
