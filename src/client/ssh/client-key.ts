@@ -3,7 +3,7 @@
  * (PROTOCOL.key), which is the only one that every version takes Ed25519 in.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { sshString, sshUint32 } from '../../core/ssh-wire.ts';
+import { SshReader, sshString, sshUint32 } from '../../core/ssh-wire.ts';
 
 export interface ClientKey {
   /** `ssh-ed25519 AAAA…`, without comment. */
@@ -12,6 +12,7 @@ export interface ClientKey {
   readonly privateText: string;
 }
 
+const MAGIC = 'openssh-key-v1\0';
 const TYPE = 'ssh-ed25519';
 /** What the cipher, here none, is padded to. */
 const BLOCK_BYTES = 8;
@@ -33,7 +34,7 @@ export function newClientKey(): ClientKey {
     sshString(''), // the comment
   ];
   const blob = Buffer.concat([
-    Buffer.from('openssh-key-v1\0'),
+    Buffer.from(MAGIC),
     sshString('none'), // cipher
     sshString('none'), // key derivation
     sshString(''), // its options
@@ -46,6 +47,15 @@ export function newClientKey(): ClientKey {
     publicLine: `${TYPE} ${publicKey.toString('base64')}`,
     privateText: `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines}-----END OPENSSH PRIVATE KEY-----\n`,
   };
+}
+
+/** The public line of a private key that was made here. Throws ACCESS_SSH_KEY for what is cut off. */
+export function publicLineOf(privateText: string): string {
+  const blob = Buffer.from(privateText.replaceAll(/-----.*-----|\s/g, ''), 'base64');
+  const head = new SshReader(blob.subarray(MAGIC.length));
+  for (let i = 0; i < 3; i += 1) head.string(); // cipher, key derivation, its options
+  const publicKey = new SshReader(head.rest.subarray(4)).string();
+  return `${TYPE} ${publicKey.toString('base64')}`;
 }
 
 /** Padding is 1, 2, 3… */
