@@ -85,6 +85,24 @@ export interface SshAuthoritySummary extends Omit<AuthorityKey, 'activeFrom'> {
   readonly activeFrom: string;
 }
 
+/** A local user, without what they prove themselves with. */
+export interface UserSummary {
+  readonly name: string;
+  readonly email?: string;
+  readonly groups: readonly string[];
+  /** Whether a one-time code is asked for. */
+  readonly totp: boolean;
+  readonly disabled: boolean;
+  readonly createdAt: string;
+}
+
+/** A local user that was changed. */
+export interface ChangedUser {
+  readonly name: string;
+  /** A secret: what an authenticator app reads, shown this once. */
+  readonly totpUri?: string;
+}
+
 /** Every call: its parameters, all of them text, and its result. */
 export interface AdminCalls {
   'tunnel.create': { params: { readonly name: string }; result: CreatedTunnel };
@@ -102,6 +120,25 @@ export interface AdminCalls {
   'ssh.authorities': { params: NoParams; result: readonly SshAuthoritySummary[] };
   /** Adds a key that signs after this duration. */
   'ssh.rotate': { params: { readonly after: string }; result: readonly SshAuthoritySummary[] };
+  'user.add': {
+    params: {
+      readonly name: string;
+      readonly password: string;
+      readonly email?: string;
+      /** With commas between them. */
+      readonly groups?: string;
+      /** `yes` or `no`. */
+      readonly totp?: string;
+    };
+    result: ChangedUser;
+  };
+  'user.list': { params: NoParams; result: readonly UserSummary[] };
+  'user.remove': { params: { readonly name: string }; result: ChangedUser };
+  'user.passwd': {
+    /** `totp`: `new`, `none` or `keep`. */
+    params: { readonly name: string; readonly password: string; readonly totp?: string };
+    result: ChangedUser;
+  };
   'gateway.status': { params: NoParams; result: GatewaySummary };
   'gateway.drain': { params: NoParams; result: DrainResult };
   /** Somebody changed the database while this gateway was starting: routes, or this tunnel's token. */

@@ -12,6 +12,7 @@ import { newAuditEvent, type AuditFact } from '../telemetry/audit-event.ts';
 import type {
   AdminCall,
   AdminCalls,
+  ChangedUser,
   CreatedTunnel,
   DeletedTunnel,
   DrainResult,
@@ -25,6 +26,7 @@ import type {
   TunnelSummary,
 } from './admin-api.ts';
 import { listSshAuthorities, rotateSshAuthority } from './ssh-operations.ts';
+import { addUser, changePassword, listUsers, removeUser } from './user-operations.ts';
 
 /** What has to be told of a change, as it happens. */
 export interface ChangeListener {
@@ -70,6 +72,12 @@ export class AdminOperations {
     'route.remove': async ({ hostname }) => this.#removeRoute(hostname),
     'ssh.authorities': async () => listSshAuthorities(this.#store),
     'ssh.rotate': async ({ after }) => this.#rotateSsh(after),
+    'user.add': async (params) => this.#userChanged('user.add', await addUser(this.#store, params)),
+    'user.list': async () => listUsers(this.#store),
+    'user.remove': async ({ name }) =>
+      this.#userChanged('user.remove', await removeUser(this.#store, name)),
+    'user.passwd': async (params) =>
+      this.#userChanged('user.passwd', await changePassword(this.#store, params)),
     'gateway.status': async () => gatewaySummary(this.#running.status()),
     'gateway.drain': async () => this.#drain(),
     'gateway.refresh': async (params) => this.#refresh(params),
@@ -170,6 +178,11 @@ export class AdminOperations {
       detail: { fingerprint: next?.fingerprint ?? '', activeFrom: next?.activeFrom ?? '' },
     });
     return keys;
+  }
+
+  async #userChanged(type: string, changed: ChangedUser): Promise<ChangedUser> {
+    await this.#audit({ type, detail: { user: changed.name } });
+    return changed;
   }
 
   async #drain(): Promise<DrainResult> {

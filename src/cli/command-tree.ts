@@ -18,6 +18,33 @@ const policy: CommandGroup = {
   ],
 };
 
+const user: CommandGroup = {
+  name: 'user',
+  summary: 'Manage local users, for trials and for emergencies',
+  commands: [
+    {
+      usage: 'add <name>',
+      summary: 'Add a local user; the password is asked for, or read from stdin',
+      load: async () => (await import('./commands/user-add.ts')).userAdd,
+    },
+    {
+      usage: 'list',
+      summary: 'List the local users',
+      load: async () => (await import('./commands/user-list.ts')).userList,
+    },
+    {
+      usage: 'passwd <name>',
+      summary: 'Give a local user a new password and end their sessions',
+      load: async () => (await import('./commands/user-passwd.ts')).userPasswd,
+    },
+    {
+      usage: 'remove <name>',
+      summary: 'Remove a local user and end their sessions',
+      load: async () => (await import('./commands/user-remove.ts')).userRemove,
+    },
+  ],
+};
+
 const gateway: CommandGroup = {
   name: 'gateway',
   summary: 'Run and control the gateway, the public server',
@@ -48,6 +75,7 @@ const gateway: CommandGroup = {
       summary: 'Print the keys of the SSH authority, for TrustedUserCAKeys of sshd',
       load: async () => (await import('./commands/gateway-ssh-ca.ts')).gatewaySshCa,
     },
+    user,
   ],
 };
 

@@ -149,7 +149,9 @@ export const LIMITS = {
   /** Characters kept of what a browser calls itself. sign-in.test.ts */
   agentChars: 200,
   /** Longest field of a sign-in form that is read, characters. test/unit/access/local/local-flow.test.ts */
-  formFieldChars: 1_024,
+  formFieldChars: 1_000,
+  /** Shortest password of a local user, characters. test/unit/access/local/user-accounts.test.ts */
+  passwordMinChars: 8,
   /** Passwords being checked at once, some 32 MiB and a thread each, and those that wait. test/unit/access/local/password-hash.test.ts */
   passwordChecks: 2,
   passwordChecksWaiting: 32,

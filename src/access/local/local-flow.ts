@@ -8,6 +8,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { hasCode } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
+import type { UserRecord, UserStore } from '../../store/store.ts';
 import type { Identity } from '../identity.ts';
 import { codePage, passwordPage } from '../pages/password-page.ts';
 import { formOf, isSameOrigin } from '../sign-in/same-origin.ts';
@@ -18,28 +19,12 @@ import type { WebRequest, WebResponse } from '../web-message.ts';
 import { PasswordBan } from './password-ban.ts';
 import { checkPassword } from './password-hash.ts';
 import { totpStep } from './totp.ts';
-
-/** A local user as the store keeps it. */
-export interface LocalUser {
-  readonly name: string;
-  readonly passwordHash: string;
-  readonly totpSecret?: string | undefined;
-  readonly totpLastStep?: number | undefined;
-  readonly email?: string | undefined;
-  readonly groups: readonly string[];
-  readonly disabled: boolean;
-}
-
-export interface LocalUsers {
-  find(name: string): Promise<LocalUser | undefined>;
-  /** Keeps the step of a code that was used; false when this step or a later one was kept before. Atomic. */
-  useTotpStep(name: string, step: number): Promise<boolean>;
-}
+import { isUserName, LOCAL_USER_KEY } from './user-accounts.ts';
 
 export interface LocalFlowOptions {
   readonly id: string;
   readonly label: string;
-  readonly users: LocalUsers;
+  readonly users: Pick<UserStore, 'find' | 'claimTotpStep'>;
   readonly address: OutsideAddress;
   readonly clock: Clock;
 }
@@ -91,7 +76,7 @@ export class LocalFlow implements ProviderFlow {
       return passwordPage({ action, label: this.label, ticket, name, status, problem });
     };
     if (this.#ban.isBanned(name, request.address)) return again(429, BANNED, 'banned');
-    const user = isName(name) ? await this.#options.users.find(name) : undefined;
+    const user = isUserName(name) ? await this.#options.users.find(name) : undefined;
     let isRight: boolean;
     try {
       isRight = await checkPassword(password, user?.passwordHash);
@@ -107,7 +92,7 @@ export class LocalFlow implements ProviderFlow {
     this.#ban.succeeded(name, request.address);
     return host.signedIn(request, ticket, {
       identity: this.#identity(user, ['pwd']),
-      provider: {},
+      provider: { [LOCAL_USER_KEY]: user.name },
     });
   }
 
@@ -147,7 +132,7 @@ export class LocalFlow implements ProviderFlow {
     }
     const code = form.get('code') ?? '';
     const step = totpStep(code, user.totpSecret, clock.wall(), user.totpLastStep);
-    if (step === undefined || !(await users.useTotpStep(name, step))) {
+    if (step === undefined || !(await users.claimTotpStep(name, step))) {
       this.#ban.failed(name, request.address);
       await host.auditFailure(request, 'code', `user "${name}"`);
       return this.#askCode(request, open.ticket, name, host, WRONG_CODE);
@@ -155,11 +140,11 @@ export class LocalFlow implements ProviderFlow {
     this.#ban.succeeded(name, request.address);
     return host.signedIn(request, open.ticket, {
       identity: this.#identity(user, ['pwd', 'otp', 'mfa']),
-      provider: {},
+      provider: { [LOCAL_USER_KEY]: user.name },
     });
   }
 
-  #identity({ name, email, groups }: LocalUser, methods: readonly string[]): Identity {
+  #identity({ name, email, groups }: UserRecord, methods: readonly string[]): Identity {
     return {
       provider: this.id,
       subject: name,
@@ -184,9 +169,4 @@ function fieldsOf(form: URLSearchParams) {
     name: field('name').trim().toLowerCase(),
     password: field('password'),
   };
-}
-
-/** Names of local users: lower case, so that a name is never taken for another. */
-function isName(name: string): boolean {
-  return /^[a-z0-9](?:[a-z0-9._@+-]{0,62}[a-z0-9])?$/.test(name);
 }

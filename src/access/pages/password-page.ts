@@ -49,7 +49,7 @@ export function passwordPage(input: PasswordPageInput): WebResponse {
           name="password"
           type="password"
           autocomplete="current-password"
-          maxlength="1024"
+          maxlength="1000"
           required
           ${focusPassword}
         />

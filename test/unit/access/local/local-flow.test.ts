@@ -1,9 +1,10 @@
 import { expect, it } from '@jest/globals';
 
-import { LocalFlow, type LocalUser } from '../../../../src/access/local/local-flow.ts';
+import { LocalFlow } from '../../../../src/access/local/local-flow.ts';
 import { hashPassword } from '../../../../src/access/local/password-hash.ts';
 import { newTotpSecret, totpCode } from '../../../../src/access/local/totp.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
+import type { UserRecord } from '../../../../src/store/store.ts';
 import {
   AUTH_ORIGIN,
   fieldOf,
@@ -16,12 +17,18 @@ import {
 const PASSWORD = 'correct horse battery staple';
 const passwordHash = await hashPassword(PASSWORD);
 const totpSecret = newTotpSecret();
-const ann: LocalUser = { name: 'ann', passwordHash, groups: ['staff'], disabled: false };
+const ann: UserRecord = {
+  name: 'ann',
+  passwordHash,
+  groups: ['staff'],
+  disabled: false,
+  createdAt: 0,
+};
 
 const FORM = '/.postern/local/local/password';
 const CODE = '/.postern/local/local/code';
 
-function lab(...list: LocalUser[]): SignInLab {
+function lab(...list: UserRecord[]): SignInLab {
   const users = new Map(list.map((user) => [user.name, user]));
   return signInLab(({ address, clock }) => [
     new LocalFlow({
@@ -31,7 +38,7 @@ function lab(...list: LocalUser[]): SignInLab {
       clock,
       users: {
         find: async (name) => users.get(name),
-        useTotpStep: async (name, step) => {
+        claimTotpStep: async (name, step) => {
           const user = users.get(name);
           if (user === undefined || (user.totpLastStep ?? -1) >= step) return false;
           users.set(name, { ...user, totpLastStep: step });
