@@ -83,6 +83,15 @@ export const ERROR_CODES = {
   ACCESS_REVOKED: 'What was allowed when it began is no longer allowed',
   ACCESS_SIGN_IN: 'The application wants its users to sign in first',
 
+  ACCESS_SAML_MALFORMED:
+    'A SAML message cannot be read, is too large or has a shape that is not accepted',
+  ACCESS_SAML_SIGNATURE:
+    'A SAML message is not signed by its identity provider, or not as it must be',
+  ACCESS_SAML_ENCRYPTION: 'A SAML assertion cannot be decrypted',
+  ACCESS_SAML_STATUS: 'The SAML identity provider answers that it signed nobody in',
+  ACCESS_SAML_REFUSED: 'A SAML message is not for this gateway, this sign-in or this time',
+  ACCESS_SAML_IDENTITY: 'A SAML assertion does not name somebody who can be signed in',
+
   HTTP_BAD_REQUEST: 'The HTTP request is malformed or ambiguous',
   HTTP_METHOD: 'The HTTP method is not supported',
   HTTP_UPGRADE: 'Only WebSocket upgrades are supported',

@@ -131,6 +131,21 @@ export const LIMITS = {
   /** Details of one audit event. test/unit/telemetry/audit-event.test.ts */
   auditDetails: 32,
 
+  /** Characters kept of a name in an assertion. test/unit/access/saml/assertion-identity.test.ts */
+  samlNameChars: 200,
+  /** Body of a SAML form, bytes: an assertion of 1,000 groups is half of it. test/unit/access/saml/attacks-message.test.ts S32 */
+  samlBodyBytes: 256 * KiB,
+  /** Unpacked message of the redirect binding, bytes: only logout comes that way. test/unit/access/saml/attacks-logout.test.ts S34 */
+  samlInflatedBytes: 64 * KiB,
+  /** Elements of a SAML message or file, their depth, and attributes of one. test/unit/access/saml/xml-tree.test.ts */
+  samlXmlElements: 8_192,
+  samlXmlDepth: 48,
+  samlXmlAttributes: 64,
+  /** How old a SAML message may be that answers nothing of ours, ms. test/unit/access/saml/attacks-replay.test.ts S30 */
+  samlUnsolicitedMs: 5 * 60_000,
+  /** How long an assertion may be valid, ms: so long it is remembered. test/unit/access/saml/check-assertion.test.ts */
+  samlAssertionMs: 24 * 3_600_000,
+
   /** How long a sign-in may take from its first page to the provider's answer, ms. test/unit/access/sign-in/login-transactions.test.ts */
   loginMs: 10 * 60_000,
   /** Login cookies in one browser, about 100 bytes each in every request. test/unit/access/sign-in/login-cookies.test.ts */

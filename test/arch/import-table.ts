@@ -38,7 +38,14 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   store: { folders: ['core', 'telemetry'], packages: ['kysely', 'better-sqlite3'] },
   access: {
     folders: ['core', 'store', 'telemetry', 'config'],
-    packages: ['openid-client', 'jose', 'mmdb-lib'],
+    packages: [
+      'openid-client',
+      '@node-saml/node-saml',
+      'xml-crypto',
+      '@xmldom/xmldom',
+      'jose',
+      'mmdb-lib',
+    ],
   },
   connector: {
     folders: ['core', 'protocol', 'transport', 'config', 'telemetry'],

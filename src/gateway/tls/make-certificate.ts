@@ -1,5 +1,5 @@
 /**
- * Makes P-256 keys and the two kinds of certificate that a private CA needs, as PEM.
+ * Makes P-256 keys, the two kinds of certificate that a private CA needs, and SAML's, as PEM.
  *
  * The only file that knows `@peculiar/x509`, which is loaded when a certificate is really made: gateways with a
  * certificate of their own, and every start but a few, do without it. No files here. RFC 5280; docs/decisions/0005.
@@ -109,6 +109,28 @@ export async function createServerCertificate(
   return { cert: `${certificate.toString('pem')}\n`, key };
 }
 
+/** A certificate for an RSA `key` that vouches for itself, valid for ten years from `now` (ms since 1970): SAML's, which is only compared. */
+export async function createKeyCertificate(
+  key: string,
+  commonName: string,
+  now: number,
+): Promise<string> {
+  const x509 = await loadX509();
+  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: newSerial(),
+      name: [{ CN: [commonName] }],
+      notBefore: new Date(now - SKEW_MS),
+      notAfter: new Date(now + CA_MS),
+      signingAlgorithm: algorithm,
+      keys: await importKeys(createPrivateKey(key), algorithm),
+    },
+    webcrypto,
+  );
+  return `${certificate.toString('pem')}\n`;
+}
+
 /** Follows from the key, so that a CA certificate made again for the same key is the same CA to those who trust it. */
 function caName(key: string): string {
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
@@ -122,12 +144,15 @@ function newSerial(): string {
   return bytes.toString('hex');
 }
 
-async function importKeys(privateKey: KeyObject): Promise<webcrypto.CryptoKeyPair> {
+async function importKeys(
+  privateKey: KeyObject,
+  algorithm: webcrypto.EcKeyImportParams | webcrypto.RsaHashedImportParams = ALGORITHM,
+): Promise<webcrypto.CryptoKeyPair> {
   const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' });
   const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
   return {
-    privateKey: await webcrypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, false, ['sign']),
-    publicKey: await webcrypto.subtle.importKey('spki', spki, ALGORITHM, true, ['verify']),
+    privateKey: await webcrypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']),
+    publicKey: await webcrypto.subtle.importKey('spki', spki, algorithm, true, ['verify']),
   };
 }
 
