@@ -29,6 +29,7 @@ export interface ClientLinkOptions {
 export class ClientLink implements LinkRole {
   readonly #options: ClientLinkOptions;
   #peer: ClientPeer<ClientPrincipal> | undefined;
+  #watch: { release(): void } | undefined;
   readonly tunnelId = undefined;
 
   /** Checks the credential at once, and answers on the link. */
@@ -65,6 +66,7 @@ export class ClientLink implements LinkRole {
 
   onClose(): void {
     // Its streams have been told by the link.
+    this.#watch?.release();
   }
 
   announceRoutes(): void {
@@ -80,6 +82,7 @@ export class ClientLink implements LinkRole {
       return;
     }
     this.#peer = peer;
+    this.#watch = door.gate.watch(peer.principal, (error) => this.#refuse(error));
     link.trust();
     const { user } = peer.principal;
     link.sendControl({ type: 'admitted', gateway: door.gatewayId, ...(user && { user }) });

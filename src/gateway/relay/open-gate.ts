@@ -14,6 +14,7 @@ export function openGate(rules: AccessRules): StreamGate<ClientPrincipal> {
       const error = new PosternError('ACCESS_DENIED', `Cannot reach "${hostname}": not allowed`);
       return { allow, error };
     },
+    watch: () => ({ release: () => undefined }),
     hold: () => ({ release: () => undefined }),
   };
 }

@@ -30,6 +30,8 @@ export type StreamVerdict =
 export interface StreamGate<Principal extends ClientPrincipal> {
   /** Who a credential stands for. Rejects with ACCESS_SIGN_IN when it is, or is no longer, worth nothing. */
   admit(credential: string | undefined, address: string): Promise<Principal>;
+  /** Calls `end` within a second once the credential is worth nothing any more. release() when its link is gone. */
+  watch(principal: Principal, end: (error: PosternError) => void): { release(): void };
   /** Whether the stream may be opened, or go on. */
   judge(ask: StreamAsk<Principal>): StreamVerdict;
   /** Calls `end` within a second once judge() would say no. release() when the stream is over. */

@@ -1,0 +1,114 @@
+/**
+ * The gate as the relay asks it: credentials of client links, and streams that they want. Joins access/ and relay/.
+ */
+import { createHash } from 'node:crypto';
+import type { Gate, GateAsk, Principal, Verdict } from '../../access/gate.ts';
+import type { ServiceTokens } from '../../access/service-tokens.ts';
+import type { Sessions } from '../../access/sessions/sessions.ts';
+import { PosternError } from '../../core/error.ts';
+import type { ClientPrincipal, StreamAsk, StreamGate, StreamVerdict } from './stream-gate.ts';
+
+/** What the secret of a client's session begins with; service tokens are `id.secret`. */
+const SESSION_PREFIX = 'pcl_';
+
+export interface SignedInClient extends ClientPrincipal, Principal {}
+
+export interface ClientGateOptions {
+  readonly gate: Pick<Gate, 'judge' | 'hold'>;
+  readonly sessions: Pick<Sessions, 'verify' | 'peek' | 'onEnded'>;
+  readonly serviceTokens: Pick<ServiceTokens, 'verifyPair' | 'isLive'>;
+}
+
+export class ClientGate implements StreamGate<SignedInClient> {
+  readonly #options: ClientGateOptions;
+  /** Who wants to know of the end of a session, by its id. */
+  readonly #watchers = new Map<string, Set<(error: PosternError) => void>>();
+
+  constructor(options: ClientGateOptions) {
+    this.#options = options;
+    options.sessions.onEnded(({ id }) => {
+      for (const end of this.#watchers.get(id) ?? []) end(signInAgain());
+    });
+  }
+
+  async admit(credential: string | undefined): Promise<SignedInClient> {
+    return credential === undefined ? {} : principalOf(this.#options, credential);
+  }
+
+  watch({ session }: SignedInClient, end: (error: PosternError) => void): { release(): void } {
+    // Service tokens are looked at for each stream, and watched for those that live.
+    if (session === undefined) return { release: () => undefined };
+    const watchers = this.#watchers.get(session.id) ?? new Set();
+    this.#watchers.set(session.id, watchers);
+    watchers.add(end);
+    return {
+      release: () => {
+        watchers.delete(end);
+        if (watchers.size === 0) this.#watchers.delete(session.id);
+      },
+    };
+  }
+
+  judge(ask: StreamAsk<SignedInClient>): StreamVerdict {
+    const { serviceToken } = ask.principal;
+    if (serviceToken !== undefined && !this.#options.serviceTokens.isLive(serviceToken)) {
+      return { allow: false, error: signInAgain() };
+    }
+    return judged(this.#options.gate.judge(this.#gateAsk(ask)), ask);
+  }
+
+  hold(ask: StreamAsk<SignedInClient>, end: (error: PosternError) => void): { release(): void } {
+    const { gate } = this.#options;
+    const gateAsk = this.#gateAsk(ask);
+    return gate.hold(gateAsk, gate.judge(gateAsk), end);
+  }
+
+  /** With the session as it is now: its claims may have been refreshed since its link was let in. */
+  #gateAsk({ hostname, principal, address }: StreamAsk<SignedInClient>): GateAsk {
+    const { session, serviceToken } = principal;
+    const newest = session && (this.#options.sessions.peek(session.id) ?? session);
+    return { hostname, path: '', address, principal: { session: newest, serviceToken } };
+  }
+}
+
+async function principalOf(
+  { sessions, serviceTokens }: ClientGateOptions,
+  credential: string,
+): Promise<SignedInClient> {
+  if (credential.startsWith(SESSION_PREFIX)) {
+    const session = await sessions.verify(credential);
+    if (session?.kind === 'client') {
+      const { provider, subject, email, name } = session.identity;
+      const owner = ownerOf('user', provider, subject);
+      return { session, user: email ?? name ?? subject, owner };
+    }
+  } else {
+    const serviceToken = serviceTokens.verifyPair(credential);
+    if (serviceToken !== undefined) {
+      const { id, name } = serviceToken;
+      return { serviceToken, user: name, owner: ownerOf('service', id) };
+    }
+  }
+  throw signInAgain();
+}
+
+function judged(verdict: Verdict, { hostname }: StreamAsk<ClientPrincipal>): StreamVerdict {
+  const { outcome, application, reason } = verdict;
+  if (outcome === 'allow') return { allow: true, application: application?.name };
+  const error =
+    outcome === 'sign-in'
+      ? new PosternError('ACCESS_SIGN_IN', `Cannot reach "${hostname}": sign in first`)
+      : new PosternError('ACCESS_DENIED', `Cannot reach "${hostname}": not allowed`, {
+          cause: new Error(reason),
+        });
+  return { allow: false, error };
+}
+
+function signInAgain(): PosternError {
+  return new PosternError('ACCESS_SIGN_IN', 'Cannot let the client in: its credential is over');
+}
+
+/** Stands for somebody without saying who: the connector needs no more. */
+function ownerOf(...parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32);
+}
