@@ -8,8 +8,8 @@ import { PosternError } from '../core/error.ts';
 
 /** Reads `https://host/path`, `host/path`, or another scheme for a raw TCP stream. Throws CLI_USAGE. */
 export function parsePolicyUrl(text: string): Ask {
-  const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([^/?#@\\]+)([^?#]*)/i.exec(text);
-  const [, scheme = 'https', host = '', path = ''] = match ?? [];
+  const [, scheme = 'https', rest = text] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
+  const [, host = '', path = ''] = /^([^/?#\\]*)([^?#]*)/.exec(rest) ?? [];
   const hostname = normaliseHostname(host);
   if (!/^[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?$/.test(hostname)) {
     const remedy = 'write it like https://wiki.example.com/page';

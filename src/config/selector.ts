@@ -34,7 +34,7 @@ export type Selector =
 const WORDS = ['everyone', 'any-identity'] as const;
 
 /** An e-mail address in lower case. Identities have no others, so a condition with another would never hold. */
-export function email() {
+function email() {
   return parsed('an address such as ann@example.com', (written) => {
     if (/^[\u0021-\u003f\u0041-\u007e]+@[\u0021-\u003f\u0041-\u007e]+$/.test(written)) {
       return written.toLowerCase();

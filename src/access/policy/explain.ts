@@ -32,7 +32,7 @@ export interface ExplainedPolicy {
 }
 
 /** One access group that the policies refer to, directly or not. */
-export interface ExplainedGroup {
+interface ExplainedGroup {
   readonly name: string;
   readonly result: Truth;
   readonly conditions: readonly ExplainedSelector[];

@@ -35,7 +35,7 @@ export function matchSelector(selector: PlainSelector, context: PolicyContext): 
  * An address in the one form that is compared: lower case, ASCII, exactly one `@` (case O22). Undefined for anything else,
  * which then matches nothing: an odd address must not be read in two ways.
  */
-export function comparableEmail(email: string | undefined): string | undefined {
+function comparableEmail(email: string | undefined): string | undefined {
   return /^[\u0021-\u003f\u0041-\u007e]+@[\u0021-\u003f\u0041-\u007e]+$/.test(email ?? '')
     ? email?.toLowerCase()
     : undefined;
