@@ -5,11 +5,11 @@ import { join, relative } from 'node:path';
 import { expect, it } from '@jest/globals';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** Names of cases: links (M), connectors (K), HTTP (P), sessions (C), SAML (S). */
-const CASE = /\b[MKPCS]\d{1,2}\b/g;
+/** Names of cases: links (M), connectors (K), HTTP (P), sessions (C), OpenID (O), SAML (S), laptops (L), audit (A). */
+const CASE = /\b[MKPCOSLA]\d{1,2}\b/g;
 
 const doc = readFileSync(join(ROOT, 'docs/security.md'), 'utf8');
-const rows = Array.from(doc.matchAll(/^\| ([MKPCS]\d+) +\|.*$/gm), ([row, name = '']) => {
+const rows = Array.from(doc.matchAll(/^\| ([MKPCOSLA]\d+) +\|.*$/gm), ([row, name = '']) => {
   const files = Array.from(row.matchAll(/`(test\/[^`]+)`/g), ([, file = '']) => file);
   return { name, files };
 });
