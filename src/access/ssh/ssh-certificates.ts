@@ -14,8 +14,10 @@ import { parseRouteHostname } from '../../core/route-hostname.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { jsonAnswer, jsonFields, jsonProblem } from '../client-sign-in/json-answer.ts';
-import type { ServiceTokenIdentity } from '../identity.ts';
+import type { Gate, Verdict } from '../gate.ts';
 import { displayName } from '../pages/display-name.ts';
+import type { ServiceTokens, VerifiedServiceToken } from '../service-tokens.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import { AddressLimit } from '../sign-in/address-limit.ts';
 import type { Session, WriteAudit } from '../sign-in/sign-in-ports.ts';
 import type { WebRequest, WebResponse } from '../web-message.ts';
@@ -25,21 +27,16 @@ import { parseSshPublicKey, sshFingerprint, type SshPublicKey } from './ssh-publ
 import { signUserCertificate, type UserCertificate } from './user-certificate.ts';
 
 /** Somebody who can have a certificate. */
-export type SshRequester =
+type Requester =
   | { readonly session: Session; readonly serviceToken?: undefined }
-  | { readonly serviceToken: ServiceTokenIdentity; readonly session?: undefined };
+  | { readonly serviceToken: VerifiedServiceToken; readonly session?: undefined };
 
 /** What certificates need from the rest of the gateway. */
-export interface SshCertificatesPorts {
+export interface SshCertificatesOptions {
   readonly authority: SshAuthority;
-  /** Who asks, by a client session's secret or a service token; undefined for nobody. */
-  identify(request: WebRequest): Promise<SshRequester | undefined>;
-  /** The application at a hostname that lets them open a TCP stream now; undefined when none does. */
-  allowed(
-    hostname: string,
-    requester: SshRequester,
-    request: WebRequest,
-  ): Promise<Application | undefined>;
+  readonly sessions: Pick<Sessions, 'verify'>;
+  readonly serviceTokens: Pick<ServiceTokens, 'verify'>;
+  readonly gate: Pick<Gate, 'judge'>;
   readonly audit: WriteAudit;
   readonly log: Log;
   readonly clock: Clock;
@@ -51,16 +48,16 @@ const AUTHORITIES_PATH = '/.postern/ssh/authorities';
 const BACKDATED_S = 30;
 
 export class SshCertificates {
-  readonly #ports: SshCertificatesPorts;
+  readonly #options: SshCertificatesOptions;
   /** By address for what fails. */
   readonly #failures: AddressLimit;
   /** By session or service token for what succeeds: each certificate is an audit event. */
   readonly #issued: AddressLimit;
 
-  constructor(ports: SshCertificatesPorts) {
-    this.#ports = ports;
-    this.#failures = new AddressLimit(ports.clock);
-    this.#issued = new AddressLimit(ports.clock);
+  constructor(options: SshCertificatesOptions) {
+    this.#options = options;
+    this.#failures = new AddressLimit(options.clock);
+    this.#issued = new AddressLimit(options.clock);
   }
 
   /** Answers any request below `/.postern/ssh/` on the auth host. Never rejects. */
@@ -79,7 +76,7 @@ export class SshCertificates {
       return response;
     } catch (err) {
       const fields = { [FIELD.request]: request.requestId, [FIELD.err]: err };
-      this.#ports.log.error(fields, 'an SSH certificate could not be made');
+      this.#options.log.error(fields, 'an SSH certificate could not be made');
       const isBusy = hasCode(err, 'STORE_BUSY');
       return jsonProblem(isBusy ? 503 : 500, isBusy ? 'STORE_BUSY' : 'HTTP_INTERNAL', request);
     }
@@ -87,7 +84,7 @@ export class SshCertificates {
 
   /** What sshd must trust, for machines that fetch it. Public. */
   async #authorities(): Promise<WebResponse> {
-    const keys = await this.#ports.authority.publicKeys();
+    const keys = await this.#options.authority.publicKeys();
     return {
       status: 200,
       headers: [
@@ -100,7 +97,7 @@ export class SshCertificates {
   }
 
   async #certificate(request: WebRequest): Promise<WebResponse> {
-    const requester = await this.#ports.identify(request);
+    const requester = await this.#identify(request);
     if (requester === undefined) {
       return jsonProblem(401, 'ACCESS_SIGN_IN', request, [['www-authenticate', 'Bearer']]);
     }
@@ -109,32 +106,84 @@ export class SshCertificates {
     if (hostname === undefined || hostname.startsWith('*')) {
       return jsonProblem(400, 'HTTP_BAD_REQUEST', request);
     }
-    const application = await this.#ports.allowed(hostname, requester, request);
-    if (application === undefined) return jsonProblem(403, 'ACCESS_DENIED', request);
-    if (application.ssh === undefined) return jsonProblem(404, 'ACCESS_SSH_OFF', request);
+    const verdict = this.#judge(request, requester, hostname);
+    const { application } = verdict;
+    if (verdict.outcome !== 'allow') {
+      await this.#auditRefusal(request, requester, hostname, verdict);
+      return jsonProblem(403, 'ACCESS_DENIED', request);
+    }
+    if (application?.ssh === undefined) return jsonProblem(404, 'ACCESS_SSH_OFF', request);
     const key = readKey(fields?.get('publicKey') ?? '');
     if (key === undefined) return jsonProblem(400, 'ACCESS_SSH_KEY', request);
     const names = principalsOf(requester, application.ssh);
     if (names.length === 0) return jsonProblem(403, 'ACCESS_SSH_PRINCIPAL', request);
     if (!this.#issued.charge((requester.session ?? requester.serviceToken).id))
       return tooMany(request);
-    const certificate = this.#describe(request, requester, application.ssh, key, [
-      ...names,
-      // For machines that take only certificates made for them: docs/access.md "SSH".
-      ...names.map((name) => `${name}@${hostname}`),
-    ]);
+    const certificate = this.#describe(request, requester, {
+      key,
+      rules: application.ssh,
+      endsAt: verdict.endsAt,
+      // The second form is for machines that take only certificates made for them: docs/access.md "SSH".
+      principals: [...names, ...names.map((name) => `${name}@${hostname}`)],
+    });
     return this.#issue(request, { hostname, requester, application, certificate });
+  }
+
+  /** By the secret of a client session, else by a service token. */
+  async #identify(request: WebRequest): Promise<Requester | undefined> {
+    const { sessions, serviceTokens } = this.#options;
+    const secret = /^Bearer (pcl_[\w-]{20,200})$/.exec(request.header('authorization') ?? '')?.[1];
+    if (secret !== undefined) {
+      const session = await sessions.verify(secret);
+      return session?.kind === 'client' ? { session } : undefined;
+    }
+    const id = request.header('postern-service-token-id') ?? '';
+    const serviceToken = serviceTokens.verify(
+      id,
+      request.header('postern-service-token-secret') ?? '',
+    );
+    return serviceToken === undefined ? undefined : { serviceToken };
+  }
+
+  /** As for a TCP stream: a certificate is for one. */
+  #judge({ address }: WebRequest, principal: Requester, hostname: string): Verdict {
+    return this.#options.gate.judge({ hostname, path: '', principal, address });
+  }
+
+  async #auditRefusal(
+    { address, requestId }: WebRequest,
+    requester: Requester,
+    hostname: string,
+    { reason, policy, application }: Verdict,
+  ): Promise<void> {
+    await this.#options.audit({
+      type: 'ssh.refuse',
+      actor: actorOf(requester),
+      hostname,
+      detail: {
+        reason,
+        ...(application !== undefined && { application: application.name }),
+        ...(policy?.name !== undefined && { policy: policy.name }),
+        address,
+        requestId,
+      },
+    });
   }
 
   #describe(
     request: WebRequest,
-    requester: SshRequester,
-    rules: SshAccess,
-    key: SshPublicKey,
-    principals: readonly string[],
+    requester: Requester,
+    wanted: {
+      readonly key: SshPublicKey;
+      readonly rules: SshAccess;
+      readonly endsAt: number;
+      readonly principals: readonly string[];
+    },
   ): UserCertificate {
-    const now = this.#ports.clock.wall();
-    const end = Math.min(now + rules.maxValidityMs, requester.session?.expiresAt ?? Infinity);
+    const { key, rules, principals } = wanted;
+    const now = this.#options.clock.wall();
+    const { expiresAt } = requester.session ?? requester.serviceToken;
+    const end = Math.min(now + rules.maxValidityMs, wanted.endsAt, expiresAt);
     const { sourceAddresses, extensions } = rules;
     return {
       key,
@@ -153,17 +202,17 @@ export class SshCertificates {
     request: WebRequest,
     made: {
       readonly hostname: string;
-      readonly requester: SshRequester;
+      readonly requester: Requester;
       readonly application: Application;
       readonly certificate: UserCertificate;
     },
   ): Promise<WebResponse> {
     const { hostname, requester, application, certificate } = made;
     const { principals, serial, validBefore, validAfter, key } = certificate;
-    const line = signUserCertificate(certificate, await this.#ports.authority.signingKey());
+    const line = signUserCertificate(certificate, await this.#options.authority.signingKey());
     const [validFrom, validUntil] = [validAfter, validBefore].map((s) => new Date(s * 1000));
     const expiresAt = validBefore * 1000;
-    await this.#ports.audit({
+    await this.#options.audit({
       type: 'ssh.certificate',
       actor: actorOf(requester),
       hostname,
@@ -194,17 +243,14 @@ function readKey(line: string): SshPublicKey | undefined {
   }
 }
 
-function principalsOf(
-  { session, serviceToken }: SshRequester,
-  { principals }: SshAccess,
-): string[] {
+function principalsOf({ session, serviceToken }: Requester, { principals }: SshAccess): string[] {
   return session === undefined
     ? servicePrincipalsFor(serviceToken, principals)
     : principalsFor(session.identity, principals);
 }
 
 /** What sshd writes into its log at a login: plain ASCII on one line, whatever a provider says somebody's name is. */
-function keyId(request: WebRequest, requester: SshRequester): string {
+function keyId(request: WebRequest, requester: Requester): string {
   const session = requester.session === undefined ? '' : ` session ${requester.session.id}`;
   const name = actorOf(requester)
     .replaceAll(/[^\x21-\x7e]/g, '?')
@@ -212,7 +258,7 @@ function keyId(request: WebRequest, requester: SshRequester): string {
   return `${name}${session} request ${request.requestId}`;
 }
 
-function actorOf({ session, serviceToken }: SshRequester): string {
+function actorOf({ session, serviceToken }: Requester): string {
   return session === undefined ? `service:${serviceToken.name}` : displayName(session.identity);
 }
 

@@ -21,9 +21,10 @@ export async function makeKeyPair(...kind: readonly string[]): Promise<KeyPair> 
   return { file, line: readFileSync(`${file}.pub`, 'utf8') };
 }
 
-/** What `ssh-keygen -L` prints of a certificate, whose signature it has checked. */
+/** What `ssh-keygen -L` prints of a certificate, whose signature it has checked; times in UTC. */
 export async function describeCertificate(certificate: string): Promise<string> {
   const file = join(tempDir('ssh-cert'), 'cert.pub');
   writeFileSync(file, `${certificate}\n`);
-  return (await mustRun(toolPath('ssh-keygen'), ['-L', '-f', file])).stdout;
+  const env = { TZ: 'UTC' };
+  return (await mustRun(toolPath('ssh-keygen'), ['-L', '-f', file], { env })).stdout;
 }
