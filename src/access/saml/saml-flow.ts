@@ -14,7 +14,7 @@ import { problemPage } from '../pages/problem-page.ts';
 import { redirect } from '../pages/redirect.ts';
 import type { LoginFailure } from '../sign-in/login-failure.ts';
 import type { FlowHost, ProviderFlow, StartedLogin } from '../sign-in/provider-flow.ts';
-import type { Session } from '../sign-in/sign-in-ports.ts';
+import type { OutsideAddress, Session } from '../sign-in/sign-in-ports.ts';
 import type { WebRequest, WebResponse } from '../web-message.ts';
 import { identityOf } from './assertion-identity.ts';
 import { refused } from './check-assertion.ts';
@@ -38,12 +38,17 @@ import { spMetadata } from './sp-metadata.ts';
 import { verifyResponse } from './verify-response.ts';
 import { malformed } from './xml-tree.ts';
 
-export interface SamlFlowOptions {
+/** A SAML provider of the configuration, and what its metadata says. */
+export interface KnownProvider {
   readonly provider: SamlProvider;
   readonly idp: IdpMetadata;
+  /** Where people land whom the IdP sends unasked; undefined: on the page of the auth host that says who they are. */
+  readonly landingHostname?: string | undefined;
+}
+
+export interface SamlFlowOptions extends KnownProvider {
   readonly keys: SpKeys;
-  /** `https://auth.<domain>[:port]`, asked at each use: a port may be known only after listening. */
-  readonly authOrigin: () => string;
+  readonly address: OutsideAddress;
   readonly ports: SamlPorts;
   readonly clock: Clock;
 }
@@ -77,6 +82,7 @@ export class SamlFlow implements ProviderFlow {
     if (body.length > LIMITS.samlBodyBytes) return tooLarge(request);
     const isVisit = method === 'GET' || method === 'HEAD';
     if (rest === 'metadata' && isVisit) return this.#metadata();
+    if (rest === 'landing' && isVisit) return redirect(this.#landingUrl);
     if (rest === 'acs' && method === 'POST') {
       return this.#refusing(request, host, async () => this.#consume(request, host));
     }
@@ -96,8 +102,19 @@ export class SamlFlow implements ProviderFlow {
   }
 
   get #addresses(): SpAddresses {
-    const { provider, authOrigin } = this.#options;
-    return spAddresses(authOrigin(), provider.id, provider.entityId);
+    const { provider } = this.#options;
+    return spAddresses(this.#authOrigin, provider.id, provider.entityId);
+  }
+
+  /** Asked at each use: a port may be known only after listening. */
+  get #authOrigin(): string {
+    const { address } = this.#options;
+    return address.origin(address.authHost);
+  }
+
+  get #landingUrl(): string {
+    const { address, landingHostname } = this.#options;
+    return `${address.origin(landingHostname ?? address.authHost)}/`;
   }
 
   get #parties(): Correspondents {
@@ -133,7 +150,7 @@ export class SamlFlow implements ProviderFlow {
     if (message === undefined) throw malformed('there is no SAMLResponse');
     // Taken before anything is verified: whatever comes of it, it is not used again (cases S26, S28).
     const login = reference === undefined ? undefined : await host.finish(request, reference);
-    const ticket = login?.ticket ?? this.#landing();
+    const ticket = login?.ticket ?? this.#landingTicket();
     if (ticket === undefined) {
       return host.failed(request, 'state', 'SAML response without a sign-in of this browser');
     }
@@ -162,11 +179,11 @@ export class SamlFlow implements ProviderFlow {
     return host.signedIn(request, ticket, { identity, provider: sessionStateOf(assertion) });
   }
 
-  /** Where people land whom the IdP sends unasked; undefined where that is not allowed (case S30). */
-  #landing(): string | undefined {
+  /** Where people go whom the IdP sends unasked; undefined where that is not allowed (case S30). */
+  #landingTicket(): string | undefined {
     const { provider, ports } = this.#options;
-    const { idpInitiated } = provider;
-    return idpInitiated === undefined ? undefined : ports.landingTicket(idpInitiated.application);
+    if (provider.idpInitiated === undefined) return undefined;
+    return ports.ticketTo(`/.postern/saml/${this.id}/landing`);
   }
 
   /** Single logout, the IdP's requests and its answers to ours. */
@@ -187,7 +204,7 @@ export class SamlFlow implements ProviderFlow {
     const key = this.#key('ours', message.inResponseTo);
     const sent = await ports.rows.take('saml-request', key);
     if (sent === undefined) throw refused('it answers no request of ours');
-    return redirect(`${this.#options.authOrigin()}/`);
+    return redirect(`${this.#authOrigin}/`);
   }
 
   async #endSessions(message: LogoutRequest): Promise<WebResponse> {

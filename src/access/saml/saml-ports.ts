@@ -7,8 +7,8 @@ export interface SamlPorts {
   readonly rows: Pick<OnceStore, 'put' | 'take' | 'claim'>;
   /** Ends every session that `picks` names; resolves to how many. */
   readonly endSessions: (picks: (session: Session) => boolean, because: string) => Promise<number>;
-  /** The ticket that leads to an application: where people land whom an IdP sends unasked. */
-  readonly landingTicket: (application: string) => string;
+  /** The ticket that leads to a path of the auth host. */
+  readonly ticketTo: (path: string) => string;
   /** A self-signed certificate, PEM, for a private key, PKCS #8 PEM. `now` in ms since 1970. */
   readonly certify: (key: string, commonName: string, now: number) => Promise<string>;
 }

@@ -2,9 +2,11 @@
 import { expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../../src/core/limits.ts';
-import { headerOf, TestBrowser } from '../../../support/sign-in.ts';
+import { AUTH_ORIGIN, headerOf, TestBrowser } from '../../../support/sign-in.ts';
 import type { Ask, Said } from '../../../support/hostile-idp.ts';
 import { ACS, idp, refusal, samlLab, SLO, type SamlLab } from './saml-lab.ts';
+
+const LANDING = '/.postern/saml/okta/landing';
 
 it('S26 a response that was used is refused, in the same browser and after a new beginning', async () => {
   const lab = samlLab();
@@ -78,7 +80,9 @@ it('S30 where it is switched on it leads to the one application, once, and soon'
   const lab = samlLab({ idpInitiated: { application: 'wiki' } });
   const good = unasked(lab);
   const done = await lab.post(good);
-  expect(done.body).toContain('/landing/wiki');
+  expect(done.body).toContain(`url=${AUTH_ORIGIN}${LANDING}`);
+  const landed = await lab.browser.get(LANDING);
+  expect(headerOf(landed, 'location')).toBe('https://wiki.postern.test:8443/');
   expect(await refusal(lab, good)).toContain('used before');
   const late = unasked(lab, {
     issueInstant: lab.clock.wall() - LIMITS.samlUnsolicitedMs - 30_000,
@@ -100,7 +104,7 @@ it('S33 a RelayState that is an address leads nowhere', async () => {
   const lab = samlLab({ idpInitiated: { application: 'wiki' } });
   const done = await lab.post(unasked(lab), 'https://evil.test/');
   expect(String(done.body)).not.toContain('evil.test');
-  expect(done.body).toContain('/landing/wiki');
+  expect(done.body).toContain(`url=${AUTH_ORIGIN}${LANDING}`);
 
   const off = samlLab();
   expect(await refusal(off, unasked(off), 'https://evil.test/')).toMatch(/^state: /);

@@ -7,19 +7,13 @@ import type { SamlProvider } from '../../../../src/config/identity-provider.ts';
 import { createKeyCertificate } from '../../../../src/gateway/tls/make-certificate.ts';
 import type { KeyRecord } from '../../../../src/store/store.ts';
 import { HostileIdp, idpKey, readAsk, type Ask } from '../../../support/hostile-idp.ts';
-import {
-  AUTH_ORIGIN,
-  headerOf,
-  signInLab,
-  TestBrowser,
-  type SignInLab,
-} from '../../../support/sign-in.ts';
+import { headerOf, signInLab, TestBrowser, type SignInLab } from '../../../support/sign-in.ts';
 
 export const ACS = '/.postern/saml/okta/acs';
 export const SLO = '/.postern/saml/okta/slo';
 
 /** Keys in memory. */
-export class MemoryKeys {
+class MemoryKeys {
   readonly rows: KeyRecord[] = [];
 
   async list(use: string): Promise<KeyRecord[]> {
@@ -64,18 +58,19 @@ export function samlLab(changes: Partial<SamlProvider> = {}, metadata = idp.meta
     clockSkewMs: 30_000,
     ...changes,
   };
-  const lab: SignInLab = signInLab(({ clock, rows, sessions }) => [
+  const lab: SignInLab = signInLab(({ clock, rows, sessions, address }) => [
     new SamlFlow({
       provider,
       idp: parseIdpMetadata(metadata),
       keys: ourKeys,
-      authOrigin: () => AUTH_ORIGIN,
+      address,
+      landingHostname: 'wiki.postern.test',
       clock,
       ports: {
         keys: new MemoryKeys(),
         rows,
         endSessions: async (picks, because) => sessions.revokeWhere(picks, because),
-        landingTicket: (application) => lab.tickets.issue(`/landing/${application}`),
+        ticketTo: (path) => lab.tickets.issue(path),
         certify: createKeyCertificate,
       },
     }),
