@@ -81,6 +81,7 @@ export const ERROR_CODES = {
   ACCESS_SSH_PRINCIPAL: 'No user name for an SSH certificate can be made of this identity',
   ACCESS_SSH_OFF: 'The application issues no SSH certificates',
   ACCESS_REVOKED: 'What was allowed when it began is no longer allowed',
+  ACCESS_PURPOSE: 'The application wants to be told why it is used',
   ACCESS_SIGN_IN: 'The application wants its users to sign in first',
 
   ACCESS_SAML_MALFORMED:

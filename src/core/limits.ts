@@ -209,6 +209,8 @@ export const LIMITS = {
   devicePollMs: 5_000,
   /** Such commands whose last question is remembered, 100 bytes each. device-flow.test.ts */
   devicePolls: 10_000,
+  /** How long a token lives that a command gets for one application, ms: commands are short, and can ask again. client-gate.test.ts */
+  clientAppTokenMs: 60 * 60_000,
   /** Longest name of a device or a command that wants to sign in, characters. loopback-flow.test.ts */
   clientTextChars: 100,
   /** Largest body of a request of the client, bytes of JSON. client-access.test.ts */

@@ -62,7 +62,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   client: {
     folders: ['core', 'protocol', 'transport', 'config', 'telemetry'],
-    packages: ['keytar'],
+    packages: ['keytar', 'jose', 'open'],
   },
   cli: {
     folders:

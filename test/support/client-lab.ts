@@ -21,6 +21,9 @@ export const ALICE: Identity = {
   claims: {},
 };
 
+/** How long client sessions last here. */
+export const CLIENT_SESSION_MS = 8 * 3_600_000;
+
 export const THUMBPRINT = 't'.repeat(43);
 
 export interface ClientLab extends SignInLab {
@@ -70,12 +73,14 @@ export function clientLab(): ClientLab {
     },
     judge: (ask) => {
       asks.push(ask);
-      return verdicts.get(ask.hostname) ?? { outcome: 'deny', by: 'none' };
+      return verdicts.get(ask.hostname) ?? 'deny';
     },
     mint: async ({ hostname, session }) => ({
+      application: 'wiki',
       token: `app-token for ${hostname} of ${session.identity.subject}`,
       expiresAt: clock.wall() + 60_000,
     }),
+    clientSessionMs: () => CLIENT_SESSION_MS,
     thumbprints: async () => [THUMBPRINT],
     unreachable: (hostname) => offline.get(hostname),
     rows,

@@ -1,15 +1,17 @@
 /**
  * Client sessions: how one begins, and what its secret is good for.
  *
- * A client session is born of a browser's, for the same person, and never outlives it. Its secret starts with `pcl_`, is shown
- * once, and is worth something at these endpoints and on links only: applications get tokens that are for them alone.
+ * A client session is born of a browser's, for the same person, and lasts from when that person signed in there. Its secret starts
+ * with `pcl_`, is shown once, and is worth something at these endpoints and on links only: applications get tokens that are for
+ * them alone.
  */
+import { LIMITS } from '../../core/limits.ts';
 import { parseRouteHostname } from '../../core/route-hostname.ts';
 import { displayName } from '../pages/display-name.ts';
 import type { Session } from '../sign-in/sign-in-ports.ts';
 import type { WebRequest, WebResponse } from '../web-message.ts';
 import type { ClientDevice } from './client-device.ts';
-import type { ClientAsk, ClientSignInPorts } from './client-sign-in-ports.ts';
+import type { ClientAsk, ClientSignInPorts, ClientVerdict } from './client-sign-in-ports.ts';
 import { jsonAnswer, jsonFields, jsonProblem } from './json-answer.ts';
 
 /** What has been agreed to in a browser. */
@@ -32,14 +34,16 @@ export class ClientAccess {
     const { sessions, audit } = this.#ports;
     const parent = await sessions.find(grant.sessionId);
     if (parent === undefined || !this.#isAlive(parent)) return undefined;
-    const { identity, provider, expiresAt } = parent;
+    const { identity, authenticatedAt } = parent;
+    // Two that use one refresh token in turn are a theft to many providers.
+    const { refreshToken: _, ...provider } = parent.provider;
     const { session, secret } = await sessions.create({
       kind: 'client',
       identity,
       provider,
       address: request.address,
       agent: `${grant.device.command} on ${grant.device.device}`,
-      expiresAt,
+      authenticatedAt,
     });
     await audit({
       type: 'client.login',
@@ -91,21 +95,23 @@ export class ClientAccess {
     return jsonAnswer(200, {});
   }
 
-  /** A token for the one application at `hostname` and `path`, if its policies allow it. */
+  /** A token for the one application at a hostname and path, if its policies allow it. */
   async appToken(request: WebRequest, session: Session): Promise<WebResponse> {
     const fields = jsonFields(request);
     const ask = this.#ask(request, fields?.get('hostname'), fields?.get('path'));
     if (ask === undefined) return jsonProblem(400, 'HTTP_BAD_REQUEST', request);
-    const asked = { ...ask, session };
-    const { outcome, by, application } = this.#ports.judge(asked);
-    if (outcome !== 'allow') return jsonProblem(403, 'ACCESS_DENIED', request);
+    const asked = { ...ask, session, purpose: purposeOf(fields?.get('purpose')) };
+    const verdict = this.#ports.judge(asked);
+    await this.#auditVerdict(request, asked, session, verdict);
+    // Signed in, but longer ago than the application accepts.
+    if (verdict === 'sign-in') return jsonProblem(401, 'ACCESS_SIGN_IN', request);
+    if (verdict === 'purpose') return jsonProblem(403, 'ACCESS_PURPOSE', request);
+    if (verdict === 'deny') return jsonProblem(403, 'ACCESS_DENIED', request);
     const offline = this.#offline(request, ask.hostname);
     if (offline !== undefined) return offline;
     // Nobody's name goes to an application that asks for none.
-    if (by === 'bypass') return jsonAnswer(200, { needs: 'none' });
-    const { token, expiresAt } = await this.#ports.mint(asked);
-    const keys = await this.#ports.thumbprints();
-    return jsonAnswer(200, { needs: 'sign-in', token, expiresAt, application, keys });
+    if (verdict === 'open') return jsonAnswer(200, { needs: 'none' });
+    return jsonAnswer(200, { needs: 'sign-in', ...(await this.#ports.mint(asked)) });
   }
 
   /**
@@ -116,11 +122,24 @@ export class ClientAccess {
     const { query } = request;
     const ask = this.#ask(request, query.get('hostname'), query.get('path'));
     if (ask === undefined) return jsonProblem(400, 'HTTP_BAD_REQUEST', request);
-    const { outcome } = this.#ports.judge(ask);
-    if (outcome !== 'allow') {
-      return jsonAnswer(200, { needs: outcome === 'sign-in' ? 'sign-in' : 'permission' });
-    }
+    const verdict = this.#ports.judge(ask);
+    if (verdict === 'deny') return jsonAnswer(200, { needs: 'permission' });
+    if (verdict !== 'open') return jsonAnswer(200, { needs: 'sign-in' });
     return this.#offline(request, ask.hostname) ?? jsonAnswer(200, { needs: 'none' });
+  }
+
+  async #auditVerdict(
+    { address, requestId }: WebRequest,
+    { hostname }: ClientAsk,
+    { identity, id }: Session,
+    verdict: ClientVerdict,
+  ): Promise<void> {
+    await this.#ports.audit({
+      type: verdict === 'allow' ? 'app-token.issue' : 'app-token.refuse',
+      actor: displayName(identity),
+      hostname,
+      detail: { verdict, session: id, address, requestId },
+    });
   }
 
   #ask(
@@ -155,4 +174,10 @@ export class ClientAccess {
   #isAlive({ expiresAt }: Session): boolean {
     return expiresAt > this.#ports.clock.wall();
   }
+}
+
+/** Text that can stand in a log. */
+function purposeOf(text: string | undefined): string | undefined {
+  const purpose = text?.trim() ?? '';
+  return purpose === '' || purpose.length > LIMITS.auditTextChars ? undefined : purpose;
 }

@@ -2,7 +2,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type {
-  NewSession,
   OutsideAddress,
   Session,
   SessionKeeper,
@@ -17,19 +16,25 @@ export interface ClientAsk {
   readonly address: string;
   /** Absent: nobody is signed in. */
   readonly session?: Session | undefined;
+  /** Why they want in, where they said so. */
+  readonly purpose?: string | undefined;
 }
 
 /** What the gate says of it. */
-export interface ClientVerdict {
-  readonly outcome: 'allow' | 'deny' | 'sign-in';
-  readonly by: 'bypass' | 'user' | 'service' | 'none';
-  /** Name of the application, where there is one. */
-  readonly application?: string | undefined;
-}
+export type ClientVerdict =
+  /** Anybody may. */
+  | 'open'
+  | 'allow'
+  | 'deny'
+  | 'sign-in'
+  /** They may, once they have said why. */
+  | 'purpose';
 
 /** A token for one application. */
 export interface MintedToken {
   readonly token: string;
+  /** Name of the application. */
+  readonly application: string;
   /** ms since 1970. */
   readonly expiresAt: number;
 }
@@ -53,15 +58,13 @@ export interface ClientSignInPorts {
     session(request: WebRequest): Promise<Session | undefined>;
     start(request: WebRequest, destination: string): Promise<WebResponse>;
   };
-  readonly sessions: Pick<SessionKeeper, 'verify' | 'revoke'> & {
-    create(
-      input: NewSession & { readonly expiresAt: number },
-    ): Promise<{ readonly session: Session; readonly secret: string }>;
+  readonly sessions: Pick<SessionKeeper, 'create' | 'verify' | 'revoke'> & {
     find(id: string): Promise<Session | undefined>;
   };
-  /** Judges, and writes the audit event of a decision. */
+  /** How long client sessions last, ms. */
+  clientSessionMs(): number;
   judge(ask: ClientAsk): ClientVerdict;
-  /** A token for the application of an ask that was allowed to a user. */
+  /** A token for the application of an ask that was just allowed. */
   mint(ask: ClientAsk & { readonly session: Session }): Promise<MintedToken>;
   /** Thumbprints (RFC 7638) of the keys in the JWKS. */
   thumbprints(): Promise<readonly string[]>;

@@ -19,6 +19,8 @@ import { jsonAnswer, jsonFields, jsonProblem } from './json-answer.ts';
 import { LoopbackFlow } from './loopback-flow.ts';
 
 const BASE = '/.postern/client/';
+/** A client session that would be over sooner, ms, is not worth beginning: its user signs in anew. */
+const LEAST_SESSION_MS = 5 * 60_000;
 /** Where a code is typed, and where a command asks for one. */
 const DEVICE_PATH = `${BASE}device`;
 
@@ -88,10 +90,17 @@ export class ClientSignIn {
   ): Promise<WebResponse> {
     const { browser } = this.#ports;
     const session = await browser.session(request);
-    if (session?.kind === 'browser') return answer(session);
+    if (session?.kind === 'browser' && this.#isFresh(session)) return answer(session);
     const isVisit = request.method === 'GET';
     const search = isVisit && request.search !== '' ? `?${request.search}` : '';
     return browser.start(request, request.path + search);
+  }
+
+  /** Whether a client session that begins now lasts for a while. */
+  #isFresh({ authenticatedAt }: Session): boolean {
+    const { clock } = this.#ports;
+    const duration = this.#ports.clientSessionMs();
+    return authenticatedAt + duration - clock.wall() > Math.min(LEAST_SESSION_MS, duration / 2);
   }
 
   async #beginDevice(request: WebRequest): Promise<WebResponse> {

@@ -19,6 +19,8 @@ export interface ProofClaims {
   readonly host: string;
   /** Name of the application at this host, where there is one. */
   readonly aud?: string;
+  /** Thumbprints (RFC 7638) of the keys in the JWKS: a client that knows one learns the others, so keys can be replaced. */
+  readonly keys: readonly string[];
 }
 
 export interface ProofsOptions {
@@ -28,6 +30,8 @@ export interface ProofsOptions {
   isRouted(hostname: string): boolean;
   /** Name of the application at a hostname. */
   applicationAt(hostname: string): string | undefined;
+  /** Of the keys in the JWKS. */
+  thumbprints(): Promise<readonly string[]>;
   /** A JWS of type `postern-proof+jwt` with the present time, and the key's public JWK in its header. */
   sign(claims: ProofClaims): Promise<string>;
 }
@@ -47,13 +51,10 @@ export class Proofs {
     if (!/^[\w-]{22,128}$/.test(nonce)) return jsonProblem(400, 'HTTP_BAD_REQUEST', request);
     if (!this.#isOurs(host)) return jsonProblem(404, 'ROUTE_NOT_FOUND', request);
     const iss = this.#options.issuer();
+    const keys = await this.#options.thumbprints();
     const aud = this.#options.applicationAt(host);
-    const proof = await this.#options.sign({
-      iss,
-      nonce,
-      host,
-      ...(aud === undefined ? {} : { aud }),
-    });
+    const claims = { iss, nonce, host, keys, ...(aud === undefined ? {} : { aud }) };
+    const proof = await this.#options.sign(claims);
     return jsonAnswer(200, { gateway: iss, proof });
   }
 

@@ -70,15 +70,16 @@ export class Sessions implements ChangeListener {
   ): Promise<{ session: Session; secret: string }> {
     const { kind, identity, provider = {}, address, agent } = input;
     const now = this.#options.clock.wall();
+    const authenticatedAt = input.authenticatedAt ?? now;
     const secret = PREFIX[kind] + newSecret();
     const session: Session = {
       id: newId(),
       kind,
       identity,
       createdAt: now,
-      authenticatedAt: now,
+      authenticatedAt,
       refreshedAt: now,
-      expiresAt: Math.min(input.expiresAt ?? Infinity, now + this.#durations[kind]),
+      expiresAt: Math.min(input.expiresAt ?? Infinity, authenticatedAt + this.#durations[kind]),
       address,
       agent,
       provider,

@@ -28,6 +28,8 @@ export interface NewSession {
   readonly provider?: ProviderState;
   readonly address: string;
   readonly agent: string;
+  /** When the person last proved who they are, where that was before now: sessions last from then on. */
+  readonly authenticatedAt?: number;
 }
 
 /** The sessions of the gateway. */

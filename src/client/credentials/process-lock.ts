@@ -12,7 +12,7 @@ import { open } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode, messageOf, PosternError } from '../../core/error.ts';
+import { hasCode, isPosternError, messageOf, PosternError } from '../../core/error.ts';
 import { openPrivateFolder } from '../client-home.ts';
 
 /** O_EXLOCK | O_NONBLOCK of macOS and the BSDs, which Node has no names for. */
@@ -31,19 +31,27 @@ export interface LockOptions {
   readonly name: string;
   /** Called once when the lock is not free. */
   readonly onWait?: () => void;
+  /** Called when the task of the process that was waited for failed; what it throws is what the wait rejects with. */
+  readonly onHolderFailed?: () => void;
 }
 
 /** Runs `task` while no other process runs one under the same name. Rejects with CLI_CREDENTIALS, or as `task` does. */
 export async function withProcessLock<T>(options: LockOptions, task: () => Promise<T>): Promise<T> {
   const release = await acquire(options);
+  let isDone = false;
   try {
-    return await task();
+    const result = await task();
+    isDone = true;
+    return result;
   } finally {
-    await release();
+    await release(isDone);
   }
 }
 
-type Release = () => Promise<void>;
+/** What a holder tells those who wait when its task has failed. */
+const FAILED = 'failed';
+
+type Release = (isDone: boolean) => Promise<void>;
 
 async function acquire(options: LockOptions): Promise<Release> {
   const id = createHash('sha256').update(`${options.home}\0${options.name}`).digest('hex');
@@ -54,17 +62,18 @@ async function acquire(options: LockOptions): Promise<Release> {
     }
     return await acquireFile(id, options);
   } catch (cause) {
+    if (isPosternError(cause)) throw cause;
     const message = `Cannot lock "${options.name}": ${messageOf(cause)}`;
     throw new PosternError('CLI_CREDENTIALS', message, { cause });
   }
 }
 
-async function acquireSocket(path: string, { onWait }: LockOptions): Promise<Release> {
+async function acquireSocket(path: string, options: LockOptions): Promise<Release> {
   for (let isFirst = true; ; isFirst = false) {
     const release = await listenOn(path);
     if (release !== undefined) return release;
-    if (isFirst) onWait?.();
-    await holderGone(path);
+    if (isFirst) options.onWait?.();
+    if ((await lastWordOf(path)) === FAILED) options.onHolderFailed?.();
   }
 }
 
@@ -86,25 +95,25 @@ async function listenOn(path: string): Promise<Release | undefined> {
   }
   // The lock must not keep alive a process that is done with everything else.
   server.unref();
-  return async () => {
+  return async (isDone) => {
     const closed = once(server, 'close');
     server.close();
-    for (const socket of waiters) socket.destroy();
+    for (const socket of waiters) socket.end(isDone ? '' : FAILED, () => socket.destroy());
     await closed;
   };
 }
 
-/** Resolves when the holder of the name has gone, or cannot be reached. */
-async function holderGone(path: string): Promise<void> {
+/** Resolves with what the holder of the name said in the end; '' when it has gone or cannot be reached. */
+async function lastWordOf(path: string): Promise<string> {
   const socket = connect(path);
-  socket.resume();
-  const wasOpen = await new Promise<boolean>((resolve) => {
-    let isOpen = false;
-    socket.on('connect', () => (isOpen = true));
-    socket.on('error', () => undefined);
-    socket.on('close', () => resolve(isOpen));
-  });
-  if (!wasOpen) await delay(SOCKET_RETRY_MS);
+  let [isOpen, word] = [false, ''];
+  socket.on('connect', () => (isOpen = true));
+  // The holder is ours, but another user's program may have taken the name.
+  socket.on('data', (chunk) => (word = (word + chunk.toString()).slice(0, FAILED.length)));
+  socket.on('error', () => undefined);
+  await new Promise((resolve) => socket.on('close', resolve));
+  if (!isOpen) await delay(SOCKET_RETRY_MS);
+  return word;
 }
 
 async function acquireFile(id: string, { home, onWait }: LockOptions): Promise<Release> {

@@ -64,6 +64,11 @@ const TEXTS: Partial<Record<ErrorCode, Text>> = {
     title: 'No access',
     text: 'You may not open this page. If you think you should, tell your administrator the request id below.',
   },
+  ACCESS_PURPOSE: {
+    status: 403,
+    title: 'Say why',
+    text: 'This service wants to be told why it is used.',
+  },
   ACCESS_SIGN_IN: {
     status: 401,
     title: 'Sign in first',

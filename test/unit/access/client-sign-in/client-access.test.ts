@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import {
   ALICE,
+  CLIENT_SESSION_MS,
   clientLab,
   loopbackAsk,
   THUMBPRINT,
@@ -41,21 +42,34 @@ describe('a client session', () => {
     expect(lab.audit.map(({ type }) => type)).toEqual(['client.login', 'logout']);
   });
 
-  it('does not outlive the session of the browser, nor itself', async () => {
+  it('lasts from when its user signed in, and no browser that signed in long ago begins one', async () => {
     const lab = clientLab();
     const browser = await lab.signedInBrowser();
-    lab.clock.run(3_600_000);
+    lab.clock.run(CLIENT_SESSION_MS / 2);
     const ask = loopbackAsk();
-    const answer = await browser.post('/.postern/client/authorize', {
-      ...ask.fields,
-      answer: 'allow',
-    });
+    const fields = { ...ask.fields, answer: 'allow' };
+    const answer = await browser.post('/.postern/client/authorize', fields);
     const code = new URL(headerOf(answer, 'location') ?? '').searchParams.get('code');
     const { json } = await lab.ask('POST', 'token', { body: { code, verifier: ask.verifier } });
-    expect(json['expiresAt']).toBe(browser.session?.expiresAt);
-    lab.clock.run(7 * 3_600_000);
-    const token = String(json['token']);
-    expect((await lab.ask('GET', 'whoami', { token })).status).toBe(401);
+    const client = lab.sessions.verify(String(json['token']));
+    expect(client?.authenticatedAt).toBe(browser.session?.createdAt);
+    lab.clock.run(CLIENT_SESSION_MS / 2 - 60_000);
+    const page = await browser.post('/.postern/client/authorize', fields);
+    expect([page.status, page.body]).toEqual([200, expect.stringContaining('Sign in')]);
+    expect(headerOf(page, 'location')).toBeUndefined();
+  });
+
+  it('C17 has no refresh token, which only one session may use', async () => {
+    const lab = clientLab();
+    const browser = await lab.signedInBrowser();
+    const provider = { refreshToken: 'r', sid: 's' };
+    await lab.sessions.refresh(browser.session?.id ?? '', ALICE, provider);
+    const ask = loopbackAsk();
+    const fields = { ...ask.fields, answer: 'allow' };
+    const answer = await browser.post('/.postern/client/authorize', fields);
+    const code = new URL(headerOf(answer, 'location') ?? '').searchParams.get('code');
+    const { json } = await lab.ask('POST', 'token', { body: { code, verifier: ask.verifier } });
+    expect(lab.sessions.verify(String(json['token']))?.provider).toEqual({ sid: 's' });
   });
 
   it('C5 is not to be had with the secret of a browser, nor the pages with that of a client', async () => {
@@ -77,7 +91,7 @@ describe('a client session', () => {
 
   it('gives a token for an application that its user may use', async () => {
     const lab = clientLab();
-    lab.verdicts.set('wiki.postern.test', { outcome: 'allow', by: 'user', application: 'wiki' });
+    lab.verdicts.set('wiki.postern.test', 'allow');
     const token = await signIn(lab);
     const body = { hostname: 'Wiki.Postern.test', path: '/a' };
     const { status, json } = await lab.ask('POST', 'app-token', { token, body });
@@ -88,7 +102,6 @@ describe('a client session', () => {
         token: 'app-token for wiki.postern.test of alice',
         expiresAt: expect.any(Number),
         application: 'wiki',
-        keys: [THUMBPRINT],
       },
     });
     expect(lab.asks.at(-1)).toMatchObject({
@@ -105,12 +118,31 @@ describe('a client session', () => {
     const body = { hostname: 'secret.postern.test' };
     const { status, json } = await lab.ask('POST', 'app-token', { token, body });
     expect([status, json['code']]).toEqual([403, 'ACCESS_DENIED']);
+    expect(lab.audit.at(-1)).toMatchObject({
+      type: 'app-token.refuse',
+      actor: ALICE.email,
+      hostname: 'secret.postern.test',
+      detail: { verdict: 'deny' },
+    });
+  });
+
+  it.each([
+    ['sign-in', 401, 'ACCESS_SIGN_IN'],
+    ['purpose', 403, 'ACCESS_PURPOSE'],
+  ] as const)('gives none where the gate says %j', async (verdict, wanted, code) => {
+    const lab = clientLab();
+    lab.verdicts.set('wiki.postern.test', verdict);
+    const token = await signIn(lab);
+    const body = { hostname: 'wiki.postern.test', purpose: ' to fix it ' };
+    const { status, json } = await lab.ask('POST', 'app-token', { token, body });
+    expect([status, json['code']]).toEqual([wanted, code]);
+    expect(lab.asks.at(-1)?.purpose).toBe('to fix it');
   });
 
   it('gives none for an application that wants no name, and none where nothing answers', async () => {
     const lab = clientLab();
     for (const hostname of ['open.postern.test', 'gone.postern.test', 'off.postern.test']) {
-      lab.verdicts.set(hostname, { outcome: 'allow', by: 'bypass', application: 'open' });
+      lab.verdicts.set(hostname, 'open');
     }
     lab.offline.set('gone.postern.test', 'ROUTE_NOT_FOUND');
     lab.offline.set('off.postern.test', 'ROUTE_NO_REPLICA');
@@ -144,8 +176,8 @@ describe('a client session', () => {
 describe('what an application needs', () => {
   it('is told without a session, and no more of it than a browser would learn', async () => {
     const lab = clientLab();
-    lab.verdicts.set('open.postern.test', { outcome: 'allow', by: 'bypass', application: 'open' });
-    lab.verdicts.set('wiki.postern.test', { outcome: 'sign-in', by: 'none', application: 'wiki' });
+    lab.verdicts.set('open.postern.test', 'open');
+    lab.verdicts.set('wiki.postern.test', 'sign-in');
     const answers = await Promise.all(
       ['open', 'wiki', 'other'].map(async (name) =>
         lab.ask('GET', `access?hostname=${name}.postern.test`),

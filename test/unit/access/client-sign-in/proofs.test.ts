@@ -12,6 +12,7 @@ async function ask(hostname: string, search = `nonce=${NONCE}`, method = 'GET') 
     issuer: () => 'https://auth.postern.test:8443',
     isRouted: (name) => name === 'routed.example',
     applicationAt: (name) => (name === 'wiki.postern.test' ? 'wiki' : undefined),
+    thumbprints: async () => ['key'],
     sign: async (claims) => {
       signed.push(claims);
       return 'jws';
@@ -39,7 +40,9 @@ describe('Proofs', () => {
     const { status, json, signed } = await ask('wiki.postern.test');
     const iss = 'https://auth.postern.test:8443';
     expect({ status, json }).toEqual({ status: 200, json: { gateway: iss, proof: 'jws' } });
-    expect(signed).toEqual([{ iss, nonce: NONCE, host: 'wiki.postern.test', aud: 'wiki' }]);
+    expect(signed).toEqual([
+      { iss, nonce: NONCE, host: 'wiki.postern.test', aud: 'wiki', keys: ['key'] },
+    ]);
   });
 
   it.each([
