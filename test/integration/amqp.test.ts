@@ -7,6 +7,7 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { connect, type ChannelModel } from 'amqplib';
 
 import { cleanup } from '../support/cleanup.ts';
+import { startForward, type RunningForward } from '../support/client.ts';
 import type { Connector } from '../support/connector.ts';
 import { guardLinks, type DisconnectGuard } from '../support/disconnect-guard.ts';
 import { eventually } from '../support/eventually.ts';
@@ -19,19 +20,23 @@ import { startRabbitMq, type RabbitMq } from '../support/real/rabbitmq.ts';
 
 const PLAIN = 'mq.postern.test';
 const SECURE = 'mqs.postern.test';
+/** Reached by `postern access tcp`. */
+const FORWARDED = 'forwarded-mq.postern.test';
 
 let rabbit: RabbitMq;
 let gateway: Gateway;
 let connector: Connector;
 let path: LinkProxy;
 let guard: DisconnectGuard;
+let forward: RunningForward;
 
 beforeAll(async () => {
   rabbit = await startRabbitMq();
   ({ gateway, connector, path } = await startBreakablePostern({
     tcp: [PLAIN, { hostname: SECURE, tls: 'terminate' }],
-    ingress: [PLAIN, SECURE].map((hostname) => ({ hostname, service: rabbit.service })),
+    ingress: [PLAIN, SECURE, FORWARDED].map((hostname) => ({ hostname, service: rabbit.service })),
   }));
+  forward = await startForward({ gateway, hostname: FORWARDED });
 }, 120_000);
 
 beforeEach(() => {
@@ -40,9 +45,9 @@ beforeEach(() => {
 
 /** A connection to the broker that fails the test when anything goes wrong with it. */
 async function open(hostname = PLAIN): Promise<ChannelModel> {
-  const port = gateway.tcpPort(hostname);
+  const port = hostname === FORWARDED ? forward.port : gateway.tcpPort(hostname);
   const opened =
-    hostname === PLAIN
+    hostname !== SECURE
       ? await connect(rabbit.url(port), { timeout: 20_000 })
       : await connect(rabbit.url(port).replace('amqp:', 'amqps:'), {
           timeout: 20_000,
@@ -131,25 +136,39 @@ describe('messages', () => {
     expect(run.arrived).toEqual(numbersTo(2000));
   }, 60_000);
 
-  it('arrive once, on the same connections, when all links are cut under them', async () => {
-    const run = await publishAndConsume(10_000);
-    for (const seen of [1000, 3000, 6000]) {
-      await eventually(() => run.arrived.length >= seen, { deadlineMs: 30_000, everyMs: 2 });
-      await guard.expectLosses(async () => {
-        const before = registrations();
-        expect(path.cutAll()).toBeGreaterThan(0);
-        await eventually(() => registrations() >= before + 4, { deadlineMs: 20_000 });
-      });
-    }
+  it('arrive through `postern access tcp`', async () => {
+    const run = await publishAndConsume(5000, FORWARDED);
     await run.confirmed;
-    await eventually(() => run.arrived.length >= 10_000, { deadlineMs: 30_000 });
-    expect(run.arrived).toEqual(numbersTo(10_000));
-    expect(run.confirmations()).toBe(10_000);
-    const resumed = { outcome: 'ok' };
-    expect(
-      await gateway.metric('postern_gateway_stream_resumes_total', resumed),
-    ).toBeGreaterThanOrEqual(2);
-  }, 120_000);
+    await eventually(() => run.arrived.length >= 5000, { deadlineMs: 30_000 });
+    expect(run.arrived).toEqual(numbersTo(5000));
+  }, 60_000);
+
+  it.each([
+    ['a TCP port', PLAIN],
+    ['`postern access tcp`', FORWARDED],
+  ])(
+    'arrive once, on the same connections of %s, when all links are cut',
+    async (_way, hostname) => {
+      const run = await publishAndConsume(10_000, hostname);
+      for (const seen of [1000, 3000, 6000]) {
+        await eventually(() => run.arrived.length >= seen, { deadlineMs: 30_000, everyMs: 2 });
+        await guard.expectLosses(async () => {
+          const before = registrations();
+          expect(path.cutAll()).toBeGreaterThan(0);
+          await eventually(() => registrations() >= before + 4, { deadlineMs: 20_000 });
+        });
+      }
+      await run.confirmed;
+      await eventually(() => run.arrived.length >= 10_000, { deadlineMs: 30_000 });
+      expect(run.arrived).toEqual(numbersTo(10_000));
+      expect(run.confirmations()).toBe(10_000);
+      const resumed = { outcome: 'ok' };
+      expect(
+        await gateway.metric('postern_gateway_stream_resumes_total', resumed),
+      ).toBeGreaterThanOrEqual(2);
+    },
+    120_000,
+  );
 });
 
 it('a connection that the client closes leaves no stream behind', async () => {

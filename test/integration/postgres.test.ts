@@ -4,6 +4,7 @@ import { statSync } from 'node:fs';
 
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 
+import { startForward } from '../support/client.ts';
 import type { Connector } from '../support/connector.ts';
 import { guardLinks } from '../support/disconnect-guard.ts';
 import { eventually } from '../support/eventually.ts';
@@ -51,6 +52,20 @@ function psql(sql: string, options: RunOptions = {}): Promise<RunResult> {
 function session(): TestProcess {
   return startProcess(toolPath('psql'), postgres.psqlOptions(port), { name: 'psql' });
 }
+
+it('COPY goes out and in again through `postern access tcp`', async () => {
+  const { process, port: forwarded } = await startForward({ gateway, hostname: HOST });
+  const rows = 'select n, md5(n::text) as x from generate_series(1, 100000) n';
+  await postgres.sql(`create table sent as ${rows}`);
+  const file = join(tempDir('forwarded'), 'out');
+  await postgres.sql('copy sent to stdout', { port: forwarded, stdoutFile: file });
+  await postgres.sql('create table back (like sent)');
+  await postgres.sql('copy back from stdin', { port: forwarded, stdinFile: file });
+  const compare =
+    'select count(*), count(*) filter (where s.x = b.x) from sent s join back b using (n)';
+  expect((await postgres.sql(compare)).stdout).toBe('100000|100000\n');
+  expect(await process.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+}, 60_000);
 
 it('COPY takes 100 MiB out and in again', async () => {
   const dir = tempDir('copy');
