@@ -135,7 +135,7 @@ export class ClientAccess {
     verdict: ClientVerdict,
   ): Promise<void> {
     await this.#ports.audit({
-      type: verdict === 'allow' ? 'app-token.issue' : 'app-token.refuse',
+      type: verdict === 'allow' ? 'token.issue' : 'token.refuse',
       actor: displayName(identity),
       hostname,
       detail: { verdict, session: id, address, requestId },

@@ -119,7 +119,7 @@ describe('a client session', () => {
     const { status, json } = await lab.ask('POST', 'app-token', { token, body });
     expect([status, json['code']]).toEqual([403, 'ACCESS_DENIED']);
     expect(lab.audit.at(-1)).toMatchObject({
-      type: 'app-token.refuse',
+      type: 'token.refuse',
       actor: ALICE.email,
       hostname: 'secret.postern.test',
       detail: { verdict: 'deny' },
