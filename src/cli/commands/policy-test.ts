@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { explain } from '../../access/policy/explain.ts';
 import { loadGatewayConfig } from '../../config/gateway-config.ts';
 import { PosternError } from '../../core/error.ts';
+import { parseCertificate } from '../certificate-argument.ts';
 import { defineCommand } from '../command.ts';
 import { CONFIG_OPTION, gatewayConfigFile } from '../config-file.ts';
 import { openCountries } from '../country-database.ts';
@@ -21,13 +22,14 @@ export const policyTest = defineCommand({
     url: { ...textOption('Such as https://wiki.example.com/page'), demandOption: true },
     identity: textOption('Who is signed in: email=ann@example.com,group=staff, @FILE, or none'),
     'service-token': textOption('Name of the service token that the request has'),
+    'client-certificate': textOption('Of the connection: common-name=printer,name=…'),
     address: textOption('IP address that the request is from'),
     country: textOption('Country that it is from; left out, the database is asked'),
     ...OUTPUT_OPTION,
   },
   async run({ config: file, url, identity = 'none', address, country, output, ...args }) {
     const ask = parsePolicyUrl(url);
-    const serviceToken = args['service-token'];
+    const { 'service-token': serviceToken, 'client-certificate': certificate } = args;
     const person = await parseIdentity(identity);
     checkPlace(address, country);
     // Its own tests may fail: that is when somebody asks why.
@@ -36,6 +38,7 @@ export const policyTest = defineCommand({
     const explanation = explain(config, ask, {
       identity: person,
       serviceToken: serviceToken === undefined ? undefined : { id: 'test', name: serviceToken },
+      clientCertificate: certificate === undefined ? undefined : parseCertificate(certificate),
       address,
       country: country?.toUpperCase() ?? countries?.countryOf(address ?? ''),
       now: Date.now(),
