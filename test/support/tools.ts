@@ -12,6 +12,8 @@ interface Tool {
   readonly package: string;
   /** File names to look for, the best first. Default: the tool's own name. */
   readonly files?: readonly string[];
+  /** Packages that it does not run without, although it does not depend on them. */
+  readonly with?: readonly string[];
 }
 
 export const TOOLS = {
@@ -29,6 +31,13 @@ export const TOOLS = {
   postgres: { package: 'postgresql' },
   initdb: { package: 'postgresql' },
   psql: { package: 'postgresql-client' },
+  php: { package: 'php-cli' },
+  // What is looked for is a program of the package; the suite runs its pages with php.
+  simplesamlphp: {
+    package: 'simplesamlphp',
+    files: ['pwgen.php', 'simplesamlphp'],
+    with: ['php-xml', 'php-mbstring'],
+  },
   haproxy: { package: 'haproxy' },
   wrk: { package: 'wrk' },
   nc: { package: 'netcat-openbsd', files: ['nc.openbsd', 'nc'] },
@@ -80,7 +89,7 @@ export function complaintAbout(
 export function missingPackages(dirs = searchDirs()): string[] {
   const tools: [string, Tool][] = Object.entries(TOOLS);
   const missing = tools.filter(([name, tool]) => locate(name, tool, dirs) === undefined);
-  return [...new Set(missing.map(([, tool]) => tool.package))];
+  return [...new Set(missing.flatMap(([, tool]) => [tool.package, ...(tool.with ?? [])]))];
 }
 
 /** The absolute path of any program, or undefined. */
@@ -118,6 +127,7 @@ function searchDirs(): string[] {
     '/usr/sbin',
     '/sbin',
     '/usr/lib/openssh',
+    '/usr/share/simplesamlphp/bin',
   ];
 }
 

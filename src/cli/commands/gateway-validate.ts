@@ -1,4 +1,5 @@
 /** `postern gateway validate`: reads the gateway's file and says whether a gateway would run with it. */
+import { readSamlProviders } from '../../access/saml/known-providers.ts';
 import { formatListenAddress } from '../../config/listen-address.ts';
 import { defineCommand } from '../command.ts';
 import { openCountries } from '../country-database.ts';
@@ -12,6 +13,7 @@ export const gatewayValidate = defineCommand({
   async run({ output, ...args }) {
     const config = await configOfGateway(args);
     await openCountries(config);
+    await readSamlProviders(config);
     const { file, domain, dataDir, listen, applications } = config;
     const addresses = Object.entries(listen).flatMap(([name, address]) =>
       address === undefined ? [] : [[name, formatListenAddress(address)] as const],

@@ -46,7 +46,12 @@ describe('tools', () => {
   it('missingPackages() names each package once, and none when all is there', () => {
     const dir = tempDir('tools');
     expect(missingPackages([dir])).toEqual([
-      ...new Set(Object.values(TOOLS).map((tool) => tool.package)),
+      ...new Set(
+        Object.values(TOOLS).flatMap((tool) => [
+          tool.package,
+          ...('with' in tool ? tool.with : []),
+        ]),
+      ),
     ]);
     for (const name of Object.keys(TOOLS)) addProgram(dir, name);
     expect(missingPackages([dir])).toEqual([]);

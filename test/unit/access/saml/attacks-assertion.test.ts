@@ -2,7 +2,7 @@
 import { expect, it } from '@jest/globals';
 
 import type { Said } from '../../../support/hostile-idp.ts';
-import { idp, refusal, samlLab } from './saml-lab.ts';
+import { idp, refusal, samlLab } from '../../../support/saml-lab.ts';
 
 const SKEW_MS = 30_000;
 

@@ -8,7 +8,7 @@ import { LIMITS } from '../../../../src/core/limits.ts';
 import type { WebResponse } from '../../../../src/access/web-message.ts';
 import { AUTH_ORIGIN, headerOf, TestBrowser } from '../../../support/sign-in.ts';
 import { idpKey, readAsk } from '../../../support/hostile-idp.ts';
-import { idp, ourKeys, samlLab, SLO, type SamlLab } from './saml-lab.ts';
+import { idp, locationOf, ourKeys, samlLab, SLO, type SamlLab } from '../../../support/saml-lab.ts';
 
 const attacker = await idpKey();
 const HERE = `${AUTH_ORIGIN}${SLO}`;
@@ -213,9 +213,3 @@ it('an answer to a logout request that failed, or answers nothing, is refused', 
     'no LogoutResponse',
   );
 });
-
-/** Where a response leads, by header or by the page that goes on by itself. */
-function locationOf(response: WebResponse): string {
-  const refresh = /content="0;url=([^"]*)"/.exec(String(response.body))?.[1] ?? '';
-  return headerOf(response, 'location') ?? refresh.replaceAll('&amp;', '&');
-}

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../../src/core/limits.ts';
-import { ACS, idp, refusal, samlLab } from './saml-lab.ts';
+import { ACS, idp, refusal, samlLab } from '../../../support/saml-lab.ts';
 
 describe('S31', () => {
   it.each([

@@ -4,7 +4,7 @@ import { expect, it } from '@jest/globals';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { AUTH_ORIGIN, headerOf, TestBrowser } from '../../../support/sign-in.ts';
 import type { Ask, Said } from '../../../support/hostile-idp.ts';
-import { ACS, idp, refusal, samlLab, SLO, type SamlLab } from './saml-lab.ts';
+import { ACS, idp, refusal, samlLab, SLO, type SamlLab } from '../../../support/saml-lab.ts';
 
 const LANDING = '/.postern/saml/okta/landing';
 

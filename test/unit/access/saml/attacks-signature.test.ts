@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { encryptAssertion, idpKey } from '../../../support/hostile-idp.ts';
 import { wrap } from '../../../support/signature-wrapping.ts';
-import { idp, ourKeys, refusal, samlLab, type SamlLab } from './saml-lab.ts';
+import { idp, ourKeys, refusal, samlLab, type SamlLab } from '../../../support/saml-lab.ts';
 
 const attacker = await idpKey();
 const NOW = (lab: SamlLab): number => lab.clock.wall();

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 
 import { AUTH_ORIGIN } from '../../../support/sign-in.ts';
-import { idp, samlLab } from './saml-lab.ts';
+import { idp, samlLab } from '../../../support/saml-lab.ts';
 
 it('signs in who the identity provider vouches for, and goes where the ticket leads', async () => {
   const lab = samlLab();

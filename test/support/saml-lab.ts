@@ -1,13 +1,13 @@
 /** One SAML provider behind sign-in, and a browser that can be sent to it. */
-import { parseIdpMetadata } from '../../../../src/access/saml/idp-metadata.ts';
-import { SamlFlow } from '../../../../src/access/saml/saml-flow.ts';
-import { ensureSpKeys, type SpKeys } from '../../../../src/access/saml/sp-keys.ts';
-import type { WebResponse } from '../../../../src/access/web-message.ts';
-import type { SamlProvider } from '../../../../src/config/identity-provider.ts';
-import { createKeyCertificate } from '../../../../src/gateway/tls/make-certificate.ts';
-import type { KeyRecord } from '../../../../src/store/store.ts';
-import { HostileIdp, idpKey, readAsk, type Ask } from '../../../support/hostile-idp.ts';
-import { headerOf, signInLab, TestBrowser, type SignInLab } from '../../../support/sign-in.ts';
+import { parseIdpMetadata } from '../../src/access/saml/idp-metadata.ts';
+import { SamlFlow } from '../../src/access/saml/saml-flow.ts';
+import { ensureSpKeys, type SpKeys } from '../../src/access/saml/sp-keys.ts';
+import type { WebResponse } from '../../src/access/web-message.ts';
+import type { SamlProvider } from '../../src/config/identity-provider.ts';
+import { createKeyCertificate } from '../../src/gateway/tls/make-certificate.ts';
+import type { KeyRecord } from '../../src/store/store.ts';
+import { HostileIdp, idpKey, readAsk, type Ask } from './hostile-idp.ts';
+import { headerOf, signInLab, TestBrowser, type SignInLab } from './sign-in.ts';
 
 export const ACS = '/.postern/saml/okta/acs';
 export const SLO = '/.postern/saml/okta/slo';
@@ -114,4 +114,10 @@ export async function refusal(lab: SamlLab, xml: string, relayState?: string): P
   const told = why.slice(why.lastIndexOf(': ') + 2);
   if (String(answer.body).includes(told)) throw new Error(`The page tells the reason: ${told}`);
   return why;
+}
+
+/** Where a response leads, by header or by the page that goes on by itself. */
+export function locationOf(response: WebResponse): string {
+  const refresh = /content="0;url=([^"]*)"/.exec(String(response.body))?.[1] ?? '';
+  return headerOf(response, 'location') ?? refresh.replaceAll('&amp;', '&');
 }
