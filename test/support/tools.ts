@@ -45,6 +45,7 @@ export const TOOLS = {
   openssl: { package: 'openssl' },
   ss: { package: 'iproute2' },
   ps: { package: 'procps' },
+  chromium: { package: 'chromium' },
   setpriv: { package: 'util-linux' },
   flock: { package: 'util-linux' },
   unshare: { package: 'util-linux' },

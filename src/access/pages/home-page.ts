@@ -75,7 +75,8 @@ function sessionItem(
   return html`<li>
     <div>
       <p>${what}${isCurrent ? ' (this one)' : ''}</p>
-      <p class="soft small">${address}, since ${time(createdAt)}</p>
+      <p class="soft small">${address}</p>
+      <p class="soft small">since ${time(createdAt)}</p>
     </div>
     ${isCurrent ? undefined : end}
   </li>`;

@@ -28,7 +28,7 @@ button.plain,a.plain{color:var(--ink);background:transparent;border-color:var(--
 a{color:var(--act)}:focus-visible{outline:3px solid var(--act);outline-offset:2px}
 ul.choices{list-style:none;margin:1.25rem 0 0;padding:0}ul.choices li+li{margin-top:.75rem}ul.choices a.button{margin:0}
 .problem{margin:1rem 0 0;padding:.75rem .875rem;color:var(--bad);background:var(--bad-back);border-radius:.5rem}
-dl{display:grid;grid-template-columns:minmax(6rem,auto) 1fr;gap:.375rem 1rem;margin:1.25rem 0 0;padding-top:1.25rem;border-top:1px solid var(--line);
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.375rem 1rem;margin:1.25rem 0 0;padding-top:1.25rem;border-top:1px solid var(--line);
 font-size:.9375rem}dt{color:var(--soft)}dd{margin:0;min-width:0;overflow-wrap:anywhere}
 ul.sessions{list-style:none;margin:0;padding:0}ul.sessions li{display:flex;gap:1rem;align-items:center;justify-content:space-between;padding:.75rem 0;
 border-top:1px solid var(--line)}ul.sessions p{margin:0}ul.sessions div{min-width:0}ul.sessions form{margin:0;flex:none}
