@@ -15,6 +15,8 @@ export interface SshDestination {
 
 export interface SshWords {
   readonly destination: SshDestination;
+  /** Options of ours, by name without dashes. */
+  readonly own: ReadonlyMap<string, string>;
   /** ssh's own options with their values. */
   readonly options: readonly string[];
   /** The command and its arguments; empty for a shell. */
@@ -28,17 +30,27 @@ const ALONE = '1246AaCfGgKkMNnqsTtVvXxYy';
 /** As user names of Unix are, and nothing that ssh or a shell would read as more. */
 const USER = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
 
-/** Reads `[user@]host [ssh options…] [--] [command…]`. Throws CLI_USAGE. */
-export function parseSshWords(words: readonly string[]): SshWords {
-  const [first, ...rest] = words;
+/**
+ * Reads `[user@]host [ssh options…] [--] [command…]`. `ownNames` are options of ours, which take a value each and stand
+ * anywhere before the command; ssh has none with two dashes. Throws CLI_USAGE.
+ */
+export function parseSshWords(
+  words: readonly string[],
+  ownNames: ReadonlySet<string> = new Set(),
+): SshWords {
+  const rest = [...words];
+  const own = new Map<string, string>();
+  while (takeOwn(rest, ownNames, own));
+  const first = rest.shift();
   if (first === undefined) throw usage('no host is given');
   const destination = parseSshDestination(first);
   const options: string[] = [];
   while (rest.length > 0) {
+    if (takeOwn(rest, ownNames, own)) continue;
     const word = rest.shift() ?? '';
-    if (word === '--') return { destination, options, command: rest };
+    if (word === '--') return { destination, own, options, command: rest };
     // What does not look like an option begins the command, as with ssh.
-    if (!/^-./.test(word)) return { destination, options, command: [word, ...rest] };
+    if (!/^-./.test(word)) return { destination, own, options, command: [word, ...rest] };
     options.push(word);
     if (needsValue(word)) {
       const value = rest.shift();
@@ -46,7 +58,18 @@ export function parseSshWords(words: readonly string[]): SshWords {
       options.push(value);
     }
   }
-  return { destination, options, command: [] };
+  return { destination, own, options, command: [] };
+}
+
+/** Takes `--name value` or `--name=value` from the front, if that is one of ours. */
+function takeOwn(rest: string[], names: ReadonlySet<string>, own: Map<string, string>): boolean {
+  const [, name = '', written] = /^--([a-z-]+)(?:=(.*))?$/s.exec(rest[0] ?? '') ?? [];
+  if (!names.has(name)) return false;
+  rest.shift();
+  const value = written ?? rest.shift();
+  if (value === undefined || value === '') throw usage(`option "--${name}" needs a value`);
+  own.set(name, value);
+  return true;
 }
 
 /** Reads `host` or `user@host`. Throws CLI_USAGE for everything that is not plain names. */

@@ -4,9 +4,11 @@ import { describe, expect, it } from '@jest/globals';
 import { parseSshWords } from '../../../../src/client/ssh/ssh-words.ts';
 
 const HOST = { hostname: 'ssh.example.com' };
+const OWN = new Set(['gateway', 'ca']);
 
 function words(text: string) {
-  return parseSshWords(text.split(' '));
+  const { own, ...read } = parseSshWords(text.split(' '), OWN);
+  return own.size === 0 ? read : { ...read, own: Object.fromEntries(own) };
 }
 
 describe('parseSshWords()', () => {
@@ -32,6 +34,15 @@ describe('parseSshWords()', () => {
         command: [],
       },
     ],
+    [
+      '--gateway https://gw ssh.example.com -A --ca=/a=b uptime --ca x',
+      {
+        destination: HOST,
+        options: ['-A'],
+        command: ['uptime', '--ca', 'x'],
+        own: { gateway: 'https://gw', ca: '/a=b' },
+      },
+    ],
   ])('reads "%s"', (text, expected) => {
     expect(words(text)).toEqual(expected);
   });
@@ -48,8 +59,12 @@ describe('parseSshWords()', () => {
     ['ssh.example.com', '-p'],
     ['ssh.example.com', '-Z'],
     ['ssh.example.com', '--verbose'],
+    ['ssh.example.com', '--gateway'],
+    ['--ca=', 'ssh.example.com'],
+    ['--gateway', 'ssh.example.com'],
+    ['--verbose', 'ssh.example.com'],
   ])('refuses %j %j', (...given) => {
-    expect(() => parseSshWords(given)).toThrow(expect.objectContaining({ code: 'CLI_USAGE' }));
+    expect(() => parseSshWords(given, OWN)).toThrow(expect.objectContaining({ code: 'CLI_USAGE' }));
   });
 
   it.each([
@@ -81,7 +96,7 @@ describe('parseSshWords()', () => {
     'a\nb@ssh.example.com',
     'a@b@ssh.example.com',
   ])('L10 refuses %j as a host', (host) => {
-    expect(() => parseSshWords([host, 'id'])).toThrow(
+    expect(() => parseSshWords([host, 'id'], OWN)).toThrow(
       expect.objectContaining({ code: 'CLI_USAGE' }),
     );
   });
