@@ -31,8 +31,12 @@ export const CLIENT_LOG_OPTION = {
 export interface GatewayAddress {
   /** Origin, such as `https://gateway.example.com:8443`. */
   readonly gateway: string;
+  /** Whether somebody named it; else it is the application's own address. */
+  readonly isNamed: boolean;
   /** PEM text. */
   readonly ca?: string | undefined;
+  /** The file of `ca`. */
+  readonly caFile?: string | undefined;
 }
 
 /** The hostname in normal form. Throws CLI_USAGE. */
@@ -61,7 +65,8 @@ export async function gatewayArgument(
   const caFile = args.ca ?? fromEnvironment('POSTERN_CA');
   return {
     gateway: originOf(url),
-    ...(caFile !== undefined && { ca: await readCa(caFile) }),
+    isNamed: named !== undefined,
+    ...(caFile !== undefined && { ca: await readCa(caFile), caFile }),
   };
 }
 

@@ -167,6 +167,26 @@ const access: CommandGroup = {
   summary: 'Reach applications behind a gateway from this machine',
   commands: [
     {
+      usage: 'login [url]',
+      summary: 'Sign in at a gateway, in a browser',
+      load: async () => (await import('./commands/access-login.ts')).accessLogin,
+    },
+    {
+      usage: 'logout [url]',
+      summary: 'Sign out at a gateway, and forget the credential here',
+      load: async () => (await import('./commands/access-logout.ts')).accessLogout,
+    },
+    {
+      usage: 'token',
+      summary: 'Get a token for one application',
+      load: async () => (await import('./commands/access-token.ts')).accessToken,
+    },
+    {
+      usage: 'curl <url> [args..]',
+      summary: 'Run curl as somebody who is signed in; curl\'s own options go behind "--"',
+      load: async () => (await import('./commands/access-curl.ts')).accessCurl,
+    },
+    {
       usage: 'tcp',
       summary: 'Join a local port, or standard input and output, to a TCP service',
       load: async () => (await import('./commands/access-tcp.ts')).accessTcp,

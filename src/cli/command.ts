@@ -3,7 +3,6 @@
  * knows yargs beyond the description of its options.
  */
 import type { InferredOptionTypes, Options, PositionalOptions } from 'yargs';
-import type { ExitCode } from './exit-code.ts';
 
 type OptionMap = Readonly<Record<string, Options>>;
 type PositionalMap = Readonly<Record<string, PositionalOptions>>;
@@ -14,8 +13,8 @@ export interface CommandDefinition<P extends PositionalMap, O extends OptionMap>
   readonly options: O;
   /** What the help says below the options. */
   readonly epilogue?: string;
-  /** Does it. What is returned is the exit status of the process; what is thrown decides it by its code. */
-  run(args: InferredOptionTypes<P & O>): Promise<ExitCode>;
+  /** Does it. What is returned is the exit status: one of EXIT, or another program's. What is thrown decides it by its code. */
+  run(args: InferredOptionTypes<P & O>): Promise<number>;
 }
 
 /** A command, its types forgotten. */
@@ -23,7 +22,7 @@ export interface Command {
   readonly positionals: PositionalMap;
   readonly options: OptionMap;
   readonly epilogue?: string;
-  run(args: object): Promise<ExitCode>;
+  run(args: object): Promise<number>;
 }
 
 /** A command as the tree has it, before its code is loaded. */

@@ -7,8 +7,10 @@ export const EXIT = {
   failed: 1,
   /** The command line or a configuration file is wrong. */
   usage: 2,
-  /** A token is not one, or is not accepted. */
+  /** A token is not one, or is not accepted; nobody is signed in, or no longer. */
   refused: 3,
+  /** Whoever is signed in may not do this. */
+  denied: 4,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -16,10 +18,18 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** ADMIN_BAD_REQUEST: a name or hostname that cannot be one was written as an argument. */
 const USAGE_CODES = new Set(['CLI_USAGE', 'ADMIN_BAD_REQUEST']);
 
+const REFUSED_CODES = new Set([
+  'REGISTER_REFUSED',
+  'REGISTER_REVOKED',
+  'ACCESS_SIGN_IN',
+  'ACCESS_REVOKED',
+]);
+
 /** The exit status for something that was thrown. */
 export function exitCodeOf(error: unknown): ExitCode {
   const code = codeOf(error) ?? '';
   if (USAGE_CODES.has(code) || code.startsWith('CONFIG_')) return EXIT.usage;
-  if (code === 'REGISTER_REFUSED' || code === 'REGISTER_REVOKED') return EXIT.refused;
+  if (REFUSED_CODES.has(code)) return EXIT.refused;
+  if (code === 'ACCESS_DENIED' || code === 'ACCESS_PURPOSE') return EXIT.denied;
   return EXIT.failed;
 }

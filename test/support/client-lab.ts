@@ -52,7 +52,13 @@ export interface JsonReply {
   readonly response: WebResponse;
 }
 
-export function clientLab(): ClientLab {
+/** What a lab that is reached over the network says of itself. */
+export interface LabOutside {
+  readonly origin: (hostname: string) => string;
+  readonly thumbprints: () => Promise<readonly string[]>;
+}
+
+export function clientLab(outside: Partial<LabOutside> = {}): ClientLab {
   const lab = signInLab(() => []);
   const { sessions, signIn, clock, rows, audit, log } = lab;
   const verdicts = new Map<string, ClientVerdict>();
@@ -81,10 +87,13 @@ export function clientLab(): ClientLab {
       expiresAt: clock.wall() + 60_000,
     }),
     clientSessionMs: () => CLIENT_SESSION_MS,
-    thumbprints: async () => [THUMBPRINT],
+    thumbprints: outside.thumbprints ?? (async () => [THUMBPRINT]),
     unreachable: (hostname) => offline.get(hostname),
     rows,
-    address: { authHost: AUTH_HOST, origin: (hostname) => `https://${hostname}:8443` },
+    address: {
+      authHost: AUTH_HOST,
+      origin: outside.origin ?? ((hostname) => `https://${hostname}:8443`),
+    },
     audit: async (fact) => void audit.push(fact),
     log: createLog({
       component: 'gateway',

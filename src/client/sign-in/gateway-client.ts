@@ -75,6 +75,17 @@ export class GatewayClient {
     return { token, expiresAt: Number(expiresAt), application: String(application) };
   }
 
+  /** Whether the session is still one. */
+  async isSignedIn(credential: Credential): Promise<boolean> {
+    const headers = authorization(credential);
+    const answer = await this.#http.ask(this.#gateway, {
+      path: '/.postern/client/whoami',
+      headers,
+    });
+    if (answer.status !== 200 && answer.status !== 401) throw this.#refusal(answer, undefined);
+    return answer.status === 200;
+  }
+
   /** Ends the session. One that has ended already is no error. */
   async logout(credential: Credential): Promise<void> {
     const path = '/.postern/client/logout';
