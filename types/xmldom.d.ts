@@ -24,6 +24,8 @@ export interface DomAttribute {
 }
 
 export interface DomElement extends DomNode {
+  /** With its prefix. */
+  readonly tagName: string;
   readonly namespaceURI: string | null;
   readonly attributes: ArrayLike<DomAttribute>;
   readonly ownerDocument: DomDocument;

@@ -119,7 +119,7 @@ export class HostileIdp {
     return `<?xml version="1.0"?>
 <!-- made for tests -->
 <md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="${this.entityId}">
-  <md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+  <md:IDPSSODescriptor WantAuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
     ${keys.join('\n    ')}
     <md:SingleLogoutService Binding="${redirect}" Location="${this.logoutUrl}" ResponseLocation="${this.logoutUrl}/done"/>
     <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.test/post"/>

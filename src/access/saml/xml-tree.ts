@@ -88,6 +88,8 @@ function refuse(level: string, message: string): never {
 }
 
 function toTree(element: DomElement): XmlElement {
+  const { namespaceURI: namespace, localName, tagName } = element;
+  if ((namespace ?? '') === '' && tagName !== localName) throw malformed('a prefix is unknown');
   const attributes = new Map<string, string>();
   for (const { namespaceURI, name, value } of Array.from(element.attributes)) {
     if ((namespaceURI ?? '') === '' && !name.includes(':')) attributes.set(name, value);
@@ -99,8 +101,7 @@ function toTree(element: DomElement): XmlElement {
     if (node.nodeType === 1) children.push(toTree(node as DomElement));
     else if (node.nodeType === 3 || node.nodeType === 4) text += node.nodeValue ?? '';
   }
-  const { namespaceURI, localName } = element;
-  return { namespace: namespaceURI ?? '', name: localName, attributes, children, text };
+  return { namespace: namespace ?? '', name: localName, attributes, children, text };
 }
 
 /** A start tag with its attributes; each part ends where the next begins, so that matching never goes back. */
@@ -110,25 +111,32 @@ const ATTRIBUTE_VALUE = /"[^"]*"|'[^']*'/g;
 /** One pass over the markup that knows nothing of XML but where tags begin and end. */
 function checkMarkup(xml: string, comments: 'refused' | 'skipped'): void {
   let [depth, elements] = [0, 0];
-  let at = xml.startsWith('<?xml ') ? after(xml, '?>', 0) : 0;
-  for (at = xml.indexOf('<', at); at !== -1; at = xml.indexOf('<', at)) {
-    if (xml.startsWith('<![CDATA[', at)) at = after(xml, ']]>', at);
-    else if (xml.startsWith('<!--', at) && comments === 'skipped') at = after(xml, '-->', at);
+  let end = xml.startsWith('<?xml ') ? after(xml, '?>', 0) : 0;
+  for (let at = xml.indexOf('<', end); at !== -1; at = xml.indexOf('<', end)) {
+    if (depth === 0) checkOutside(xml.slice(end, at));
+    if (xml.startsWith('<![CDATA[', at)) end = after(xml, ']]>', at);
+    else if (xml.startsWith('<!--', at) && comments === 'skipped') end = after(xml, '-->', at);
     else if (xml.startsWith('<!--', at)) throw malformed('it has a comment');
     else if (xml.startsWith('<!', at)) throw malformed('it has a DOCTYPE');
     else if (xml.startsWith('<?', at)) throw malformed('it has a processing instruction');
     else if (xml.startsWith('</', at)) {
       depth -= 1;
-      at = after(xml, '>', at);
+      end = after(xml, '>', at);
     } else {
       const tag = startTag(xml, at);
       elements += 1;
       if (!tag.endsWith('/>')) depth += 1;
       if (elements > LIMITS.samlXmlElements) throw malformed('it has too many elements');
       if (depth > LIMITS.samlXmlDepth) throw malformed('its elements are nested too deeply');
-      at += tag.length;
+      end = at + tag.length;
     }
   }
+  checkOutside(xml.slice(end));
+}
+
+/** Nothing but blanks may stand before and behind the root. */
+function checkOutside(text: string): void {
+  if (text.trim() !== '') throw malformed('it has text outside of its root');
 }
 
 function startTag(xml: string, at: number): string {
