@@ -66,7 +66,7 @@ export async function startMiniGateway(options: MiniGatewayOptions = {}): Promis
     return found;
   };
   const gate = new ClientGate({
-    gate: { judge: () => never() },
+    gate: { judge: () => never(), rules: { applications: [], groups: [], defaultPolicy: 'deny' } },
     tokens: { mint: async () => never() },
     keys: {
       current: async () => current(),

@@ -11,7 +11,7 @@ import { displayName } from '../pages/display-name.ts';
 import type { Session } from '../sign-in/sign-in-ports.ts';
 import type { WebRequest, WebResponse } from '../web-message.ts';
 import type { ClientDevice } from './client-device.ts';
-import type { ClientAsk, ClientSignInPorts, ClientVerdict } from './client-sign-in-ports.ts';
+import type { ClientAsk, ClientSignInPorts } from './client-sign-in-ports.ts';
 import { jsonAnswer, jsonFields, jsonProblem } from './json-answer.ts';
 
 /** What has been agreed to in a browser. */
@@ -102,7 +102,6 @@ export class ClientAccess {
     if (ask === undefined) return jsonProblem(400, 'HTTP_BAD_REQUEST', request);
     const asked = { ...ask, session, purpose: purposeOf(fields?.get('purpose')) };
     const verdict = this.#ports.judge(asked);
-    await this.#auditVerdict(request, asked, session, verdict);
     // Signed in, but longer ago than the application accepts.
     if (verdict === 'sign-in') return jsonProblem(401, 'ACCESS_SIGN_IN', request);
     if (verdict === 'purpose') return jsonProblem(403, 'ACCESS_PURPOSE', request);
@@ -111,7 +110,9 @@ export class ClientAccess {
     if (offline !== undefined) return offline;
     // Nobody's name goes to an application that asks for none.
     if (verdict === 'open') return jsonAnswer(200, { needs: 'none' });
-    return jsonAnswer(200, { needs: 'sign-in', ...(await this.#ports.mint(asked)) });
+    const minted = await this.#ports.mint(asked);
+    await this.#auditIssue(request, asked, session, minted.application);
+    return jsonAnswer(200, { needs: 'sign-in', ...minted });
   }
 
   /**
@@ -128,17 +129,23 @@ export class ClientAccess {
     return this.#offline(request, ask.hostname) ?? jsonAnswer(200, { needs: 'none' });
   }
 
-  async #auditVerdict(
+  async #auditIssue(
     { address, requestId }: WebRequest,
-    { hostname }: ClientAsk,
+    { hostname, purpose }: ClientAsk,
     { identity, id }: Session,
-    verdict: ClientVerdict,
+    application: string,
   ): Promise<void> {
     await this.#ports.audit({
-      type: verdict === 'allow' ? 'token.issue' : 'token.refuse',
+      type: 'token.issue',
       actor: displayName(identity),
       hostname,
-      detail: { verdict, session: id, address, requestId },
+      detail: {
+        application,
+        session: id,
+        ...(purpose === undefined ? {} : { purpose }),
+        address,
+        requestId,
+      },
     });
   }
 

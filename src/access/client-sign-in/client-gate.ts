@@ -7,6 +7,7 @@ import { calculateJwkThumbprint, SignJWT } from 'jose';
 import type { Clock } from '../../core/clock.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { Gate, GateAsk } from '../gate.ts';
+import { findApplication } from '../policy/find-application.ts';
 import type { Session } from '../sign-in/sign-in-ports.ts';
 import type { AppTokens } from '../tokens/app-tokens.ts';
 import { TOKEN_ALGORITHM, type SigningKeys } from '../tokens/signing-keys.ts';
@@ -14,7 +15,8 @@ import type { ClientAsk, ClientVerdict, MintedToken } from './client-sign-in-por
 import type { ProofClaims } from './proofs.ts';
 
 export interface ClientGateOptions {
-  readonly gate: Pick<Gate, 'judge'>;
+  /** The gate, and a word to the audit log about denials. */
+  readonly gate: Pick<Gate, 'judge' | 'rules'>;
   readonly tokens: Pick<AppTokens, 'mint'>;
   readonly keys: Pick<SigningKeys, 'current' | 'jwks'>;
   readonly clock: Clock;
@@ -36,8 +38,9 @@ export class ClientGate {
 
   /** Name of the application at a hostname. */
   applicationAt(hostname: string): string | undefined {
-    const ask = { hostname, path: '/', address: '', principal: {} };
-    return this.#options.gate.judge(ask).application?.name;
+    const { applications } = this.#options.gate.rules;
+    const found = findApplication(applications, hostname, '/');
+    return typeof found === 'string' ? undefined : found.name;
   }
 
   async mint(ask: ClientAsk & { readonly session: Session }): Promise<MintedToken> {

@@ -63,6 +63,7 @@ export interface ClientSignInPorts {
   };
   /** How long client sessions last, ms. */
   clientSessionMs(): number;
+  /** Judges; what it denies is in the audit log. */
   judge(ask: ClientAsk): ClientVerdict;
   /** A token for the application of an ask that was just allowed. */
   mint(ask: ClientAsk & { readonly session: Session }): Promise<MintedToken>;
