@@ -11,10 +11,18 @@ const BACKSPACE = new Set(['\u007f', '\b']);
 
 /** The password for `name`. On a terminal it is asked for twice. CLI_USAGE when there is none, or the two differ. */
 export async function readPassword(name: string): Promise<string> {
-  if (!process.stdin.isTTY) return firstLine();
-  const password = await ask(`Password for ${name}: `);
-  const again = await ask('The same again: ');
-  if (password === again) return password;
+  const { stdin } = process;
+  if (!stdin.isTTY) return firstLine();
+  // Before the question: what is typed at once must not be shown either.
+  stdin.setRawMode(true);
+  stdin.resume();
+  try {
+    const password = await ask(`Password for ${name}: `);
+    if (password === (await ask('The same again: '))) return password;
+  } finally {
+    stdin.setRawMode(false);
+    stdin.pause();
+  }
   throw new PosternError('CLI_USAGE', 'Cannot take the password: the two are not the same');
 }
 
@@ -29,34 +37,32 @@ async function firstLine(): Promise<string> {
   throw new PosternError('CLI_USAGE', 'Cannot take the password: stdin is empty; pipe it in');
 }
 
+/** Reads a line from the terminal, which shows nothing of it. */
 async function ask(question: string): Promise<string> {
   const { stdin } = process;
-  process.stderr.write(question);
-  stdin.setRawMode(true);
-  stdin.resume();
-  try {
-    return await new Promise<string>((resolve, reject) => {
-      let typed = '';
-      const read = (chunk: Buffer): void => {
-        for (const char of chunk.toString()) {
-          if (ENTER.test(char)) {
-            stdin.off('data', read);
-            return resolve(typed);
-          }
-          // Ctrl-C and Ctrl-D: in raw mode they are only characters.
-          if (char === '\u0003' || char === '\u0004') {
-            stdin.off('data', read);
-            return reject(new PosternError('CLI_USAGE', 'Cannot take the password: given up'));
-          }
-          if (BACKSPACE.has(char)) typed = typed.slice(0, -1);
-          else if (typed.length < MAX_BYTES) typed += char;
+  const typed = new Promise<string>((resolve, reject) => {
+    let line = '';
+    const read = (chunk: Buffer): void => {
+      for (const char of chunk.toString()) {
+        if (ENTER.test(char)) {
+          stdin.off('data', read);
+          return resolve(line);
         }
-      };
-      stdin.on('data', read);
-    });
+        // Ctrl-C and Ctrl-D: in raw mode they are only characters.
+        if (char === '\u0003' || char === '\u0004') {
+          stdin.off('data', read);
+          return reject(new PosternError('CLI_USAGE', 'Cannot take the password: given up'));
+        }
+        if (BACKSPACE.has(char)) line = line.slice(0, -1);
+        else if (line.length < MAX_BYTES) line += char;
+      }
+    };
+    stdin.on('data', read);
+  });
+  process.stderr.write(question);
+  try {
+    return await typed;
   } finally {
-    stdin.setRawMode(false);
-    stdin.pause();
     process.stderr.write('\n');
   }
 }

@@ -13,17 +13,17 @@ export const userAdd = defineCommand({
   options: {
     ...ADMIN_OPTIONS,
     email: { type: 'string', describe: 'E-mail address, for policies' },
-    group: { type: 'string', array: true, default: [], describe: 'A group, for policies' },
+    groups: { type: 'string', describe: 'Groups, for policies, with commas between them' },
     totp: { type: 'boolean', default: false, describe: 'Ask for a one-time code too' },
     ...OUTPUT_OPTION,
   },
-  async run({ name, email, group, totp, config, output }) {
+  async run({ name, email, groups, totp, config, output }) {
     const password = await readPassword(name);
     const params = {
       name,
       password,
       ...(email !== undefined && { email }),
-      groups: group.join(','),
+      ...(groups !== undefined && { groups }),
       totp: totp ? 'yes' : 'no',
     };
     const added = await withAdmin(config, (admin) => admin.call('user.add', params));
