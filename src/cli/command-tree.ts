@@ -191,6 +191,26 @@ const access: CommandGroup = {
       summary: 'Join a local port, or standard input and output, to a TCP service',
       load: async () => (await import('./commands/access-tcp.ts')).accessTcp,
     },
+    {
+      usage: 'ssh <host> [words..]',
+      summary: 'Run ssh through the gateway, with a certificate where there is one',
+      loadPassing: async () => (await import('./commands/access-ssh.ts')).accessSsh,
+    },
+    {
+      usage: 'ssh-config',
+      summary: 'Let plain ssh, scp, rsync and git go through the gateway',
+      load: async () => (await import('./commands/access-ssh-config.ts')).accessSshConfig,
+    },
+    {
+      usage: 'ssh-gen',
+      summary: 'Get the SSH certificate of a host; what ssh-config writes runs it',
+      load: async () => (await import('./commands/access-ssh-gen.ts')).accessSshGen,
+    },
+    {
+      usage: 'rdp',
+      summary: 'Open a local port for an RDP client',
+      load: async () => (await import('./commands/access-rdp.ts')).accessRdp,
+    },
   ],
 };
 

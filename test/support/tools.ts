@@ -23,6 +23,8 @@ export const TOOLS = {
   scp: { package: 'openssh-client' },
   sftp: { package: 'openssh-client' },
   'ssh-keygen': { package: 'openssh-client' },
+  'ssh-agent': { package: 'openssh-client' },
+  'ssh-add': { package: 'openssh-client' },
   rsync: { package: 'rsync' },
   git: { package: 'git' },
   nginx: { package: 'nginx-light' },
