@@ -44,7 +44,7 @@ export interface Assertion {
 }
 
 /** How somebody authenticated at the IdP. */
-export interface Authentication {
+interface Authentication {
   readonly instant: number;
   readonly sessionIndex: string | undefined;
   readonly sessionNotOnOrAfter: number | undefined;

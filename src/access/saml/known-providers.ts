@@ -41,6 +41,7 @@ function landingHostname(
 
 function metadataError({ idpMetadataFile }: SamlProvider, cause: unknown): unknown {
   if (!isPosternError(cause)) return cause;
-  const text = `Cannot use the identity provider: file "${idpMetadataFile}" ${messageOf(cause)}`;
+  const remedy = 'save the metadata of the identity provider there';
+  const text = `File "${idpMetadataFile}" ${messageOf(cause)}; ${remedy}`;
   return new PosternError(cause.code, text, { cause });
 }

@@ -33,7 +33,7 @@ export interface LogoutRequest {
 }
 
 /** The IdP's answer to a logout request of ours. */
-export interface LogoutResponse {
+interface LogoutResponse {
   readonly kind: 'response';
   readonly inResponseTo: string;
 }

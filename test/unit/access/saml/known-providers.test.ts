@@ -50,7 +50,7 @@ it('readSamlProviders() tells the place of a file that it cannot use', async () 
   await expect(readSamlProviders(config)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     message: expect.stringMatching(
-      /gateway\.yaml:7: identity-providers\[1\]\.idp-metadata-file: cannot use the identity provider: file ".*two\.xml" is not SAML metadata: it has a DOCTYPE/,
+      /gateway\.yaml:7: identity-providers\[1\]\.idp-metadata-file: file ".*two\.xml" is not SAML metadata: it has a DOCTYPE; save/,
     ),
   });
 });
