@@ -56,7 +56,7 @@ export interface SamlProvider extends ProviderBase {
 }
 
 /** Users whom the gateway keeps itself. */
-export interface LocalProvider extends ProviderBase {
+interface LocalProvider extends ProviderBase {
   readonly type: 'local';
 }
 

@@ -13,7 +13,7 @@ const SSH_EXTENSIONS = [
 ] as const;
 
 /** What a certificate permits beyond running a command. */
-export type SshExtension = (typeof SSH_EXTENSIONS)[number];
+type SshExtension = (typeof SSH_EXTENSIONS)[number];
 
 /** Which accounts of a machine a certificate opens. */
 export type SshPrincipals =

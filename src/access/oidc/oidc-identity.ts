@@ -1,5 +1,6 @@
 /** The identity that an OpenID provider's claims make, from the ID token and from UserInfo. Pure. */
 import { LIMITS } from '../../core/limits.ts';
+import { claimValue } from '../claim-value.ts';
 import type { Identity } from '../identity.ts';
 import { canonicalEmail } from '../sign-in/canonical-email.ts';
 
@@ -30,15 +31,17 @@ export function oidcIdentity(
   const name = [all['name'], all['preferred_username']].find(
     (value) => typeof value === 'string' && value !== '',
   );
-  const kept = rules.claims.filter((claim) => all[claim] !== undefined);
+  const kept = rules.claims
+    .map((claim) => [claim, claimValue(all, claim)] as const)
+    .filter(([, value]) => value !== undefined);
   const identity: Identity = {
     provider: rules.id,
     subject,
     ...(email !== undefined && { email }),
     ...(typeof name === 'string' && { name }),
-    groups: texts(all[rules.groupsClaim]),
+    groups: texts(claimValue(all, rules.groupsClaim)),
     methods: texts(idToken['amr']),
-    claims: Object.fromEntries(kept.map((claim) => [claim, all[claim]])),
+    claims: Object.fromEntries(kept),
   };
   const isTooLarge = Buffer.byteLength(JSON.stringify(identity)) > LIMITS.identityBytes;
   return isTooLarge ? undefined : identity;

@@ -6,6 +6,7 @@
  */
 import { isInRange } from '../../config/ip-range.ts';
 import type { CertificateMatch, Selector } from '../../config/selector.ts';
+import { claimValue } from '../claim-value.ts';
 import type { ClientCertificate, Identity } from '../identity.ts';
 import type { PolicyContext } from './policy-context.ts';
 import { truth, type Truth } from './truth.ts';
@@ -72,17 +73,10 @@ function matchesPerson(selector: PersonSelector, identity: Identity): boolean {
   }
 }
 
-/** The claim of this very name, else the one that its dots lead to; a list as its entries. */
-function valuesOf(claims: Readonly<Record<string, unknown>>, name: string): readonly unknown[] {
-  const value = Object.hasOwn(claims, name)
-    ? claims[name]
-    : name.split('.').reduce<unknown>((inner, key) => property(inner, key), claims);
+/** A list as its entries. */
+function valuesOf(claims: Identity['claims'], name: string): readonly unknown[] {
+  const value = claimValue(claims, name);
   return Array.isArray(value) ? value : [value];
-}
-
-function property(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return Object.getOwnPropertyDescriptor(value, key)?.value;
 }
 
 /** As text: SAML knows nothing else, so `true` in a file must match "true". */

@@ -6,6 +6,7 @@
  */
 import type { SshPrincipals } from '../../config/ssh-access.ts';
 import { LIMITS } from '../../core/limits.ts';
+import { claimValue } from '../claim-value.ts';
 import type { Identity, ServiceTokenIdentity } from '../identity.ts';
 
 /** What Linux, the BSDs and directories take for a user name. No "*", "@", "/", ":", space or comma, no leading "-". */
@@ -25,7 +26,7 @@ export function servicePrincipalsFor(token: ServiceTokenIdentity, rule: SshPrinc
 
 /** A claim may hold names of groups and the like too; those are left out. */
 function claimed(identity: Identity, claim: string): readonly unknown[] {
-  const value = Object.hasOwn(identity.claims, claim) ? identity.claims[claim] : undefined;
+  const value = claimValue(identity.claims, claim);
   return Array.isArray(value) ? value : [value];
 }
 

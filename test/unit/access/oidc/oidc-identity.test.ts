@@ -52,6 +52,17 @@ it('O22 knows addresses in one form, and what is not plainly one is none', () =>
   }
 });
 
+it('reads groups and claims from inside other claims, by dots', () => {
+  const rules = { ...RULES, groupsClaim: 'realm_access.roles', claims: ['org.team', 'toString'] };
+  const identity = oidcIdentity(rules, {
+    sub: 'u',
+    realm_access: { roles: ['admin'] },
+    org: { team: 'it' },
+  });
+  expect(identity?.groups).toEqual(['admin']);
+  expect(identity?.claims).toEqual({ 'org.team': 'it' });
+});
+
 it('reads groups from the claim that is configured, as a list or a text', () => {
   const rules = { ...RULES, groupsClaim: 'https://example.com/roles' };
   const groups = (value: unknown) =>
