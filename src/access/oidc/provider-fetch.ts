@@ -16,7 +16,7 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 const BODILESS = new Set([204, 205, 304]);
 
 /** Whether a provider may be spoken to at this address: https, or http on this machine. */
-export function isProviderUrl(url: URL): boolean {
+function isProviderUrl(url: URL): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname));
 }
 

@@ -6,7 +6,7 @@ import { html, type Html } from './html.ts';
 import { page } from './page.ts';
 
 /** A session as its owner sees it. */
-export interface ShownSession {
+interface ShownSession {
   readonly id: string;
   readonly kind: 'browser' | 'client';
   readonly isCurrent: boolean;
@@ -87,7 +87,7 @@ function browserName(agent: string): string {
   const names: readonly (readonly [RegExp, string])[] = [
     [/\bEdg\//, 'Edge'],
     [/\bFirefox\//, 'Firefox'],
-    [/\bChrom(?:e|ium)\//, 'Chrome'],
+    [/Chrom(?:e|ium)\//, 'Chrome'],
     [/\bSafari\//, 'Safari'],
   ];
   const name = names.find(([pattern]) => pattern.test(agent))?.[1] ?? 'Browser';

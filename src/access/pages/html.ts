@@ -42,7 +42,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Text with no power in HTML. Characters that turn the direction of text around, or control anything, become "�". */
-export function escape(text: string): string {
+function escape(text: string): string {
   return text
     .replaceAll(INVISIBLE, '\ufffd')
     .replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? '');

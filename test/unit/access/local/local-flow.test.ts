@@ -168,6 +168,27 @@ it('A3 three wrong passwords ban the address at this name for five minutes, and 
   expect(await attempt(attacker, PASSWORD)).toBe(200);
 });
 
+it('A1 of a thousand passwords of one address in a minute few are checked, and others sign in', async () => {
+  const { signIn, clock, audit, rows } = lab(ann);
+  const attacker = new TestBrowser(signIn, '198.51.100.9');
+  const ticket = await openForm(attacker);
+  const statuses = new Map<number, number>();
+  for (let count = 0; count < 1_000; count += 1) {
+    const name = `user${count}`;
+    // oxlint-disable-next-line no-await-in-loop
+    const { status } = await attacker.post(FORM, { ticket, name, password: 'wrong' });
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    clock.run(60);
+  }
+  expect(statuses.get(401)).toBe(LIMITS.passwordFailuresOfAddress);
+  expect(statuses.get(429)).toBe(1_000 - LIMITS.passwordFailuresOfAddress);
+  expect(audit.length).toBeLessThanOrEqual(LIMITS.signInBurst + 61 * LIMITS.signInPerSecond);
+  expect(rows.rows.size).toBe(0);
+  const owner = new TestBrowser(signIn, '203.0.113.7');
+  const done = await owner.post(FORM, { ticket, name: 'ann', password: PASSWORD });
+  expect(done.body).toContain('You are signed in');
+});
+
 it('refuses a form of another site', async () => {
   const { signIn, sessions, audit } = lab(ann);
   const browser = new TestBrowser(signIn);
