@@ -183,8 +183,8 @@ const access: CommandGroup = {
     },
     {
       usage: 'curl <url> [args..]',
-      summary: 'Run curl as somebody who is signed in; curl\'s own options go behind "--"',
-      load: async () => (await import('./commands/access-curl.ts')).accessCurl,
+      summary: 'Run curl as somebody who is signed in',
+      loadPassing: async () => (await import('./commands/access-curl.ts')).accessCurl,
     },
     {
       usage: 'tcp',

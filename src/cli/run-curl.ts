@@ -1,14 +1,15 @@
 /**
  * Runs the system's curl with what an application wants to be shown.
  *
- * The secret goes through a pipe and never on the command line, which every user of the machine can read (case L9). A token goes as
+ * The secret goes through an open file without a name and never on the command line, which every user of the machine can read (case L9). A token goes as
  * a cookie of exactly that host: curl keeps it there whatever redirects and further addresses there are (case L5). The exit status is
  * curl's own.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import type { Writable } from 'node:stream';
+import { constants } from 'node:os';
+import { openHiddenFile } from '../client/hidden-file.ts';
 import { hasCode, PosternError } from '../core/error.ts';
 import type { AppPass } from './app-token.ts';
 
@@ -20,42 +21,45 @@ export interface CurlRun {
   /** Where the connection goes, where that is not the host itself. */
   readonly gateway?: URL | undefined;
   readonly caFile?: string | undefined;
+  /** The client's folder. */
+  readonly home: string;
 }
 
-/** The pipe that the secret goes through: the first after stdin, stdout and stderr. */
-const PIPE = '/dev/fd/3';
+/** Where curl finds the secret: the first open file after stdin, stdout and stderr. */
+const SECRET = '/dev/fd/3';
 
 /** Runs it to its end; resolves with its exit status. Rejects with CLI_FAILED when there is no curl. */
 export async function runCurl(run: CurlRun): Promise<number> {
   if (process.platform === 'win32' && run.pass.kind !== 'none') {
-    const message =
-      'Cannot run curl: on Windows there is no pipe to hand it the token; use "access token --print"';
-    throw new PosternError('CLI_FAILED', message);
+    const why = 'on Windows there is no way to hand it the token; use "access token --print"';
+    throw new PosternError('CLI_FAILED', `Cannot run curl: ${why}`);
   }
-  const child = spawn('curl', curlArguments(run), {
-    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
-  });
-  const secret = child.stdio[3];
-  if (isWritable(secret)) {
-    // One that ends before it reads says why by its exit status.
-    secret.on('error', () => undefined);
-    secret.end(secretText(run));
-  }
+  const secret = await openHiddenFile(run.home, secretText(run));
   try {
+    const stdio = ['inherit', 'inherit', 'inherit', secret.fd] as const;
+    const child = spawn('curl', curlArguments(run), { stdio: [...stdio] });
     const [code, signal]: unknown[] = await once(child, 'close');
-    return typeof code === 'number' ? code : 128 + (signal === 'SIGINT' ? 2 : 15);
+    return typeof code === 'number' ? code : statusOfSignal(signal);
   } catch (cause) {
     const why = hasCode(cause, 'ENOENT') ? 'it is not installed' : 'it cannot be started';
     throw new PosternError('CLI_FAILED', `Cannot run curl: ${why}`, { cause });
+  } finally {
+    await secret.close();
   }
+}
+
+/** As shells say it. */
+function statusOfSignal(signal: unknown): number {
+  const [, number = 1] = Object.entries(constants.signals).find(([name]) => name === signal) ?? [];
+  return 128 + number;
 }
 
 /** Without anything secret. */
 function curlArguments({ url, args, pass, gateway, caFile }: CurlRun): string[] {
   const secret = {
     none: [],
-    'app-token': ['--cookie', PIPE],
-    'service-token': ['--config', PIPE],
+    'app-token': ['--cookie', SECRET],
+    'service-token': ['--config', SECRET],
   }[pass.kind];
   return [
     ...secret,
@@ -99,8 +103,4 @@ function secretText({ url, pass }: CurlRun): string {
 
 function quoted(text: string): string {
   return text.replaceAll(/[\\"]/g, '\\$&').replaceAll(/[\r\n]/g, '');
-}
-
-function isWritable(stream: unknown): stream is Writable {
-  return typeof stream === 'object' && stream !== null && 'end' in stream;
 }

@@ -83,7 +83,7 @@ export function clientLab(outside: Partial<LabOutside> = {}): ClientLab {
     },
     mint: async ({ hostname, session }) => ({
       application: 'wiki',
-      token: `app-token for ${hostname} of ${session.identity.subject}`,
+      token: `app-token-for-${hostname}-of-${session.identity.subject}`,
       expiresAt: clock.wall() + 60_000,
     }),
     clientSessionMs: () => CLIENT_SESSION_MS,

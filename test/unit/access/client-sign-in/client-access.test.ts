@@ -99,7 +99,7 @@ describe('a client session', () => {
       status: 200,
       json: {
         needs: 'sign-in',
-        token: 'app-token for wiki.postern.test of alice',
+        token: 'app-token-for-wiki.postern.test-of-alice',
         expiresAt: expect.any(Number),
         application: 'wiki',
       },
