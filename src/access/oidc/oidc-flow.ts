@@ -95,6 +95,7 @@ export class OidcFlow implements ProviderFlow {
       nonce,
       code_challenge: await calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
+      ...(request.query.get('account') === 'choose' && promptOf(configuration)),
     });
     return redirect(url.href, [['set-cookie', setCookie]]);
   }
@@ -276,6 +277,17 @@ export class OidcFlow implements ProviderFlow {
     const { address } = this.#options;
     return `${address.origin(address.authHost)}/.postern/oidc/${this.id}/callback`;
   }
+}
+
+/**
+ * Has the provider ask for the account, for a user who comes from the start page and may have signed out to be somebody else. A
+ * provider that can be signed out of has forgotten them anyway; others would sign the same account in without a word.
+ */
+function promptOf(configuration: Configuration): { prompt?: string } {
+  const { prompt_values_supported: known, end_session_endpoint: end } =
+    configuration.serverMetadata();
+  if (Array.isArray(known) && known.includes('select_account')) return { prompt: 'select_account' };
+  return end === undefined ? { prompt: 'login' } : {};
 }
 
 /** Claims that make no identity. */

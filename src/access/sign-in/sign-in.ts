@@ -124,7 +124,7 @@ export class SignIn {
     const session = await this.session(request);
     if (session !== undefined) return this.#account.home(session);
     // Never straight to the provider: who has just signed out would be signed in again.
-    return this.#chooser(this.#options.tickets.issue('/'));
+    return this.#chooser(this.#options.tickets.issue('/'), { account: 'choose' });
   }
 
   async #choose(request: WebRequest, ticket: string): Promise<WebResponse> {
@@ -133,8 +133,9 @@ export class SignIn {
     return this.#startFlow(request, only, ticket);
   }
 
-  #chooser(ticket: string): WebResponse {
-    const query = new URLSearchParams({ ticket }).toString();
+  /** `further`: what the flow is told too. */
+  #chooser(ticket: string, further: Readonly<Record<string, string>> = {}): WebResponse {
+    const query = new URLSearchParams({ ticket, ...further }).toString();
     return chooserPage(
       [...this.#flows.values()].map(({ id, label }) => ({
         label,

@@ -149,6 +149,22 @@ it('O11 an answer of one provider at the address of another is refused', async (
   expect(lab.providers.flatMap(({ tokenRequests }) => tokenRequests)).toEqual([]);
 });
 
+it('a user who comes from the start page is asked for the account, where the provider would not', async () => {
+  const promptWith = async (metadata: object) => {
+    const lab = await oidcLab();
+    lab.provider.malform.metadata = (known) => ({ ...known, ...metadata });
+    const home = String((await lab.browser.get('/')).body);
+    const [, link = ''] = /href="(\/\.postern\/sign-in\/corp[^"]*)"/.exec(home) ?? [];
+    const led = await lab.browser.get(link.replaceAll('&amp;', '&'));
+    return new URL(headerOf(led, 'location') ?? '').searchParams.get('prompt');
+  };
+  expect(await promptWith({})).toBeNull();
+  expect(await promptWith({ end_session_endpoint: undefined })).toBe('login');
+  expect(await promptWith({ prompt_values_supported: ['none', 'select_account'] })).toBe(
+    'select_account',
+  );
+});
+
 it('O25 the address of the callback comes from the configuration, whatever the Host fields say', async () => {
   const lab = await oidcLab();
   lab.browser.headers = { host: 'evil.example', 'x-forwarded-host': 'evil.example' };
