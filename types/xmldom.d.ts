@@ -10,6 +10,9 @@ export interface DomNode {
   readonly childNodes: ArrayLike<DomNode>;
   readonly firstChild: DomNode | null;
   readonly nextSibling: DomNode | null;
+  readonly parentNode: DomNode | null;
+  /** Of elements only. */
+  readonly attributes?: ArrayLike<DomAttribute>;
   cloneNode(isDeep: boolean): DomNode;
   appendChild(child: DomNode): DomNode;
   removeChild(child: DomNode): DomNode;

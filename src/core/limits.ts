@@ -138,7 +138,7 @@ export const LIMITS = {
   /** Unpacked message of the redirect binding, bytes: only logout comes that way. test/unit/access/saml/attacks-logout.test.ts S34 */
   samlInflatedBytes: 64 * KiB,
   /** Elements of a SAML message or file, their depth, and attributes of one. test/unit/access/saml/xml-tree.test.ts */
-  samlXmlElements: 8_192,
+  samlXmlElements: 2_048,
   samlXmlDepth: 48,
   samlXmlAttributes: 64,
   /** How old a SAML message may be that answers nothing of ours, ms. test/unit/access/saml/attacks-replay.test.ts S30 */

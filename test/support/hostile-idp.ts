@@ -81,6 +81,8 @@ export interface Signing {
   readonly algorithm?: string;
   readonly digest?: string;
   readonly with?: IdpKey;
+  /** Prefixes of InclusiveNamespaces in its CanonicalizationMethod. */
+  readonly inclusive?: string[];
 }
 
 /** Reads the request in the address that a browser is sent to. */
@@ -221,6 +223,7 @@ export class HostileIdp {
       publicCert: certificate,
       signatureAlgorithm: signing.algorithm ?? RSA_SHA256,
       canonicalizationAlgorithm: 'http://www.w3.org/2001/10/xml-exc-c14n#',
+      inclusiveNamespacesPrefixList: signing.inclusive ?? [],
     });
     if (signing.algorithm?.includes('hmac') === true) {
       // What an attacker has: the public certificate, taken for a secret.

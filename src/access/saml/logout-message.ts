@@ -12,10 +12,11 @@ import { LIMITS } from '../../core/limits.ts';
 import { issuerOf, nameIdOf, timeOf } from './assertion.ts';
 import type { NameId } from './assertion.ts';
 import { checkStatus, refused } from './check-assertion.ts';
+import { checkSenders } from './check-sender.ts';
 import { decode, formFields, fromBase64, fromDeflated, rawFields } from './saml-message.ts';
 import type { SamlFields } from './saml-message.ts';
 import { NS } from './saml-names.ts';
-import { QUERY_SIGNATURE_HASHES, checkSignatures, isSigned } from './signature-rules.ts';
+import { SIGNATURE_HASHES, checkSignatures, isSigned } from './signature-rules.ts';
 import { childrenOf, malformed, parseMessage, textOf } from './xml-tree.ts';
 import type { XmlElement } from './xml-tree.ts';
 
@@ -68,6 +69,7 @@ export function readPosted(body: Buffer, expected: ExpectedLogout): LogoutMessag
   const root = parseMessage(xml);
   checkSignatures(root);
   if (!isSigned(root)) throw unsigned('it is not signed');
+  checkSenders([root], expected.certificates);
   const verified = parseMessage(verifyXml(xml, expected.certificates));
   return readMessage(verified, name, fields.RelayState, expected);
 }
@@ -87,12 +89,14 @@ function checkQuerySignature(
 ): void {
   if (raw.Signature === undefined || raw.SigAlg === undefined) throw unsigned('it is not signed');
   const algorithm = decode(raw.SigAlg);
-  const hash = QUERY_SIGNATURE_HASHES.get(algorithm);
-  if (hash === undefined) throw unsigned(`SigAlg "${algorithm.slice(0, 100)}" is not allowed`);
+  const known = SIGNATURE_HASHES.get(algorithm);
+  if (known === undefined || known.isPss)
+    throw unsigned(`SigAlg "${algorithm.slice(0, 100)}" is not allowed`);
   const relayState = raw.RelayState === undefined ? '' : `&RelayState=${raw.RelayState}`;
   const signed = Buffer.from(`${name}=${value}${relayState}&SigAlg=${raw.SigAlg}`);
   const signature = Buffer.from(decode(raw.Signature), 'base64');
-  if (certificates.some((certificate) => verify(hash, signed, certificate, signature))) return;
+  if (certificates.some((certificate) => verify(known.hash, signed, certificate, signature)))
+    return;
   throw unsigned('its signature is wrong');
 }
 

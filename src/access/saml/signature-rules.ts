@@ -10,10 +10,18 @@ import { NS } from './saml-names.ts';
 import { childOf, childrenOf, walk } from './xml-tree.ts';
 import type { XmlElement } from './xml-tree.ts';
 
-const SIGNATURE_METHODS = new Set([
-  'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256',
-  'http://www.w3.org/2001/04/xmldsig-more#rsa-sha512',
-  'http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1',
+/** How a signature algorithm is verified. */
+interface SignatureHash {
+  /** Node's name of the digest. */
+  readonly hash: string;
+  readonly isPss: boolean;
+}
+
+/** The signature algorithms that are accepted. */
+export const SIGNATURE_HASHES: ReadonlyMap<string, SignatureHash> = new Map([
+  ['http://www.w3.org/2001/04/xmldsig-more#rsa-sha256', { hash: 'sha256', isPss: false }],
+  ['http://www.w3.org/2001/04/xmldsig-more#rsa-sha512', { hash: 'sha512', isPss: false }],
+  ['http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1', { hash: 'sha256', isPss: true }],
 ]);
 
 const DIGEST_METHODS = new Set([
@@ -21,10 +29,7 @@ const DIGEST_METHODS = new Set([
   'http://www.w3.org/2001/04/xmlenc#sha512',
 ]);
 
-const CANONICALIZATIONS = new Set([
-  'http://www.w3.org/2001/10/xml-exc-c14n#',
-  'http://www.w3.org/TR/2001/REC-xml-c14n-20010315',
-]);
+const CANONICALIZATIONS = new Set(['http://www.w3.org/2001/10/xml-exc-c14n#']);
 
 const TRANSFORMS = new Set([
   ...CANONICALIZATIONS,
@@ -33,16 +38,10 @@ const TRANSFORMS = new Set([
 
 /** Which algorithms each element may name, whatever its namespace: the library looks at local names only. */
 const ALLOWED: ReadonlyMap<string, ReadonlySet<string>> = new Map([
-  ['SignatureMethod', SIGNATURE_METHODS],
+  ['SignatureMethod', new Set(SIGNATURE_HASHES.keys())],
   ['DigestMethod', DIGEST_METHODS],
   ['CanonicalizationMethod', CANONICALIZATIONS],
   ['Transform', TRANSFORMS],
-]);
-
-/** The query signatures of the redirect binding: the same algorithms, by Node's name of the digest. */
-export const QUERY_SIGNATURE_HASHES: ReadonlyMap<string, string> = new Map([
-  ['http://www.w3.org/2001/04/xmldsig-more#rsa-sha256', 'sha256'],
-  ['http://www.w3.org/2001/04/xmldsig-more#rsa-sha512', 'sha512'],
 ]);
 
 /** Throws ACCESS_SAML_SIGNATURE unless the signatures below `root` have the one shape that is allowed. */

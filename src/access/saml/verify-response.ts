@@ -10,6 +10,7 @@ import { readAssertion } from './assertion.ts';
 import type { Assertion } from './assertion.ts';
 import { checkAssertion, checkResponse, checkStatus, refused } from './check-assertion.ts';
 import type { Expected } from './check-assertion.ts';
+import { checkSenders } from './check-sender.ts';
 import { decryptAssertion } from './decrypt-assertion.ts';
 import { NS } from './saml-names.ts';
 import { NO_CACHE } from './saml-requests.ts';
@@ -41,6 +42,7 @@ export async function verifyResponse(
 ): Promise<VerifiedAssertion> {
   const response = readResponse(xml);
   const { element, decryptionKey } = openAssertion(response, rules);
+  checkSenders(decryptionKey === undefined ? [response] : [response, element], rules.certificates);
   checkResponse(response, expected);
   const verified = await verifySignatures(xml, {
     ...rules,

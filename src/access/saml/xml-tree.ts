@@ -20,6 +20,16 @@ export interface XmlElement {
   readonly text: string;
 }
 
+/** What each element was made of, for canonicalization. */
+const nodes = new WeakMap<XmlElement, DomElement>();
+
+/** The parser's own node of an element. */
+export function domOf(element: XmlElement): DomElement {
+  const node = nodes.get(element);
+  if (node === undefined) throw malformed('an element was not read from it');
+  return node;
+}
+
 /** The root of a message. Throws ACCESS_SAML_MALFORMED, whose message completes "Cannot …: ". */
 export function parseMessage(xml: string): XmlElement {
   return parse(xml, 'refused');
@@ -101,7 +111,9 @@ function toTree(element: DomElement): XmlElement {
     if (node.nodeType === 1) children.push(toTree(node as DomElement));
     else if (node.nodeType === 3 || node.nodeType === 4) text += node.nodeValue ?? '';
   }
-  return { namespace: namespace ?? '', name: localName, attributes, children, text };
+  const tree = { namespace: namespace ?? '', name: localName, attributes, children, text };
+  nodes.set(tree, element);
+  return tree;
 }
 
 /** A start tag with its attributes; each part ends where the next begins, so that matching never goes back. */

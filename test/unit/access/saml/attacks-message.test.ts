@@ -2,7 +2,10 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../../src/core/limits.ts';
+import { idpKey } from '../../../support/hostile-idp.ts';
 import { ACS, idp, refusal, samlLab } from '../../../support/saml-lab.ts';
+
+const attacker = await idpKey();
 
 describe('S31', () => {
   it.each([
@@ -58,6 +61,26 @@ it('S32 nesting, elements and attributes without end are refused at once', async
     expect(await refusal(lab, xml, ask.relayState)).toContain('ACCESS_SAML_MALFORMED');
   }
   expect(performance.now() - start).toBeLessThan(2_000);
+});
+
+it('S32 documents that are hard to verify cost nothing without a signature of the provider', async () => {
+  const lab = samlLab();
+  const wide = Array.from({ length: LIMITS.samlXmlElements - 100 }, (_, at) => `<b ID="i${at}"/>`);
+  const deep = `${'<a xmlns:x="u">'.repeat(40)}${'</a>'.repeat(40)}`.repeat(45);
+  let spent = 0;
+  for (const filler of [wide.join(''), deep]) {
+    // oxlint-disable-next-line no-await-in-loop
+    const ask = await lab.begin();
+    const said = idp.says(ask, lab.clock.wall());
+    const signed = idp.sign(idp.assertion(said), 'Assertion', { with: attacker });
+    const evil = idp.response(said, signed.replace('</saml:Subject>', `</saml:Subject>${filler}`));
+    const start = performance.now();
+    // oxlint-disable-next-line no-await-in-loop
+    expect(await refusal(lab, evil, ask.relayState)).toContain('signature is wrong');
+    spent += performance.now() - start;
+  }
+  // The library alone takes a second for each.
+  expect(spent).toBeLessThan(1_000);
 });
 
 it('a field that occurs twice, is written otherwise, or is no base64 is refused', async () => {

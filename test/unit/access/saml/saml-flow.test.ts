@@ -190,3 +190,14 @@ it('a provider without a logout service ends the session here alone', async () =
   expect(answer.status).toBe(200);
   expect(answer.body).toContain('signed out');
 });
+
+it('verifies a signature whose canonicalization takes prefixes along', async () => {
+  const lab = samlLab({ wantSigned: 'response' });
+  const ask = await lab.begin();
+  const said = idp.says(ask, lab.clock.wall());
+  const options = { inclusive: ['saml', 'samlp', 'xs'] };
+  const whole = idp.sign(idp.response(said, idp.assertion(said)), 'Response', options);
+  expect(whole).toContain('PrefixList="saml samlp xs"');
+  await lab.post(whole, ask.relayState);
+  expect(lab.why()).toBeUndefined();
+});
