@@ -90,6 +90,12 @@ export class Gate implements ChangeListener {
     return this.#held.size;
   }
 
+  /** The sessions that hold something, each once. */
+  heldSessions(): Iterable<Session> {
+    const sessions = [...this.#held].flatMap(({ ask }) => ask.principal.session ?? []);
+    return new Map(sessions.map((session) => [session.id, session])).values();
+  }
+
   /** Decides. Pure but for the time: logging and auditing is for the caller. */
   judge(ask: GateAsk): Verdict {
     const { clock, country } = this.#options;
@@ -140,9 +146,8 @@ export class Gate implements ChangeListener {
   }
 
   async onMissed(): Promise<void> {
-    const ids = new Set([...this.#held].flatMap(({ ask }) => ask.principal.session?.id ?? []));
     // oxlint-disable-next-line no-await-in-loop
-    for (const id of ids) await this.#options.sessions.recheck(id);
+    for (const { id } of this.heldSessions()) await this.#options.sessions.recheck(id);
   }
 
   onTick(): void {

@@ -227,6 +227,22 @@ export const LIMITS = {
   appTokensCached: 20_000,
   /** How long what an origin is told about a user is good, ms. app-tokens.test.ts */
   assertionMs: 5 * 60_000,
+  /** How long the code is good that takes a browser from the auth host to an application, ms. test/unit/access/app-sign-in/app-sign-in.test.ts */
+  appCodeMs: 60_000,
+  /** Longest reason for access that is kept, characters: it travels in the app token. app-sign-in.test.ts */
+  purposeChars: 200,
+  /** What origins are told about users, kept to be told again: some 2 KiB each. test/unit/gateway/access/identity-headers.test.ts */
+  assertionsCached: 20_000,
+  /** Longest list of groups in a header to an origin, bytes; the JWT has all of them. identity-headers.test.ts */
+  groupsHeaderBytes: 4 * KiB,
+  /** Largest body of a request to the gateway itself, bytes: a SAML response with many groups. test/unit/gateway/http/web-exchange.test.ts */
+  signInBodyBytes: 256 * KiB,
+  /** How long such a body may take, ms. web-exchange.test.ts */
+  signInBodyMs: 15_000,
+  /** Such bodies being read at once: 64 MiB. web-exchange.test.ts */
+  signInBodies: 256,
+  /** Denials of one address at one application in the audit log per minute: the first, then their number. test/unit/gateway/access/denial-audit.test.ts */
+  denialsKept: 10_000,
   /** How often signing keys are looked after, ms. test/unit/access/tokens/signing-keys.test.ts */
   keyTendMs: 3_600_000,
   /** The least time between two looks for an unknown signing key, ms. signing-keys.test.ts */

@@ -3,8 +3,10 @@
  *
  * Composes the parts and owns their order: what users reach is opened last and closed first. It decides nothing itself.
  */
+import { readFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { TlsOptions } from 'node:tls';
 import type { GatewayConfig } from '../config/gateway-config.ts';
 import { formatListenAddress, type ListenAddress } from '../config/listen-address.ts';
 import { placedError } from '../config/value-place.ts';
@@ -22,6 +24,7 @@ import { startOpsServer, type OpsServer } from '../telemetry/ops-server.ts';
 import { ChannelAccepter } from '../transport/accept-channel.ts';
 import { listenOn } from '../transport/listen-on.ts';
 import { LINK_PATH } from '../transport/ws-frame-channel.ts';
+import { GatewayAccess } from './access/gateway-access.ts';
 import { Certificates } from './certificates.ts';
 import type { ConnectedReplica } from './connected-replica.ts';
 import { ConnectorAudit } from './connector-audit.ts';
@@ -34,7 +37,6 @@ import { CLOSE_RESTART } from './http/upgrade-registry.ts';
 import { LinkDoor } from './link-door.ts';
 import { clientStreamLog } from './relay/client-stream-log.ts';
 import { ClientStreams } from './relay/client-streams.ts';
-import { openGate } from './relay/open-gate.ts';
 import { RouteTable } from './route-table.ts';
 import { StreamRouter } from './stream-router.ts';
 import { TcpPort } from './tcp/tcp-port.ts';
@@ -65,6 +67,7 @@ export class Gateway {
   readonly #routes = new RouteTable();
   readonly #audit: ConnectorAudit;
   readonly #registry: TunnelRegistry;
+  readonly #access: GatewayAccess;
   readonly #door: LinkDoor;
   readonly #destinations: HttpDestinations;
   readonly #router: StreamRouter;
@@ -72,6 +75,8 @@ export class Gateway {
   readonly #certificates: Certificates;
   readonly #httpServers: (HttpServer | HttpsServer)[] = [];
   readonly #tcpPorts: TcpPort[] = [];
+  /** Of a TLS server: asks users for a certificate, and takes them without. */
+  #clientCa: Pick<TlsOptions, 'ca' | 'requestCert' | 'rejectUnauthorized'> = {};
   readonly #addresses: Record<string, string> = {};
   #ops: OpsServer | undefined;
   #isReady = false;
@@ -94,7 +99,15 @@ export class Gateway {
         onLeave: (replica) => this.#replicaLeft(replica),
       },
     });
-    const gate = openGate(config);
+    this.#access = new GatewayAccess({
+      config,
+      store,
+      log,
+      metrics,
+      clock: systemClock,
+      unreachable: (hostname) => this.#unreachable(hostname),
+    });
+    const gate = this.#access.clients;
     this.#door = new LinkDoor({
       gatewayId: this.id,
       clock: systemClock,
@@ -109,7 +122,7 @@ export class Gateway {
         gate,
         routes: this.#routes,
         registry: this.#registry,
-        events: clientStreamLog({ log, metrics }),
+        events: this.#access.tcp.withAudit(clientStreamLog({ log, metrics })),
       }),
       verifyToken: async (token) => store.tunnels.verifyToken(token),
       onRefusedHostname: (replica, hostname) => {
@@ -117,16 +130,13 @@ export class Gateway {
       },
       onChange: (replica) => this.#dropIdleConnections(replica),
     });
-    this.#router = new StreamRouter({
-      routes: this.#routes,
-      registry: this.#registry,
-      access: config,
-    });
+    this.#router = new StreamRouter({ routes: this.#routes, registry: this.#registry });
     this.#destinations = new HttpDestinations(this.#router);
     this.#http = new HttpHandler({
       router: this.#destinations,
       log,
       intercept: this.#linkIntercept(),
+      gate: this.#access.http,
       onRequestEnd: ({ tunnelName, status, durationMs }) => {
         const series = tunnelName === undefined ? metrics.noTunnel : metrics.tunnel(tunnelName);
         series.httpRequest(status, durationMs / 1000);
@@ -153,6 +163,7 @@ export class Gateway {
   async start(): Promise<void> {
     try {
       await this.loadRoutes();
+      await this.#access.start();
       await this.#listen();
     } catch (error) {
       await this.stop();
@@ -241,6 +252,7 @@ export class Gateway {
     this.#door.close(CLOSE_CODE.goingAway, new PosternError('LINK_CLOSED', 'the gateway stops'));
     await this.#ops?.close();
     this.#ops = undefined;
+    await this.#access.stop();
   }
 
   /** Takes nothing new on users' connections, and resolves when none of them carries anything. */
@@ -252,11 +264,16 @@ export class Gateway {
     const { config, log } = this.#options;
     const { https, http, metrics: ops } = config.listen;
     const own = await this.#certificates.load();
+    if (config.clientCaFile !== undefined) {
+      const ca = await readFile(config.clientCaFile);
+      this.#clientCa = { ca, requestCert: true, rejectUnauthorized: false };
+    }
     if (https !== undefined) await this.#listenHttps(https, own);
     if (http !== undefined) await this.#listenHttp(http);
     for (const [index, { listen, hostname, tls }] of config.tcp.entries()) {
       const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
-      const port = new TcpPort({ listen, hostname, tls: certificate, router: this.#router, log });
+      const parts = { router: this.#router, access: this.#access.tcp, log };
+      const port = new TcpPort({ listen, hostname, tls: certificate, ...parts });
       this.#tcpPorts.push(port);
       if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
       await this.#opened(`tcp[${index}]`, ['tcp', index, 'listen'], port.open());
@@ -273,11 +290,18 @@ export class Gateway {
       // Without the old name, `curl --http1.0` and its like would be refused by the handshake.
       ALPNProtocols: ['http/1.1', 'http/1.0'],
       handshakeTimeout: TLS_HANDSHAKE_MS,
+      ...this.#clientCa,
     });
-    this.#certificates.onRenewed((renewed) => server.setSecureContext(renewed));
+    // What is renewed replaces all of it, the authorities of users' certificates too.
+    this.#certificates.onRenewed((renewed) => {
+      server.setSecureContext({ ...renewed, ...this.#clientCa });
+    });
     this.#http.attach(server);
     this.#httpServers.push(server);
-    await this.#opened('https', ['listen', 'https'], listenOn(server, address));
+    const opening = listenOn(server, address);
+    await this.#opened('https', ['listen', 'https'], opening);
+    const { externalPort } = this.#options.config;
+    this.#access.address.setPort(externalPort ?? (await opening).port);
   }
 
   async #listenHttp(address: ListenAddress): Promise<void> {
@@ -326,6 +350,12 @@ export class Gateway {
         return true;
       },
     };
+  }
+
+  #unreachable(hostname: string): 'ROUTE_NOT_FOUND' | 'ROUTE_NO_REPLICA' | undefined {
+    const route = this.#routes.find(hostname);
+    if (route === undefined) return 'ROUTE_NOT_FOUND';
+    return this.#registry.pick(route.tunnelId) === undefined ? 'ROUTE_NO_REPLICA' : undefined;
   }
 
   #replicaJoined(replica: ConnectedReplica): void {

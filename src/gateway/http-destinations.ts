@@ -24,7 +24,7 @@ export class HttpDestinations implements HttpRouter {
 
   route({ hostname, path }: RouteInput): RouteResult {
     try {
-      const { replica, rule } = this.#router.find('http', hostname, path);
+      const { replica, rule } = this.#router.route('http', hostname, path);
       return { ok: true, target: this.#targetFor(replica, rule, hostname) };
     } catch (error) {
       if (isPosternError(error)) return { ok: false, error };
@@ -66,6 +66,7 @@ function createTarget(
     poolKey: `${tunnel.id} ${replica.id} ${rule.id} ${hostname}`,
     tunnelId: tunnel.id,
     tunnelName: tunnel.name,
+    replicaId: replica.id,
     ...(http.hostHeader !== undefined && { hostHeader: http.hostHeader }),
     keepAliveConnections: http.keepAliveConnections ?? DEFAULTS.keepAliveConnections,
     keepAliveTimeoutMs: http.keepAliveTimeoutMs ?? DEFAULTS.keepAliveTimeoutMs,

@@ -1,10 +1,9 @@
 /**
- * Where a hostname leads: access decision, route, replica, rule, in that order. What every user-facing listener asks.
+ * Where a hostname leads: route, replica, rule, in that order. Asked once access/gate.ts has let somebody in.
  *
- * Deciding is pure over the tables it is given. A user learns no more than "denied" or "nothing here"; the error's cause
- * and the log say why.
+ * Deciding is pure over the tables it is given. A user learns no more than "nothing here"; the error's message and the log
+ * say why.
  */
-import { decide, type AccessRules } from '../access/decide.ts';
 import { PosternError } from '../core/error.ts';
 import type { ConnectedReplica, ReplicaRule } from './connected-replica.ts';
 import type { RouteTable } from './route-table.ts';
@@ -14,14 +13,11 @@ import type { TunnelRegistry } from './tunnel-registry.ts';
 export interface Destination {
   readonly replica: ConnectedReplica;
   readonly rule: ReplicaRule;
-  /** Name of the application that let the request in, if any. */
-  readonly application: string | undefined;
 }
 
 export interface StreamRouterOptions {
   readonly routes: RouteTable;
   readonly registry: TunnelRegistry;
-  readonly access: AccessRules;
 }
 
 export class StreamRouter {
@@ -33,14 +29,10 @@ export class StreamRouter {
 
   /**
    * Finds the destination for a hostname in normal form. `path` is '' for raw TCP.
-   * Throws ACCESS_DENIED, ROUTE_NOT_FOUND, ROUTE_NO_REPLICA or ROUTE_NO_RULE.
+   * Throws ROUTE_NOT_FOUND, ROUTE_NO_REPLICA or ROUTE_NO_RULE.
    */
-  find(kind: 'http' | 'tcp', hostname: string, path: string): Destination {
-    const { access, routes, registry } = this.#options;
-    const decision = decide(access, hostname);
-    if (!decision.allow) {
-      throw new PosternError('ACCESS_DENIED', `Cannot reach "${hostname}": ${decision.reason}`);
-    }
+  route(kind: 'http' | 'tcp', hostname: string, path: string): Destination {
+    const { routes, registry } = this.#options;
     const route = routes.find(hostname);
     if (route === undefined) {
       throw new PosternError('ROUTE_NOT_FOUND', `Cannot reach "${hostname}": no route`);
@@ -56,6 +48,6 @@ export class StreamRouter {
       const why = rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
       throw new PosternError('ROUTE_NO_RULE', `Cannot reach "${hostname}": ${why}`);
     }
-    return { replica, rule, application: decision.application };
+    return { replica, rule };
   }
 }

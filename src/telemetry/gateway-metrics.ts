@@ -33,6 +33,7 @@ export class GatewayMetrics {
   #hasOtherTunnels = false;
   readonly #registrations = new Tally('outcome');
   readonly #protoErrors = new Tally('code');
+  readonly #auditEvents = new Tally('outcome');
   readonly #createSeries: () => TunnelSeries;
 
   /** @param options.version The version of Postern that runs. */
@@ -79,6 +80,11 @@ export class GatewayMetrics {
   /** A peer broke the link protocol. */
   protoError(error: unknown): void {
     this.#protoErrors.add(outcomeOf(error));
+  }
+
+  /** An event was handed to the audit log: kept, kept late, or lost. */
+  auditEvent(outcome: 'kept' | 'slow' | 'lost'): void {
+    this.#auditEvents.add(outcome);
   }
 
   #addTunnelGauges(): void {
@@ -147,6 +153,12 @@ export class GatewayMetrics {
       help: 'Links that asked to register.',
       labelNames: ['outcome'],
       read: () => this.#registrations.samples(),
+    });
+    addCounter(this.registry, {
+      name: 'postern_gateway_audit_events_total',
+      help: 'Audit events about access, by what became of them.',
+      labelNames: ['outcome'],
+      read: () => this.#auditEvents.samples(),
     });
     addCounter(this.registry, {
       name: 'postern_gateway_proto_errors_total',

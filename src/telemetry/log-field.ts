@@ -31,6 +31,13 @@ export const FIELD = {
   user: 'user',
   /** The application that let a request in. */
   application: 'application',
+  /** Id of the session of the user, or of their service token. */
+  session: 'sessionId',
+  /** The policy of the application that decided. */
+  policy: 'policy',
+  /** What was decided: `allow`, `deny`, `sign-in`. Why is in `accessReason`. */
+  decision: 'decision',
+  accessReason: 'accessReason',
   /** The address of the user, after trusted proxies. */
   client: 'client',
   /** The URL of the gateway that a connector or client dials. */

@@ -1,5 +1,5 @@
 /**
- * Who gets in while nobody can sign in yet: only what a `bypass` for everyone, or `default-policy: public`, lets in.
+ * Who gets in without having signed in: only what a `bypass` for everyone, or `default-policy: public`, lets in.
  * Whoever is refused learns nothing but that, and no origin hears of it. And what is not for users is not on the public
  * listeners (C15 of docs/security.md).
  */
@@ -43,6 +43,14 @@ const REFUSING: Readonly<Record<string, readonly object[] | undefined>> = {
   // More specific than the wildcard that lets everybody in.
   'secret.open.postern.test': [],
 };
+/** Those where a sign-in could help. */
+const SIGN_IN = new Set([
+  'allow.postern.test',
+  'allow-all.postern.test',
+  'bypass-some.postern.test',
+  'bypass-require.postern.test',
+  'bypass-exclude.postern.test',
+]);
 const OPEN = 'bypass.postern.test';
 
 let gateway: Gateway;
@@ -93,7 +101,8 @@ describe('with the default policy', () => {
   ])('%s is refused without a reason, and the log has one', async (hostname) => {
     const { requests } = await web.stats();
     const refused = await gateway.fetch(hostname, '/echo');
-    expect(refused.status).toBe(403);
+    const status = SIGN_IN.has(hostname) ? 401 : 403;
+    expect(refused.status).toBe(status);
     const page = refused.body.toString();
     const requestId = /\b[0-9a-f]{16}\b/.exec(page)?.[0];
     expect(requestId).toBeDefined();
@@ -101,13 +110,13 @@ describe('with the default policy', () => {
       /polic|bypass|email|group|staff|secret-name|application|everything|127\.0\.0\.1/i,
     );
     // Nobody can find out what exists: a name that does not is refused in the same words.
-    expect(shape(refused)).toEqual(
-      shape(await gateway.fetch('does-not-exist.postern.test', '/echo')),
-    );
+    const like = status === 401 ? 'allow.postern.test' : 'does-not-exist.postern.test';
+    expect(shape(refused)).toEqual(shape(await gateway.fetch(like, '/echo')));
     const line = gateway.log.find((record) => record['requestId'] === requestId);
-    expect(line).toMatchObject({ status: 403, errCode: 'ACCESS_DENIED', hostname });
+    const errCode = status === 401 ? 'ACCESS_SIGN_IN' : 'ACCESS_DENIED';
+    expect(line).toMatchObject({ status, errCode, hostname });
     expect(JSON.stringify(line?.['err'])).toMatch(
-      /no-application|no-policy-matched|denied-by-policy/,
+      /no-application|no-policy-matched|denied-by-policy|not-signed-in/,
     );
     expect((await web.stats()).requests).toBe(requests);
   });
@@ -132,8 +141,8 @@ describe('with the default policy', () => {
       socket.on('error', resolve);
       socket.on('open', () => resolve('open'));
     });
-    expect(status).toBe(403);
-    expect((await gateway.fetch('allow.postern.test', '/echo', { headers })).status).toBe(403);
+    expect(status).toBe(401);
+    expect((await gateway.fetch('allow.postern.test', '/echo', { headers })).status).toBe(401);
     expect((await web.stats()).webSockets).toBe(0);
   });
 

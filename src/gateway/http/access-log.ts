@@ -16,7 +16,7 @@ export function logRequest(
   summary: RequestSummary,
   ordinary: 'info' | 'debug' = 'info',
 ): void {
-  const { code } = summary;
+  const { code, access } = summary;
   const level = code === undefined || ORDINARY.test(code) ? ordinary : 'warn';
   if (!log.isLevelEnabled(level)) return;
   log[level](
@@ -25,6 +25,12 @@ export function logRequest(
       [FIELD.tunnel]: summary.tunnelId,
       [FIELD.tunnelName]: summary.tunnelName,
       [FIELD.client]: summary.client.address,
+      [FIELD.user]: access?.user,
+      [FIELD.session]: access?.session,
+      [FIELD.application]: access?.application,
+      [FIELD.policy]: access?.policy,
+      [FIELD.decision]: access?.decision,
+      [FIELD.accessReason]: access?.reason,
       [FIELD.method]: summary.method,
       [FIELD.hostname]: summary.hostname,
       [FIELD.path]: summary.path,

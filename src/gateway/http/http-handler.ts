@@ -6,25 +6,28 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { WebResponse } from '../../access/web-message.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
-import { PosternError, codeOf } from '../../core/error.ts';
+import { PosternError, codeOf, isPosternError } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { logRequest } from './access-log.ts';
 import { answerError } from './answer-error.ts';
 import { ClientConnections } from './client-connections.ts';
-import { responseOn } from './client-response.ts';
+import { closeAfter, responseOn } from './client-response.ts';
 import { statusOf } from './error-page.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
 import type { ClientAddress, HttpRouter } from './origin-opener.ts';
 import { OriginPools, type OriginPoolsOptions, type OriginPoolsStats } from './origin-pool.ts';
+import type { Admission, RequestGate, RequestPass } from './request-gate.ts';
 import { parserErrorCode, rawErrorResponse } from './raw-error.ts';
 import { type GuardRefusal, type GuardedRequest, checkRequest } from './request-guard.ts';
 import { requestHeaders } from './request-headers.ts';
 import { RequestRecord, type RequestSummary } from './request-record.ts';
 import { HTTP_SERVER_PROPERTIES } from './server-options.ts';
-import { UpgradeRegistry } from './upgrade-registry.ts';
+import { CLOSE_REVOKED, UpgradeRegistry } from './upgrade-registry.ts';
 import { type LiveUpgrade, PendingUpgrade } from './upgrade.ts';
+import { sendWebResponse, toWebRequest } from './web-exchange.ts';
 
 /** How often a drain looks for idle connections to close, ms: long enough that a busy user's next request is answered. */
 const DRAIN_SWEEP_MS = 500;
@@ -46,6 +49,8 @@ export interface HttpHandlerOptions {
   readonly router: HttpRouter;
   readonly log: Log;
   readonly intercept?: HttpIntercept;
+  /** Asked about each request after the guard. Default: everything goes on. */
+  readonly gate?: RequestGate;
   /** Called for each request when it ends, a WebSocket's included: metrics. */
   readonly onRequestEnd?: (summary: RequestSummary) => void;
   readonly pools?: OriginPoolsOptions;
@@ -72,6 +77,8 @@ export class HttpHandler {
   readonly #pools: OriginPools;
   readonly #host: ExchangeHost;
   readonly #connections = new ClientConnections();
+  /** What lets the requests in that may become WebSockets. */
+  readonly #passes = new WeakMap<RequestRecord, RequestPass>();
   #requests = 0;
   #isDraining = false;
   #sweep: NodeJS.Timeout | undefined;
@@ -236,14 +243,58 @@ export class HttpHandler {
 
   #serve(arrival: Arrival): void {
     try {
-      this.#routeAndStart(arrival);
-    } catch (cause) {
-      const message = 'Cannot serve the request: the gateway failed';
-      this.#answer(arrival, new PosternError('HTTP_INTERNAL', message, { cause }));
+      const admission = this.#options.gate?.admit(arrival) ?? EVERYBODY;
+      if (admission instanceof Promise) this.#serveLater(arrival, admission);
+      else this.#serveAdmitted(arrival, admission);
+    } catch (error) {
+      this.#answer(arrival, internalError(error));
     }
   }
 
-  #routeAndStart(arrival: Arrival): void {
+  #serveLater(arrival: Arrival, admission: Promise<Admission>): void {
+    admission
+      .then((admitted) => {
+        if (!isGone(arrival)) this.#serveAdmitted(arrival, admitted);
+      })
+      .catch((error: unknown) => {
+        if (!isGone(arrival)) this.#answer(arrival, internalError(error));
+      });
+  }
+
+  #serveAdmitted(arrival: Arrival, admission: Admission): void {
+    switch (admission.kind) {
+      case 'pass':
+        this.#routeAndStart(arrival, admission.pass);
+        break;
+      case 'refuse':
+        this.#answer(arrival, admission.error);
+        break;
+      case 'answer':
+        this.#send(arrival, admission.response, arrival.guarded.hasBody);
+        break;
+      case 'own':
+        this.#answerOwn(arrival, admission).catch((error: unknown) => {
+          if (!isGone(arrival)) this.#answer(arrival, internalError(error));
+        });
+    }
+  }
+
+  async #answerOwn(arrival: Arrival, own: Extract<Admission, { kind: 'own' }>): Promise<void> {
+    const { to, expectsContinue } = arrival;
+    if (expectsContinue && !('respond' in to)) to.writeContinue();
+    const response = await own.answer(await toWebRequest(arrival));
+    if (!isGone(arrival)) this.#send(arrival, response, false);
+  }
+
+  #send(arrival: Arrival, answer: WebResponse, isBodyUnread: boolean): void {
+    const { request, record, to } = arrival;
+    const response = 'respond' in to ? to.respond() : to;
+    record.status = answer.status;
+    if (isBodyUnread || this.#isDraining) closeAfter(request, response);
+    sendWebResponse(request, response, answer);
+  }
+
+  #routeAndStart(arrival: Arrival, pass: RequestPass): void {
     const { request, guarded, record } = arrival;
     const { requestId, client } = record;
     const { hostname, path } = guarded;
@@ -255,6 +306,8 @@ export class HttpHandler {
     const { target } = routed;
     record.tunnelId = target.tunnelId;
     record.tunnelName = target.tunnelName;
+    record.replicaId = target.replicaId;
+    if (guarded.isWebSocket) this.#passes.set(record, pass);
     const headers = requestHeaders({
       rawHeaders: request.rawHeaders,
       host: guarded.host,
@@ -263,6 +316,8 @@ export class HttpHandler {
       isTls: 'encrypted' in request.socket,
       requestId,
       hasBody: guarded.hasBody,
+      identity: pass.identityHeaders,
+      ownsAuthorization: pass.ownsAuthorization,
     });
     const exchange = new Exchange(this.#host, arrival, target, headers);
     this.#connections.setRunning(request.socket, exchange);
@@ -280,7 +335,11 @@ export class HttpHandler {
     this.#requests -= 1;
     this.#connections.release(socket);
     this.upgrades.add(upgrade);
+    const held = this.#passes.get(upgrade.record)?.hold((error) => {
+      upgrade.close(CLOSE_REVOKED, error);
+    });
     upgrade.onEnd = () => {
+      held?.release();
       this.upgrades.remove(upgrade);
       this.#finish(upgrade.record);
     };
@@ -330,6 +389,28 @@ export class HttpHandler {
     this.#connections.endWith(socket, rawErrorResponse(code, record.requestId));
     this.#finish(record);
   }
+}
+
+/** What goes on where nobody is asked. */
+const EVERYBODY: Admission = {
+  kind: 'pass',
+  pass: {
+    identityHeaders: [],
+    ownsAuthorization: false,
+    hold: () => ({ release: () => undefined }),
+  },
+};
+
+/** Whether the user has left while something was looked up. */
+function isGone({ to }: Arrival): boolean {
+  return 'respond' in to ? to.isSettled : to.destroyed || to.headersSent;
+}
+
+/** An error that says nothing about the gateway but that it failed, unless it is one of ours already. */
+function internalError(cause: unknown): PosternError {
+  if (isPosternError(cause) && cause.code.startsWith('HTTP_')) return cause;
+  const message = 'Cannot serve the request: the gateway failed';
+  return new PosternError('HTTP_INTERNAL', message, { cause });
 }
 
 /** Where a connection comes from. An IPv4 address looks like one, also on a socket that takes both families. */

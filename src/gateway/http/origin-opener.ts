@@ -45,6 +45,8 @@ export interface OriginTarget {
   readonly poolKey: string;
   readonly tunnelId: string;
   readonly tunnelName: string;
+  /** The replica, where there are several. */
+  readonly replicaId?: string;
   /** Sent as Host instead of the user's. */
   readonly hostHeader?: string;
   /** Idle connections to keep. 0 closes each after its request. */

@@ -5,6 +5,7 @@
  * everything hop-by-hop and everything only we may set is removed, then ours is added, so that nothing a user sends can
  * add to or take away from what the gateway says (P18–P20).
  */
+import { withoutOwnCookies } from '../../access/app-sign-in/app-cookies.ts';
 import {
   HOP_BY_HOP,
   connectionOptions,
@@ -22,6 +23,10 @@ export interface RequestHeadersInput {
   readonly clientAddress: string;
   readonly isTls: boolean;
   readonly requestId: string;
+  /** Who it is, for the origin: names and values in turn. Default nobody. */
+  readonly identity?: readonly string[] | undefined;
+  /** The Authorization field is the gateway's own and stays here. */
+  readonly ownsAuthorization?: boolean | undefined;
   /** Whether a body follows; without one, Content-Length does not either. */
   readonly hasBody: boolean;
 }
@@ -35,12 +40,16 @@ export function requestHeaders(input: RequestHeadersInput): string[] {
     const name = rawHeaders[index] ?? '';
     const lowerName = name.toLowerCase();
     if (isDropped(lowerName, input.hasBody) || listed?.has(lowerName) === true) continue;
-    headers.push(name, rawHeaders[index + 1] ?? '');
+    if (lowerName === 'authorization' && input.ownsAuthorization === true) continue;
+    const value = rawHeaders[index + 1] ?? '';
+    const kept = lowerName === 'cookie' ? withoutOwnCookies(value) : value;
+    if (kept !== '' || value === '') headers.push(name, kept);
   }
   headers.push('X-Forwarded-For', input.clientAddress);
   headers.push('X-Forwarded-Host', input.host);
   headers.push('X-Forwarded-Proto', input.isTls ? 'https' : 'http');
   headers.push('X-Request-Id', input.requestId);
+  if (input.identity !== undefined) headers.push(...input.identity);
   return headers;
 }
 

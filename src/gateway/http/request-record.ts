@@ -6,6 +6,17 @@
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { ClientAddress } from './origin-opener.ts';
 
+/** What the gate decided, for the access log. */
+export interface AccessNote {
+  readonly user: string | undefined;
+  /** Id of the session or the service token. */
+  readonly session: string | undefined;
+  readonly application: string | undefined;
+  readonly policy: string | undefined;
+  readonly decision: string;
+  readonly reason: string;
+}
+
 /** One request that has ended. */
 export interface RequestSummary {
   readonly requestId: string;
@@ -17,6 +28,10 @@ export interface RequestSummary {
   /** Undefined where no tunnel was reached. */
   readonly tunnelId: string | undefined;
   readonly tunnelName: string | undefined;
+  /** The replica that took it. */
+  readonly replicaId: string | undefined;
+  /** What was decided about it; undefined where nobody was asked. */
+  readonly access: AccessNote | undefined;
   /** What was answered; 0 where the user left before there was an answer. */
   readonly status: number;
   /** Undefined where the origin's response arrived whole. */
@@ -40,6 +55,8 @@ export class RequestRecord {
   path = '';
   tunnelId: string | undefined;
   tunnelName: string | undefined;
+  replicaId: string | undefined;
+  access: AccessNote | undefined;
   status = 0;
   code: ErrorCode | undefined;
   error: Error | undefined;
@@ -70,6 +87,7 @@ export class RequestRecord {
   /** The request is over. */
   summary(): RequestSummary {
     const { requestId, client, method, hostname, path, tunnelId, tunnelName } = this;
+    const { replicaId, access } = this;
     const { status, code, error, bytesReceived, bytesSent, isUpgraded } = this;
     const durationMs = performance.now() - this.#startedAt;
     return {
@@ -80,6 +98,8 @@ export class RequestRecord {
       path,
       tunnelId,
       tunnelName,
+      replicaId,
+      access,
       status,
       code,
       error,

@@ -39,6 +39,11 @@ export class PendingUpgrade {
     socket.on('readable', this.#lookForEnd);
   }
 
+  /** Whether the user has left, or had an answer. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
   /** Called once when the user leaves before there is an answer. */
   set onAbort(callback: () => void) {
     this.#onAbort = callback;

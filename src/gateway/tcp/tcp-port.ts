@@ -13,6 +13,7 @@ import type { Stream } from '../../protocol/stream.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
+import type { TcpAccess, TcpGrant, TcpStreamFacts } from '../access/tcp-access.ts';
 import { listenOn } from '../../transport/listen-on.ts';
 import type { StreamRouter } from '../stream-router.ts';
 import type { ServerCertificate } from '../tls/load-certificate.ts';
@@ -29,7 +30,18 @@ export interface TcpPortOptions {
   /** Terminate TLS with this certificate; absent: pass bytes as they are. */
   readonly tls?: Pick<ServerCertificate, 'cert' | 'key'> | undefined;
   readonly router: StreamRouter;
+  readonly access: TcpAccess;
   readonly log: Log;
+}
+
+/** A connection with its stream. */
+interface CarriedConnection {
+  readonly socket: Socket;
+  readonly stream: Stream;
+  readonly grant: TcpGrant;
+  readonly facts: TcpStreamFacts;
+  /** Of log lines. */
+  readonly fields: Record<string, unknown>;
 }
 
 export class TcpPort {
@@ -85,9 +97,9 @@ export class TcpPort {
   }
 
   #serve(socket: Socket): void {
-    const { hostname, router, log } = this.#options;
+    const { hostname, router, access, log } = this.#options;
     const requestId = newRequestId();
-    const client = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+    const client = clientOf(socket);
     const fields = {
       [FIELD.request]: requestId,
       [FIELD.hostname]: hostname,
@@ -102,31 +114,48 @@ export class TcpPort {
     // Between accept and the pump an error must not go unheard.
     socket.on('error', (err) => log.debug({ ...fields, [FIELD.err]: err }, 'socket error'));
     try {
-      const { replica, rule } = router.find('tcp', hostname, '');
+      const { address } = client;
+      const grant = access.admit({ hostname, address, requestId });
+      const { replica, rule } = router.route('tcp', hostname, '');
       const stream = replica.open({ kind: 'tcp', hostname, rule: rule.id, requestId, client });
       const opened = {
         ...fields,
         [FIELD.tunnelName]: replica.tunnel.name,
         [FIELD.replica]: replica.id,
       };
-      this.#carry(socket, stream, opened);
+      const { application } = grant;
+      const place = { hostname, application, address, requestId, replica: replica.id };
+      const facts = { ...place, tunnelName: replica.tunnel.name };
+      this.#carry({ socket, stream, grant, facts, fields: opened });
     } catch (error) {
       log.warn({ ...fields, [FIELD.err]: error }, 'TCP connection refused');
       abortSocket(socket);
     }
   }
 
-  #carry(socket: Socket, stream: Stream, fields: Record<string, unknown>): void {
-    const { log } = this.#options;
+  #carry({ socket, stream, grant, facts, fields }: CarriedConnection): void {
+    const { log, access } = this.#options;
     const since = systemClock.now();
     log.info(fields, 'TCP stream opened');
+    access.started(facts);
+    const held = grant.hold((error) => stream.reset('ACCESS_REVOKED', error.message));
     pumpSocket(socket, stream, {
       onClose: () => {
         const { error, bytesSent, bytesReceived } = stream;
         const durationMs = Math.round(systemClock.now() - since);
+        held.release();
+        access.ended(facts, { bytesSent, bytesReceived, durationMs, error });
         const ended = { ...fields, bytesSent, bytesReceived, durationMs };
         log.info({ ...ended, ...(error && { [FIELD.err]: error }) }, 'TCP stream ended');
       },
     });
   }
+}
+
+/** Where a connection comes from. An IPv4 address looks like one, also on a socket that takes both families. */
+function clientOf({ remoteAddress = '', remotePort = 0 }: Socket): {
+  address: string;
+  port: number;
+} {
+  return { address: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), port: remotePort };
 }

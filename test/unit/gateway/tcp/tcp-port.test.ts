@@ -5,12 +5,14 @@ import { connect } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 
 import { systemClock } from '../../../../src/core/clock.ts';
+import { TcpAccess } from '../../../../src/gateway/access/tcp-access.ts';
 import { RouteTable } from '../../../../src/gateway/route-table.ts';
 import { StreamRouter } from '../../../../src/gateway/stream-router.ts';
 import { TcpPort, type TcpPortOptions } from '../../../../src/gateway/tcp/tcp-port.ts';
 import { TunnelRegistry } from '../../../../src/gateway/tunnel-registry.ts';
 import { GatewayMetrics } from '../../../../src/telemetry/gateway-metrics.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
+import { accessCore } from '../../../support/access-core.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { whenReset } from '../../../support/real/peer-end.ts';
 import { TestAuthority } from '../../../support/test-authority.ts';
@@ -26,12 +28,14 @@ async function openPort(tls?: TcpPortOptions['tls']): Promise<{ port: TcpPort; n
     resumeTimeoutMs: 1_000,
     events: { onJoin: () => undefined, onLeave: () => undefined },
   });
-  const access = { applications: [], groups: [], defaultPolicy: 'public' } as const;
+  const { gate } = await accessCore();
+  const access = new TcpAccess({ gate, onDenied: () => undefined, note: () => undefined });
   const port = new TcpPort({
     listen: { host: '127.0.0.1', port: 0 },
     hostname: HOSTNAME,
     tls,
-    router: new StreamRouter({ routes: new RouteTable(), registry, access }),
+    router: new StreamRouter({ routes: new RouteTable(), registry }),
+    access,
     log: createLog({ component: 'gateway', destination: { write: () => undefined } }),
   });
   cleanup(() => port.close());

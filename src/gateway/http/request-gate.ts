@@ -1,0 +1,48 @@
+/**
+ * What the HTTP path asks before it routes a request: whether it may go on, or who else answers it.
+ *
+ * Only shapes. gateway/access/ implements them; without one, everything goes on.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { WebRequest, WebResponse } from '../../access/web-message.ts';
+import type { PosternError } from '../../core/error.ts';
+import type { GuardedRequest } from './request-guard.ts';
+import type { RequestRecord } from './request-record.ts';
+
+/** A request that the guard has let pass. */
+export interface GateRequest {
+  readonly request: IncomingMessage;
+  readonly guarded: GuardedRequest;
+  /** Told who it is and why. */
+  readonly record: RequestRecord;
+}
+
+/** What becomes of a request. */
+export type Admission =
+  | { readonly kind: 'pass'; readonly pass: RequestPass }
+  /** It is answered with this. */
+  | { readonly kind: 'answer'; readonly response: WebResponse }
+  /** It is answered with an error page, or JSON. */
+  | { readonly kind: 'refuse'; readonly error: PosternError }
+  /** It is for the gateway itself, which wants its body. */
+  | {
+      readonly kind: 'own';
+      answer(request: WebRequest): Promise<WebResponse>;
+    };
+
+/** Leave to go on to an origin. */
+export interface RequestPass {
+  /** Names and values in turn: who it is, for the origin. */
+  readonly identityHeaders: readonly string[];
+  /** The Authorization field is ours and stays here. */
+  readonly ownsAuthorization: boolean;
+  /**
+   * The request became a WebSocket. `end` is called once when it may go on no longer; release() when it is over.
+   */
+  hold(end: (error: PosternError) => void): { release(): void };
+}
+
+export interface RequestGate {
+  /** Decides; at once where nothing has to be looked up. Rejects with STORE_*. */
+  admit(request: GateRequest): Admission | Promise<Admission>;
+}
