@@ -16,11 +16,14 @@ import {
   hostnameArgument,
   HOSTNAME_OPTION,
 } from '../access-options.ts';
-import { serviceToken, startClientLink, type ClientLink } from '../client-link.ts';
+import { startClientLink, type ClientLink } from '../client-link.ts';
+import { withClientSession } from '../client-session.ts';
 import { defineCommand } from '../command.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import { printNote } from '../output.ts';
 import { StopSignals } from '../stop-signals.ts';
+
+const COMMAND = 'postern access tcp';
 
 export const accessTcp = defineCommand({
   positionals: {},
@@ -47,18 +50,23 @@ export const accessTcp = defineCommand({
         gateway: args.gateway ?? gateway,
         ca: args.ca ?? ca,
       });
-      return serveForwards(
-        await startClientLink(address, { logLevel, credential: serviceToken }),
-        forwards,
-      );
+      return withClientSession(address, COMMAND, async (session) => {
+        const hostnames = forwards.map(({ hostname }) => hostname);
+        return serveForwards(
+          await startClientLink(session, { address, hostnames, logLevel }),
+          forwards,
+        );
+      });
     }
     const hostname = hostnameArgument(args.hostname);
     const listen = args.listen === undefined ? undefined : listenArgument(args.listen);
     const address = await gatewayArgument(args, hostname);
-    const client = await startClientLink(address, { logLevel, credential: serviceToken });
-    return listen === undefined
-      ? servePipe(client, hostname)
-      : serveForwards(client, [{ hostname, listen }]);
+    return withClientSession(address, COMMAND, async (session) => {
+      const client = await startClientLink(session, { address, hostnames: [hostname], logLevel });
+      return listen === undefined
+        ? servePipe(client, hostname)
+        : serveForwards(client, [{ hostname, listen }]);
+    });
   },
 });
 

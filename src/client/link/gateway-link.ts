@@ -43,12 +43,10 @@ const PASSING: ReadonlySet<string | undefined> = new Set([
 export interface GatewayLinkOptions {
   /** Origin of the gateway. */
   readonly gateway: string;
-  /** The name that its certificate must be for, where it is not the origin's host. */
-  readonly tlsName?: string | undefined;
   /** PEM text of authorities trusted besides the system's. */
   readonly ca?: string | undefined;
-  /** Who the user is; asked for each dial, because it may have been renewed. */
-  credential(): Promise<string | undefined>;
+  /** Who the user is, if anybody: a session's secret, or a service token. The gateway has proved whose it is. */
+  readonly credential?: string | undefined;
   readonly log: Log;
   /** The link broke, or is back. */
   onState?(state: 'up' | 'down'): void;
@@ -134,15 +132,14 @@ export class GatewayLink {
   }
 
   async #dial(signal: AbortSignal): Promise<KeptLink> {
-    const { gateway, tlsName, ca } = this.#options;
-    const secret = await this.#options.credential();
-    const channel = await dialChannel({ url: gateway, tlsName, ca, proxy: 'env', signal });
+    const { gateway, ca, credential } = this.#options;
+    const channel = await dialChannel({ url: gateway, ca, proxy: 'env', signal });
     const { promise: ended, resolve: end } = withResolvers<LinkEnd>();
     const { link } = await registerLink<AdmittedMessage>({
       channel,
       clock: systemClock,
       process: this.#process,
-      register: { type: 'register', role: 'client', ...(secret && { credential: secret }) },
+      register: { type: 'register', role: 'client', ...(credential && { credential }) },
       answer: 'admitted',
       events: {
         onOpen: (slot) => {
