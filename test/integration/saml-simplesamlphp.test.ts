@@ -74,7 +74,7 @@ it('signs in, signs in again without a password, and signs out at both', async (
   const back = away(await site.visit(locationOf(out)));
   expect(back.url).toContain(`${AUTH_ORIGIN}${SLO}?SAMLResponse=`);
   const home = await lab.browser.get(back.url);
-  expect(headerOf(home, 'location')).toBe(`${AUTH_ORIGIN}/`);
+  expect(headerOf(home, 'location')).toBe(`${AUTH_ORIGIN}/.postern/signed-out`);
   // Gone there too: the password is asked for.
   const fresh = await site.visit(locationOf(await lab.browser.get('/.postern/sign-in/okta')));
   expect(fresh.kind === 'page' && fresh.html).toContain('name="password"');

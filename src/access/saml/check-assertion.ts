@@ -51,7 +51,7 @@ export function checkStatus(response: XmlElement): void {
   if (value === STATUS_SUCCESS) return;
   const second = code && childOf(code, NS.protocol, 'StatusCode')?.attributes.get('Value');
   const names = [value, second].flatMap((each) => each?.split(':').at(-1)?.slice(0, 60) ?? []);
-  const text = `Cannot sign in: the identity provider answers ${names.join(', ') || 'without a status'}`;
+  const text = `Cannot do what was asked: the identity provider answers ${names.join(', ') || 'without a status'}`;
   throw new PosternError('ACCESS_SAML_STATUS', text);
 }
 

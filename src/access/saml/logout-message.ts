@@ -37,6 +37,8 @@ export interface LogoutRequest {
 interface LogoutResponse {
   readonly kind: 'response';
   readonly inResponseTo: string;
+  /** Why the IdP could not sign somebody out; undefined when it could. */
+  readonly problem: string | undefined;
 }
 
 /** What a good message holds. */
@@ -140,8 +142,7 @@ function readMessage(
   if (kind === 'LogoutResponse') {
     const inResponseTo = root.attributes.get('InResponseTo');
     if (inResponseTo === undefined) throw refused('it answers nothing');
-    checkStatus(root);
-    return { kind: 'response', inResponseTo };
+    return { kind: 'response', inResponseTo, problem: problemOf(root) };
   }
   const id = root.attributes.get('ID');
   const nameId = nameIdOf(root);
@@ -150,6 +151,15 @@ function readMessage(
     (element) => textOf(element) ?? [],
   );
   return { kind: 'request', id, nameId, sessionIndexes, relayState };
+}
+
+function problemOf(response: XmlElement): string | undefined {
+  try {
+    checkStatus(response);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 function checkEnvelope(root: XmlElement, expected: ExpectedLogout): void {

@@ -8,8 +8,6 @@ import type { Clock } from '../../core/clock.ts';
 import { codeOf, messageOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { SamlProvider } from '../../config/identity-provider.ts';
-import { html } from '../pages/html.ts';
-import { page } from '../pages/page.ts';
 import { problemPage } from '../pages/problem-page.ts';
 import { redirect } from '../pages/redirect.ts';
 import type { LoginFailure } from '../sign-in/login-failure.ts';
@@ -87,7 +85,7 @@ export class SamlFlow implements ProviderFlow {
       return this.#refusing(request, host, async () => this.#consume(request, host));
     }
     if (rest === 'slo' && (isVisit || method === 'POST')) {
-      return this.#refusing(request, host, async () => this.#logout(request));
+      return this.#refusing(request, host, async () => this.#logout(request, host));
     }
     return nothingHere(request);
   }
@@ -187,7 +185,7 @@ export class SamlFlow implements ProviderFlow {
   }
 
   /** Single logout, the IdP's requests and its answers to ours. */
-  async #logout(request: WebRequest): Promise<WebResponse> {
+  async #logout(request: WebRequest, host: FlowHost): Promise<WebResponse> {
     const { idp, ports, provider, clock } = this.#options;
     const expected = {
       certificates: idp.signingCertificates,
@@ -204,7 +202,10 @@ export class SamlFlow implements ProviderFlow {
     const key = this.#key('ours', message.inResponseTo);
     const sent = await ports.rows.take('saml-request', key);
     if (sent === undefined) throw refused('it answers no request of ours');
-    return redirect(`${this.#authOrigin}/`);
+    const { problem } = message;
+    if (problem !== undefined) await host.auditFailure(request, 'provider-refused', problem);
+    // Whatever became of it there: here they are signed out.
+    return redirect(`${this.#authOrigin}/.postern/signed-out`);
   }
 
   async #endSessions(message: LogoutRequest): Promise<WebResponse> {
@@ -219,7 +220,9 @@ export class SamlFlow implements ProviderFlow {
       'signed out at the identity provider',
     );
     const { id: inResponseTo, relayState } = message;
-    if (idp.logoutResponseUrl === undefined) return signedOutPage();
+    if (idp.logoutResponseUrl === undefined) {
+      return redirect(`${this.#authOrigin}/.postern/signed-out`);
+    }
     return redirect(await logoutResponseUrl(this.#parties, { inResponseTo, relayState }));
   }
 
@@ -249,10 +252,6 @@ export class SamlFlow implements ProviderFlow {
 function failureOf(code: string): LoginFailure {
   if (code === 'ACCESS_SAML_STATUS') return 'provider-refused';
   return code === 'ACCESS_SAML_IDENTITY' ? 'identity' : 'invalid-response';
-}
-
-function signedOutPage(): WebResponse {
-  return page({ title: 'Signed out', body: html`<p>You are signed out here.</p>` });
 }
 
 function tooLarge({ requestId }: WebRequest): WebResponse {

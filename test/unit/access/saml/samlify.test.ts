@@ -110,5 +110,5 @@ it.each([
   const home = await lab.browser.get(answer.context);
   expect(answer.context).toContain(`${AUTH_ORIGIN}${SLO}?`);
   expect(lab.why()).toBeUndefined();
-  expect(headerOf(home, 'location')).toBe(`${AUTH_ORIGIN}/`);
+  expect(headerOf(home, 'location')).toBe(`${AUTH_ORIGIN}/.postern/signed-out`);
 });
