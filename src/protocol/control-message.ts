@@ -178,8 +178,8 @@ const MAX_HOSTNAME = 253;
 /** Timers of Node take no more, and neither does the configuration. */
 const MAX_TIMER_MS = 24 * 24 * 3_600_000;
 const MAX_PORT = 65_535;
-/** A path that takes longer than this carries nothing anyway. */
-const MAX_RELAY_MS = 60_000;
+/** The most that OPEN and ACCEPT may name as `relayMs`: a path that takes longer carries nothing anyway. */
+export const MAX_RELAY_MS = 60_000;
 /** The last millisecond that a Date can hold: listings print the times that peers tell. */
 const MAX_DATE_MS = 8.64e15;
 const KEY_PATTERN = /^[A-Za-z0-9_-]{22,64}$/;

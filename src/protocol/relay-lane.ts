@@ -49,9 +49,14 @@ export class RelayLane {
     if (position.ended === true) this.#finAt = position.received - 1;
   }
 
-  /** Takes over the position that the receiver told in ACCEPT. `isFirst`: data of the sender may be under way already. */
+  /**
+   * Takes over the position that the receiver told in ACCEPT. `isFirst`: data of the sender may be under way already.
+   * Throws PROTO_BAD_OFFSET when the receiver has what was not sent.
+   */
   synced(position: Position, isFirst: boolean): void {
-    if (!isFirst) {
+    if (isFirst) {
+      this.#expectSent(position);
+    } else {
       this.#next = position.received;
       this.#sent = position.received;
     }
@@ -113,6 +118,10 @@ export class RelayLane {
         `Cannot take ACK ${consumed}+${window}: ${this.#consumed} to ${this.#sent} was expected`,
       );
     }
+    // The sender may have closed its id since, and another ACK would end the link it is on.
+    if (this.isConsumed) {
+      throw new PosternError('PROTO_BAD_ACK', 'Cannot take ACK: FIN was acknowledged before');
+    }
     this.#consumed = consumed;
     this.#edge = Math.max(this.#edge, consumed + window);
     this.#isAckDue = true;
@@ -168,6 +177,15 @@ export class RelayLane {
   #giveBack(): void {
     for (const piece of this.#spent) giveBackSlab(piece);
     this.#spent = [];
+  }
+
+  #expectSent({ received, ended }: Position): void {
+    const isFinThere = this.#finAt !== undefined && received > this.#finAt;
+    if (received <= this.#sent && (ended === true) === isFinThere) return;
+    throw new PosternError(
+      'PROTO_BAD_OFFSET',
+      `Cannot take ACCEPT at ${received}: ${this.#sent} was sent`,
+    );
   }
 
   #expectNext(what: string, offset: number): void {

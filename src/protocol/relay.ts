@@ -8,7 +8,12 @@
 import type { ByteBudget } from './byte-budget.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import { parseAccept, type OpenMessage, type StreamRequest } from './control-message.ts';
+import {
+  MAX_RELAY_MS,
+  parseAccept,
+  type OpenMessage,
+  type StreamRequest,
+} from './control-message.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import type { StreamFrame } from './frame.ts';
 import type { Link, Slot, StreamHolder } from './link.ts';
@@ -67,7 +72,7 @@ export class Relay {
   /** Opens the acceptor's id on `link`, which takes one now. The relay may end in it. */
   start(link: Link): void {
     const { message, near, request } = this.#options;
-    const relayMs = Math.round((message.relayMs ?? 0) + near.link.roundTripMs);
+    const relayMs = behind(message.relayMs, near.link);
     const slot = link.open(this.#far, { ...message, request, relayMs });
     this.#far.slot = slot;
     // Sending can be what ends a link, and then its holders were told before we had the slot.
@@ -146,12 +151,15 @@ export class Relay {
   #onAccept(end: End, json: Uint8Array): void {
     const near = this.#near.slot;
     if (end !== this.#far || this.#isSynced || near === undefined) throw unexpected('ACCEPT');
-    const { position, info, relayMs = 0 } = parseAccept(json);
-    this.#isSynced = true;
+    const { position, info, relayMs } = parseAccept(json);
     this.#out.synced(position, this.#options.message.epoch === 0);
-    const behindMs = Math.round(relayMs + (end.slot?.link.roundTripMs ?? 0));
+    this.#isSynced = true;
     const { replica } = this.#options;
-    near.accept({ position, info: { ...info, replica }, relayMs: behindMs });
+    near.accept({
+      position,
+      info: { ...info, replica },
+      relayMs: behind(relayMs, end.slot?.link),
+    });
     this.settle(this.#near);
     this.settle(this.#far);
   }
@@ -223,6 +231,11 @@ class End implements StreamHolder {
   onTick(): void {
     // Windows are the endpoints' affair.
   }
+}
+
+/** The round trip of `link` and what is behind it, ms. Never more than the next link's peer takes. */
+function behind(relayMs = 0, link: Link | undefined): number {
+  return Math.min(Math.round(relayMs + (link?.roundTripMs ?? 0)), MAX_RELAY_MS);
 }
 
 function unexpected(what: string): PosternError {

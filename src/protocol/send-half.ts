@@ -7,6 +7,7 @@
  */
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
+import type { Position } from './control-message.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import { DATA_HEADER_BYTES, encodeDataHeader, encodeFin } from './frame.ts';
 import { giveBackSlab, takeSlab } from './slab.ts';
@@ -118,13 +119,18 @@ export class SendHalf {
     return before - this.unackedBytes;
   }
 
-  /** Whether a peer may claim to have received up to `received`. */
-  canResumeAt(received: number): boolean {
-    return received >= this.#base && received <= this.#cursor;
+  /** Whether the peer's receive side may be there. */
+  canResumeAt({ received, consumed, ended }: Position): boolean {
+    const isFinThere = this.#finAt !== undefined && received > this.#finAt;
+    return received <= this.#cursor && consumed >= this.#base && (ended === true) === isFinThere;
   }
 
-  /** Continues sending at `received`, which canResumeAt() has approved. */
-  resumeAt(received: number): void {
+  /**
+   * Continues sending at the peer's position, which canResumeAt() has approved and acknowledge() has taken. A relay knows no
+   * other edge than the one in it, so neither do we: a peer that took back what it had granted would only end the relay's link.
+   */
+  resumeAt({ received, consumed, window }: Position): void {
+    this.#limit = consumed + window;
     this.#cursor = received;
     let ahead = Math.min(received, this.#end) - Math.min(this.#base, this.#end) + this.#skip;
     this.#cursorChunk = 0;

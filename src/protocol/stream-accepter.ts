@@ -35,6 +35,8 @@ interface Tombstone {
   readonly until: number;
   readonly epoch: number;
   readonly position: Position;
+  /** What the initiator has consumed if the stream ended well: all bytes, and FIN. */
+  readonly sentPositions: number;
   readonly error: PosternError | undefined;
 }
 
@@ -153,8 +155,9 @@ export class StreamAccepter implements StreamKeeper {
   }
 
   #attachAgain(stream: Stream, slot: Slot, message: OpenMessage): StreamHolder {
-    // Somebody who has another's key: to them there is no such stream.
-    if (message.request.owner !== stream.request.owner) {
+    // Somebody who has another's key, or who was let in to something else: to them there is no such stream.
+    const { owner, hostname } = message.request;
+    if (owner !== stream.request.owner || hostname !== stream.request.hostname) {
       return refuse(slot, 'STREAM_UNKNOWN', 'Cannot resume the stream: it is not known here');
     }
     if (message.epoch <= stream.epoch) {
@@ -205,6 +208,7 @@ export class StreamAccepter implements StreamKeeper {
       until: now + Math.max(LIMITS.tombstoneMs, this.#patienceOf(stream)),
       epoch: stream.epoch,
       position: stream.position(),
+      sentPositions: stream.bytesSent + 1,
       error: stream.error,
     });
   }
@@ -222,6 +226,9 @@ function answerEnded(ended: Tombstone, slot: Slot, message: OpenMessage): Stream
   if (ended.error !== undefined) {
     const code = isResetCode(ended.error.code) ? ended.error.code : 'STREAM_LOST';
     return refuse(slot, code, ended.error.message);
+  }
+  if (message.position.consumed !== ended.sentPositions) {
+    return refuse(slot, 'STREAM_BAD_POSITION', 'Cannot resume the stream: it ended further on');
   }
   // Everything arrived and was acknowledged; only the initiator does not know yet. Nothing follows on this id.
   slot.accept({ position: ended.position, info: {} });

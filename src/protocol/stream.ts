@@ -364,10 +364,9 @@ export class Stream implements StreamHolder {
 
   /** Takes over the peer's receive position. False when it contradicts what was sent. */
   #resume(position: Position, isReplay: boolean): boolean {
-    if (!this.#send.canResumeAt(position.received)) return false;
-    if (!this.#send.canResumeAt(position.consumed)) return false;
+    if (!this.#send.canResumeAt(position)) return false;
     this.#freed(this.#send.acknowledge(position.consumed, position.window));
-    if (isReplay) this.#send.resumeAt(position.received);
+    if (isReplay) this.#send.resumeAt(position);
     return true;
   }
 

@@ -12,14 +12,14 @@ import { newRequestId } from '../../core/id.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { ByteBudget } from '../../protocol/byte-budget.ts';
 import type { OpenMessage, StreamRequest } from '../../protocol/control-message.ts';
-import { NOBODY, type Slot, type StreamHolder } from '../../protocol/link.ts';
+import { NOBODY, type Link, type Slot, type StreamHolder } from '../../protocol/link.ts';
 import { Relay, type RelayEnd } from '../../protocol/relay.ts';
 import { isResetCode } from '../../protocol/reset-code.ts';
 import type { ConnectedReplica } from '../connected-replica.ts';
 import type { RouteTable } from '../route-table.ts';
 import type { TunnelRegistry } from '../tunnel-registry.ts';
 import { routeStream } from './route-stream.ts';
-import type { ClientPrincipal, StreamAsk, StreamGate } from './stream-gate.ts';
+import type { ClientPrincipal, StreamAsk, StreamGate, StreamVerdict } from './stream-gate.ts';
 
 /** A client link, for the streams on it. */
 export interface ClientPeer<Principal extends ClientPrincipal> {
@@ -65,24 +65,34 @@ export interface ClientStreamEvents {
   onRefused(ask: StreamAsk<ClientPrincipal>, error: PosternError): void;
 }
 
-/** A stream that was let in, for as long as it may come back. */
-interface Grant {
+/**
+ * One time that a stream was let in, watched for as long as it is relayed, or, the last one of a stream, may come back. Each
+ * has a watch of its own: whoever comes with the same key again may be refused by the connector, and what is relayed goes on.
+ */
+interface Attach {
+  readonly key: string;
   readonly owner: string | undefined;
-  readonly hold: { release(): void };
   readonly replica: ConnectedReplica;
-  /** While it is attached here. */
+  readonly detachedMs: number;
+  readonly hold: { release(): void };
+  /** While it is relayed here. */
   relay: Relay | undefined;
   /** While it is not: when it is forgotten. */
   timer: Timer | undefined;
 }
+
+/** Ends of an attach that say nothing of the stream: it is attached elsewhere, or is somebody else's. */
+const NOT_THE_STREAM: ReadonlySet<string> = new Set(['STREAM_STALE_EPOCH', 'STREAM_UNKNOWN']);
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export class ClientStreams<Principal extends ClientPrincipal> {
   readonly #options: ClientStreamsOptions<Principal>;
   readonly #budget = new ByteBudget(LIMITS.relayBytes);
-  /** By the stream's key. */
-  readonly #grants = new Map<string, Grant>();
+  /** By the stream's key; nearly always one. */
+  readonly #attaches = new Map<string, Set<Attach>>();
+  /** Those that are not relayed now, longest first. */
+  readonly #detached = new Set<Attach>();
   #attached = 0;
 
   constructor(options: ClientStreamsOptions<Principal>) {
@@ -94,11 +104,18 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     return this.#attached;
   }
 
+  /** Streams that are watched because they may come back. */
+  get detachedCount(): number {
+    return this.#detached.size;
+  }
+
   /** OPEN arrived from a client. Returns who holds the slot; refuses on it what must not be, or cannot be now. */
   open(peer: ClientPeer<Principal>, slot: Slot, message: OpenMessage): StreamHolder {
     const { request } = message;
+    const hostname = normaliseHostname(request.hostname);
     const ask: StreamAsk<Principal> = {
-      hostname: normaliseHostname(request.hostname),
+      // An international name may get longer than any: then it is no name, and no connector would take it.
+      hostname: hostname.length > LIMITS.hostnameChars ? '' : hostname,
       principal: peer.principal,
       address: peer.address,
       requestId: REQUEST_ID.test(request.requestId) ? request.requestId : newRequestId(),
@@ -110,7 +127,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       this.#options.events.onRefused(ask, error);
       // A stream that lives at a replica which is away now may well find it again.
       const mayComeBack = message.epoch > 0 && error.code === 'ROUTE_NO_REPLICA';
-      if (mayComeBack) slot.reset('STREAM_DETACHED', '');
+      if (mayComeBack || error.code === 'STREAM_DETACHED') slot.reset('STREAM_DETACHED', '');
       else slot.reset(isResetCode(error.code) ? error.code : 'STREAM_REFUSED', error.message);
       return NOBODY;
     }
@@ -122,117 +139,169 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     slot: Slot,
     message: OpenMessage,
   ): StreamHolder {
-    const { gate, clock } = this.#options;
     const { key, epoch, request } = message;
-    const known = this.#grants.get(key);
-    if (known !== undefined && known.owner !== peer.principal.owner) {
-      const why = 'Cannot resume the stream: it is not known here';
-      throw new PosternError('STREAM_UNKNOWN', why);
+    this.#expectOwner(key, ask.principal);
+    const { application, detachedMs = LIMITS.clientDetachedMs } = this.#judge(key, ask);
+    if (this.#attached >= LIMITS.relayedStreams) {
+      const why = `Cannot open a stream: ${LIMITS.relayedStreams} are relayed`;
+      throw new PosternError('STREAM_LIMIT', why);
     }
-    const verdict = gate.judge(ask);
-    if (!verdict.allow) {
-      this.#revoke(key, verdict.error);
-      throw verdict.error;
-    }
+    const isResumed = epoch > 0;
+    const { hostname } = ask;
+    const { replica: wanted } = request;
     const { replica, rule } = routeStream(this.#options, {
-      hostname: ask.hostname,
+      hostname,
       key,
-      replica: request.replica,
-      isResumed: epoch > 0,
+      replica: wanted,
+      isResumed,
     });
-    const link = replica.relayLink(epoch > 0);
-    if (link === undefined) {
-      const why = `no link to its connector takes a stream now`;
-      throw new PosternError('ROUTE_NO_REPLICA', `Cannot reach "${ask.hostname}": ${why}`);
-    }
-    const stream: RelayedStream = {
-      ...ask,
-      application: verdict.application,
-      tunnelName: replica.tunnel.name,
-      replica: replica.id,
-      isResumed: epoch > 0,
-    };
-    const since = clock.now();
-    const grant = this.#grant(key, ask, replica);
+    const link = linkTo(replica, hostname, isResumed);
+    const told = this.#told({ ...ask, application, replica, isResumed });
+    const attach = this.#watch(key, ask, replica, detachedMs);
     const relay: Relay = new Relay({
       near: slot,
       message,
-      request: this.#requestFor(peer, ask, rule?.id ?? '', verdict.detachedMs),
+      request: requestFor(peer, ask, rule?.id ?? '', detachedMs),
       replica: replica.id,
       budget: this.#budget,
       onEnd: (end) => {
         this.#attached -= 1;
-        const { sent: bytesSent, received: bytesReceived } = relay.bytes;
-        const durationMs = Math.round(clock.now() - since);
-        this.#ended(key, grant, end, verdict.detachedMs);
-        this.#options.events.onEnded(stream, { end, bytesSent, bytesReceived, durationMs });
+        this.#ended(attach, end);
+        told.onEnded(end, relay);
       },
     });
     this.#attached += 1;
-    this.#options.events.onAttached(stream);
-    grant.relay = relay;
+    attach.relay = relay;
+    told.onAttached();
     relay.start(link);
     return relay.holder;
   }
 
-  #requestFor(
-    { principal, address, port }: ClientPeer<Principal>,
-    { hostname, requestId }: StreamAsk<Principal>,
-    rule: string,
-    detachedMs: number = LIMITS.clientDetachedMs,
-  ): StreamRequest {
+  /** Nobody but its owner hears of a stream. Throws STREAM_UNKNOWN. */
+  #expectOwner(key: string, { owner }: Principal): void {
+    const [known] = this.#attaches.get(key) ?? [];
+    if (known === undefined || known.owner === owner) return;
+    throw new PosternError('STREAM_UNKNOWN', 'Cannot resume the stream: it is not known here');
+  }
+
+  #judge(key: string, ask: StreamAsk<Principal>): StreamVerdict & { readonly allow: true } {
+    const verdict = this.#options.gate.judge(ask);
+    if (verdict.allow) return verdict;
+    for (const known of this.#attaches.get(key) ?? []) {
+      if (known.relay === undefined) this.#revoke(known, verdict.error);
+    }
+    throw verdict.error;
+  }
+
+  /** Tells of one attach, for logs, metrics and audit. */
+  #told(about: Omit<RelayedStream, 'tunnelName' | 'replica'> & { replica: ConnectedReplica }): {
+    onAttached(): void;
+    onEnded(end: RelayEnd, relay: Relay): void;
+  } {
+    const { clock, events } = this.#options;
+    const { replica } = about;
+    const stream = { ...about, tunnelName: replica.tunnel.name, replica: replica.id };
+    const since = clock.now();
     return {
-      kind: 'tcp',
-      hostname,
-      rule,
-      requestId,
-      client: { address, port },
-      detachedMs,
-      ...(principal.owner !== undefined && { owner: principal.owner }),
+      onAttached: () => events.onAttached(stream),
+      onEnded: (end, { bytes: { sent: bytesSent, received: bytesReceived } }) => {
+        const durationMs = Math.round(clock.now() - since);
+        events.onEnded(stream, { end, bytesSent, bytesReceived, durationMs });
+      },
     };
   }
 
-  /** Keeps watch over a stream from now on. One with the same key that was here before is this one. */
-  #grant(key: string, ask: StreamAsk<Principal>, replica: ConnectedReplica): Grant {
-    this.#forget(key);
-    if (this.#grants.size >= LIMITS.detachedStreams + LIMITS.relayedStreams) {
-      const why = `Cannot open a stream: ${LIMITS.relayedStreams} are relayed`;
-      throw new PosternError('STREAM_LIMIT', why);
-    }
-    const hold = this.#options.gate.hold(ask, (error) => this.#revoke(key, error));
+  /** Keeps watch over a stream from now on. */
+  #watch(
+    key: string,
+    ask: StreamAsk<Principal>,
+    replica: ConnectedReplica,
+    detachedMs: number,
+  ): Attach {
     const { owner } = ask.principal;
-    const grant: Grant = { owner, hold, replica, relay: undefined, timer: undefined };
-    this.#grants.set(key, grant);
-    return grant;
+    const hold = this.#options.gate.hold(ask, (error) => this.#revoke(attach, error));
+    const attach: Attach = {
+      key,
+      owner,
+      replica,
+      detachedMs,
+      hold,
+      relay: undefined,
+      timer: undefined,
+    };
+    const others = this.#attaches.get(key) ?? new Set();
+    this.#attaches.set(key, others.add(attach));
+    return attach;
   }
 
-  #ended(key: string, grant: Grant, end: RelayEnd, detachedMs: number | undefined): void {
-    // Attached again over another link in the meantime.
-    if (this.#grants.get(key) !== grant) return;
-    if (end.kind !== 'detached') {
-      this.#forget(key);
-      return;
+  #ended(attach: Attach, end: RelayEnd): void {
+    attach.relay = undefined;
+    const ofStream = this.#attaches.get(attach.key);
+    // One that was revoked is no longer there.
+    if (ofStream?.has(attach) !== true) return;
+    const others = [...ofStream].filter((other) => other !== attach);
+    const isOfStream = end.kind !== 'reset' || !NOT_THE_STREAM.has(end.error.code);
+    const isDetached = end.kind === 'detached' && others.every(({ relay }) => relay === undefined);
+    if (!isDetached) this.#forget(attach);
+    for (const other of others) {
+      if (isOfStream && other.relay === undefined) this.#forget(other);
     }
-    grant.relay = undefined;
-    const keptMs = (detachedMs ?? LIMITS.clientDetachedMs) + LIMITS.deadPeerMs;
-    grant.timer = this.#options.clock.after(keptMs, () => this.#forget(key));
+    if (isDetached) this.#keep(attach);
+  }
+
+  #keep(attach: Attach): void {
+    const keptMs = attach.detachedMs + LIMITS.deadPeerMs;
+    attach.timer = this.#options.clock.after(keptMs, () => this.#forget(attach));
+    this.#detached.add(attach);
+    const [longest] = this.#detached;
+    if (this.#detached.size <= LIMITS.detachedStreams || longest === undefined) return;
+    // What is watched no more must not wait there for longer either.
+    this.#forget(longest);
+    longest.replica.endStream(longest.key);
   }
 
   /** Ends a stream that is no longer allowed, wherever its endpoints are. */
-  #revoke(key: string, error: PosternError): void {
-    const grant = this.#grants.get(key);
-    if (grant === undefined) return;
+  #revoke(attach: Attach, error: PosternError): void {
+    if (this.#attaches.get(attach.key)?.has(attach) !== true) return;
+    this.#forget(attach);
     const code = isResetCode(error.code) ? error.code : 'ACCESS_REVOKED';
-    this.#forget(key);
-    if (grant.relay === undefined) grant.replica.endStreams([key]);
-    else grant.relay.reset(code, error.message);
+    if (attach.relay !== undefined) attach.relay.reset(code, error.message);
+    // Or it goes on under another watch.
+    else if (!this.#attaches.has(attach.key)) attach.replica.endStream(attach.key);
   }
 
-  #forget(key: string): void {
-    const grant = this.#grants.get(key);
-    if (grant === undefined) return;
-    this.#grants.delete(key);
-    grant.timer?.cancel();
-    grant.hold.release();
+  #forget(attach: Attach): void {
+    const ofStream = this.#attaches.get(attach.key);
+    if (ofStream?.delete(attach) !== true) return;
+    if (ofStream.size === 0) this.#attaches.delete(attach.key);
+    this.#detached.delete(attach);
+    attach.timer?.cancel();
+    attach.hold.release();
   }
+}
+
+/** Throws ROUTE_NO_REPLICA, and STREAM_DETACHED when it is only for now. */
+function linkTo(replica: ConnectedReplica, hostname: string, isResumed: boolean): Link {
+  const link = replica.relayLink(isResumed);
+  if (link !== undefined) return link;
+  const why = `Cannot reach "${hostname}": no link to its connector takes a stream now`;
+  // Its links may have had all the streams that a second allows; the client tries again.
+  throw new PosternError(replica.isReachable ? 'STREAM_DETACHED' : 'ROUTE_NO_REPLICA', why);
+}
+
+function requestFor(
+  { principal, address, port }: ClientPeer<ClientPrincipal>,
+  { hostname, requestId }: StreamAsk<ClientPrincipal>,
+  rule: string,
+  detachedMs: number,
+): StreamRequest {
+  return {
+    kind: 'tcp',
+    hostname,
+    rule,
+    requestId,
+    client: { address, port },
+    detachedMs,
+    ...(principal.owner !== undefined && { owner: principal.owner }),
+  };
 }

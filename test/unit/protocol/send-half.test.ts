@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import type { Position } from '../../../src/protocol/control-message.ts';
 import type { OutgoingFrame } from '../../../src/protocol/frame-channel.ts';
 import { decodeFrame } from '../../../src/protocol/frame.ts';
 import { SendHalf } from '../../../src/protocol/send-half.ts';
@@ -20,6 +21,11 @@ function half(limit: number, ...writes: string[]): SendHalf {
   const send = new SendHalf(limit);
   for (const text of writes) send.write(Buffer.from(text));
   return send;
+}
+
+/** A peer that has handed on all it received. */
+function at(received: number, changes: Partial<Position> = {}): Position {
+  return { received, consumed: received, window: 100, ...changes };
 }
 
 /** All frames there are now. */
@@ -116,8 +122,9 @@ describe('SendHalf', () => {
     const send = half(10, 'abc', 'def');
     send.finish();
     expect(frames(send)).toEqual(['0:abcdef', 'FIN 6']);
-    expect(send.canResumeAt(received)).toBe(true);
-    send.resumeAt(received);
+    const position = at(received, { ...(received === 7 && { ended: true }) });
+    expect(send.canResumeAt(position)).toBe(true);
+    send.resumeAt(position);
     expect(frames(send)).toEqual(expected);
   });
 
@@ -125,21 +132,44 @@ describe('SendHalf', () => {
     const send = half(5, 'abcdef');
     frames(send);
     send.acknowledge(2, 3);
-    expect([1, 2, 5, 6].map((received) => send.canResumeAt(received))).toEqual([
+    expect([1, 2, 5, 6].map((received) => send.canResumeAt(at(received)))).toEqual([
       false,
       true,
       true,
       false,
     ]);
+    expect(send.canResumeAt(at(5, { consumed: 1 }))).toBe(false);
+  });
+
+  it.each([
+    ['claims the end before it', 2, true, false],
+    ['claims the end where the last byte is', 3, true, false],
+    ['has FIN and does not say so', 4, false, false],
+    ['has FIN and says so', 4, true, true],
+  ])('a peer that %s: %i, %s', (_, received, ended, isRight) => {
+    const send = half(10, 'abc');
+    send.finish();
+    frames(send);
+    expect(send.canResumeAt(at(received, { ...(ended && { ended }) }))).toBe(isRight);
+  });
+
+  it('sends no more than the position grants, also where more was granted before', () => {
+    const send = half(6, 'abcdef');
+    frames(send);
+    send.acknowledge(2, 4);
+    send.resumeAt(at(2, { window: 1 }));
+    expect(frames(send)).toEqual(['2:c']);
+    send.acknowledge(3, 3);
+    expect(frames(send)).toEqual(['3:def']);
   });
 
   it('continues after some of a chunk was acknowledged', () => {
     const send = half(10, 'abc', 'def');
     frames(send);
     send.acknowledge(4, 10);
-    send.resumeAt(4);
+    send.resumeAt(at(4));
     expect(frames(send)).toEqual(['4:ef']);
-    send.resumeAt(5);
+    send.resumeAt(at(5));
     send.write(Buffer.from('g'));
     expect(frames(send)).toEqual(['5:fg']);
   });
@@ -231,14 +261,14 @@ describe('SendHalf', () => {
             cursor += bytes;
           } else {
             // Somewhere between what was acknowledged and what was sent.
-            const at = base + Math.floor(((cursor - base) * n) / 100);
+            const there = base + Math.floor(((cursor - base) * n) / 100);
             if (what === 'resume') {
-              send.resumeAt(at);
-              cursor = at;
+              send.resumeAt(at(there, { consumed: base, window: limit - base }));
+              cursor = there;
             } else {
-              expect(send.acknowledge(at, 50_000)).toBe(at - base);
-              base = at;
-              limit = Math.max(limit, at + 50_000);
+              expect(send.acknowledge(there, 50_000)).toBe(there - base);
+              base = there;
+              limit = Math.max(limit, there + 50_000);
             }
           }
           expect(send.unackedBytes).toBe(end - base);

@@ -1,6 +1,7 @@
 /** What an acceptor answers to OPEN, byte by byte: the table of docs/protocol.md §6. */
 import { describe, expect, it, jest } from '@jest/globals';
 
+import { PosternError } from '../../../src/core/error.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
 import { ByteBudget } from '../../../src/protocol/byte-budget.ts';
 import type { OpenMessage, Position } from '../../../src/protocol/control-message.ts';
@@ -13,7 +14,7 @@ import {
   type Frame,
 } from '../../../src/protocol/frame.ts';
 import { StreamAccepter, type AccepterOptions } from '../../../src/protocol/stream-accepter.ts';
-import { openMessage, RawPeer } from './raw-peer.ts';
+import { openMessage, RawPeer, REQUEST } from './raw-peer.ts';
 import { settle } from './turns.ts';
 import { AppEnd } from './two-ends.ts';
 
@@ -275,6 +276,63 @@ describe('StreamAccepter: a stream that comes back', () => {
     await acceptor.send(encodeReset(3, 'STREAM_MOVED', ''));
     await acceptor.pass(2_000);
     expect(acceptor.app().told).toEqual(['close STREAM_LOST']);
+  });
+
+  it.each([
+    ['another owner', { owner: 'mallory' }],
+    ['no owner', {}],
+    ['the owner, who was let in to something else', { owner: 'alice', hostname: 'b.test' }],
+  ])('is not known to %s, and stays where it is', async (_, request) => {
+    const acceptor = new Acceptor();
+    await acceptor.answer(1, { request: { ...REQUEST, owner: 'alice' } });
+    const asks = { epoch: 1, resume: true, request: { ...REQUEST, ...request } };
+    expect(await acceptor.answer(3, asks)).toEqual(['3 RESET STREAM_UNKNOWN']);
+    acceptor.app().write('still here');
+    expect(await acceptor.told()).toEqual(['1 DATA 0 still here']);
+    const own = { epoch: 2, resume: true, request: { ...REQUEST, owner: 'alice' } };
+    expect(await acceptor.answer(5, own)).toEqual([
+      '1 RESET STREAM_MOVED',
+      '5 ACCEPT 0 0',
+      '5 DATA 0 still here',
+    ]);
+  });
+
+  it('is kept for as long as its own initiator asks for, and no longer than a day', async () => {
+    for (const [asked, kept] of [
+      [90_000, 90_000],
+      [20 * 24 * 3_600_000, 24 * 3_600_000],
+    ] as const) {
+      const acceptor = new Acceptor();
+      await acceptor.answer(1, { request: { ...REQUEST, detachedMs: asked } });
+      acceptor.raw.cut();
+      await settle();
+      acceptor.clock.run(kept + LIMITS.deadPeerMs - 1);
+      expect(acceptor.app().closedWith).toBeUndefined();
+      acceptor.clock.run(1);
+      expect(acceptor.app().closedWith).toBe('STREAM_LOST');
+    }
+  });
+
+  it('end() ends those it names, attached or not, and the initiator hears why', async () => {
+    const acceptor = new Acceptor();
+    const keys = [numbered(1), numbered(2), numbered(3)];
+    for (const [n, key] of keys.entries()) await acceptor.answer(2 * n + 1, { key });
+    await acceptor.send(encodeReset(1, 'STREAM_MOVED', ''));
+    await acceptor.received();
+    acceptor.accepter.end(
+      [numbered(1), numbered(2), numbered(9)],
+      new PosternError('ACCESS_REVOKED', 'no longer'),
+    );
+    expect(await acceptor.told()).toEqual(['3 RESET ACCESS_REVOKED']);
+    expect(acceptor.apps.map(({ closedWith }) => closedWith)).toEqual([
+      'ACCESS_REVOKED',
+      'ACCESS_REVOKED',
+      undefined,
+    ]);
+    // One that comes back learns it too.
+    expect(await acceptor.answer(7, { key: numbered(1), epoch: 1, resume: true })).toEqual([
+      '7 RESET ACCESS_REVOKED',
+    ]);
   });
 
   it('resetAll() ends all of them, attached or not', async () => {

@@ -21,6 +21,8 @@ export interface LinkPair {
   readonly there: MemoryChannel;
   /** What the accepting process sends on. */
   readonly back: MemoryChannel;
+  /** Which of the hops between two endpoints it is; 0 is the initiator's. */
+  readonly hop: number;
 }
 
 export interface TwoEndsOptions {
@@ -110,10 +112,21 @@ export class TwoEnds {
     });
     opening.trust();
     accepting.trust();
-    const pair = { opening, accepting, there, back };
+    const pair = { opening, accepting, there, back, hop: 0 };
     this.pairs.push(pair);
     this.opener.addLink(opening);
     return pair;
+  }
+
+  /** There is nothing between the two but links. */
+  readonly hops = 1;
+
+  leave({ opening }: LinkPair): void {
+    this.opener.leaveLink(opening);
+  }
+
+  kill(): void {
+    for (const { there } of this.pairs) there.cut();
   }
 
   open(): AppEnd {
