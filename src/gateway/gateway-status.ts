@@ -34,5 +34,9 @@ export interface GatewayStatus {
   readonly httpRequests: number;
   readonly webSockets: number;
   readonly tcpConnections: number;
+  /** Links of clients. */
+  readonly clients: number;
+  /** Their streams that are relayed now. */
+  readonly clientStreams: number;
   readonly addresses: Readonly<Record<string, string>>;
 }

@@ -36,6 +36,7 @@ import { HTTP_SERVER_OPTIONS } from './http/server-options.ts';
 import { CLOSE_RESTART } from './http/upgrade-registry.ts';
 import { LinkDoor } from './link-door.ts';
 import { clientStreamLog } from './relay/client-stream-log.ts';
+import type { SignedInClient } from './relay/client-gate.ts';
 import { ClientStreams } from './relay/client-streams.ts';
 import { RouteTable } from './route-table.ts';
 import { StreamRouter } from './stream-router.ts';
@@ -68,6 +69,7 @@ export class Gateway {
   readonly #audit: ConnectorAudit;
   readonly #registry: TunnelRegistry;
   readonly #access: GatewayAccess;
+  readonly #clientStreams: ClientStreams<SignedInClient>;
   readonly #door: LinkDoor;
   readonly #destinations: HttpDestinations;
   readonly #router: StreamRouter;
@@ -108,6 +110,13 @@ export class Gateway {
       unreachable: (hostname) => this.#unreachable(hostname),
     });
     const gate = this.#access.clients;
+    this.#clientStreams = new ClientStreams({
+      clock: systemClock,
+      gate,
+      routes: this.#routes,
+      registry: this.#registry,
+      events: this.#access.tcp.withAudit(clientStreamLog({ log, metrics })),
+    });
     this.#door = new LinkDoor({
       gatewayId: this.id,
       clock: systemClock,
@@ -117,13 +126,7 @@ export class Gateway {
       routes: this.#routes,
       resumeTimeoutMs: config.resumeTimeoutMs,
       gate,
-      clientStreams: new ClientStreams({
-        clock: systemClock,
-        gate,
-        routes: this.#routes,
-        registry: this.#registry,
-        events: this.#access.tcp.withAudit(clientStreamLog({ log, metrics })),
-      }),
+      clientStreams: this.#clientStreams,
       verifyToken: async (token) => store.tunnels.verifyToken(token),
       onRefusedHostname: (replica, hostname) => {
         this.#audit.write(replica, { type: 'connector.hostname-refused', hostname });
@@ -215,6 +218,8 @@ export class Gateway {
       httpRequests: requests,
       webSockets: upgrades,
       tcpConnections: this.#tcpPorts.reduce((sum, port) => sum + port.connectionCount, 0),
+      clients: this.#door.clientCount,
+      clientStreams: this.#clientStreams.attachedCount,
       addresses: this.#addresses,
     };
   }

@@ -20,6 +20,8 @@ export const gatewayStatus = defineCommand({
           ['requests under way', String(rest.httpRequests)],
           ['WebSockets', String(rest.webSockets)],
           ['TCP connections', String(rest.tcpConnections)],
+          ['clients', String(rest.clients)],
+          ['streams of clients', String(rest.clientStreams)],
           ...Object.entries(addresses),
         ],
       ),

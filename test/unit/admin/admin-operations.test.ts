@@ -37,6 +37,8 @@ const gateway: RunningGateway = {
     httpRequests: 0,
     webSockets: 0,
     tcpConnections: 0,
+    clients: 0,
+    clientStreams: 0,
     addresses: { https: '127.0.0.1:8443' },
   }),
   replicas: (id) => [
