@@ -192,6 +192,7 @@ export class Gateway {
     );
     // Before their streams break: a WebSocket that is told to come back does, whoever serves it then.
     this.#http.upgrades.close(CLOSE_RESTART, error, ({ tunnelId }) => tunnelId === tunnel.id);
+    this.#clientStreams.endTunnel(tunnel.id, error);
     for (const replica of this.#registry.evict(tunnel.id, error))
       this.#dropIdleConnections(replica);
     this.#door.close(CLOSE_CODE.refused, error, tunnel.id);

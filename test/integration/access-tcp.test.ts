@@ -81,6 +81,27 @@ describe('postern access tcp', () => {
     expect(cuts).toBe(CUTS);
   }, 180_000);
 
+  it("ends at once when the tunnel's token is rotated", async () => {
+    const tunnel = await gateway.createTunnel('rotated', ['rotated.postern.test']);
+    const ingress = [{ hostname: 'rotated.postern.test', service: exchanges.origin.service }];
+    const doomed = await startConnector({ gateway, ingress, tunnel });
+    const { port } = await startForward({ gateway, hostname: 'rotated.postern.test' });
+    const exchange = exchanges.begin(port, { up: Infinity, down: Infinity, paceMs: 5 });
+    await eventually(() => exchange.hasArrived);
+    const since = performance.now();
+    const broken = exchange.done.then(
+      () => 'whole',
+      () => 'broken',
+    );
+    await gateway.json('tunnel', 'rotate', tunnel.name);
+    const rotated = performance.now();
+    expect(await broken).toBe('broken');
+    const [ms, ofCommand] = [performance.now() - since, rotated - since].map(Math.round);
+    say(`ended ${ms} ms after the command was started, which took ${ofCommand} ms`);
+    expect(performance.now() - rotated).toBeLessThan(1000);
+    await doomed.stop();
+  }, 30_000);
+
   it('goes on after a kill -9 of the gateway', async () => {
     const exchange = exchanges.begin(forward.port, { up: Infinity, down: Infinity, paceMs: 5 });
     await eventually(() => exchange.hasArrived);

@@ -133,6 +133,17 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     }
   }
 
+  /** Ends every stream to a tunnel whose connectors will not come back. */
+  endTunnel(tunnelId: string, error: PosternError): void {
+    const attaches = [...this.#attaches.values()].flatMap((ofStream) => [...ofStream]);
+    for (const attach of attaches) {
+      if (attach.replica.tunnel.id !== tunnelId) continue;
+      const { relay } = attach;
+      this.#forget(attach);
+      relay?.reset('STREAM_LOST', error.message);
+    }
+  }
+
   #relay(
     peer: ClientPeer<Principal>,
     ask: StreamAsk<Principal>,
