@@ -51,6 +51,8 @@ export const TOOLS = {
   setpriv: { package: 'util-linux' },
   flock: { package: 'util-linux' },
   unshare: { package: 'util-linux' },
+  'dbus-run-session': { package: 'dbus-daemon' },
+  'gnome-keyring-daemon': { package: 'gnome-keyring' },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;
