@@ -148,8 +148,8 @@ export const LIMITS = {
 
   /** How long a sign-in may take from its first page to the provider's answer, ms. test/unit/access/sign-in/login-transactions.test.ts */
   loginMs: 10 * 60_000,
-  /** Login cookies in one browser, about 100 bytes each in every request. test/unit/access/sign-in/login-cookies.test.ts */
-  loginCookies: 8,
+  /** Login cookies in one browser, about 100 bytes each: as many tabs may be opened at one moment. test/unit/access/sign-in/login-cookies.test.ts */
+  loginCookies: 24,
   /** Longest path to return to after signing in, characters; longer ones lead to `/`. test/unit/access/sign-in/return-path.test.ts */
   returnPathChars: 4_096,
   /** Longest ticket, characters: a path in base64url with its signature. test/unit/access/sign-in/tickets.test.ts */

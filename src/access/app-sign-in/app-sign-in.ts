@@ -123,10 +123,12 @@ export class AppSignIn {
     const wanted = kept && this.#wantedOf(kept);
     if (wanted === undefined || wanted.hostname !== request.hostname) return this.#lost(request);
     const { application, returnTo } = wanted;
-    const nonce = request.cookies.get(nonceCookieName(application.name)) ?? '';
-    if (secretHash(nonce) !== wanted.nonceHash) return this.#lost(request);
-    const session = await sessions.find(String(kept?.['session']));
+    const nonce = request.cookies.get(nonceCookieName(application.name));
+    if (nonce === undefined) return this.#lost(request);
     const url = this.#options.address.origin(request.hostname) + returnTo;
+    // Another tab that began at the same moment has set another nonce (case C16): the page is asked for again, with that one.
+    if (secretHash(nonce) !== wanted.nonceHash) return redirect(url);
+    const session = await sessions.find(String(kept?.['session']));
     // Where the session is over by now, or the policy another one, the application itself says so.
     if (session === undefined) return redirect(url);
     const purpose = typeof kept?.['purpose'] === 'string' ? kept['purpose'] : undefined;
