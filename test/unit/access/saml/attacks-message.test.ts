@@ -7,6 +7,12 @@ import { ACS, idp, refusal, samlLab } from '../../../support/saml-lab.ts';
 
 const attacker = await idpKey();
 
+/** Processor time since `start`, ms: what other processes do at the same time does not count. */
+function cpuMs(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
+}
+
 describe('S31', () => {
   it.each([
     ['a DOCTYPE', '<!DOCTYPE x>'],
@@ -53,14 +59,14 @@ it('S32 nesting, elements and attributes without end are refused at once', async
     `<a ${'"'.repeat(100_001)}`,
     '<'.repeat(150_000),
   ];
-  const start = performance.now();
+  const start = process.cpuUsage();
   for (const xml of many) {
     // oxlint-disable-next-line no-await-in-loop
     const ask = await lab.begin();
     // oxlint-disable-next-line no-await-in-loop
     expect(await refusal(lab, xml, ask.relayState)).toContain('ACCESS_SAML_MALFORMED');
   }
-  expect(performance.now() - start).toBeLessThan(2_000);
+  expect(cpuMs(start)).toBeLessThan(2_000);
 });
 
 it('S32 documents that are hard to verify cost nothing without a signature of the provider', async () => {
@@ -74,10 +80,10 @@ it('S32 documents that are hard to verify cost nothing without a signature of th
     const said = idp.says(ask, lab.clock.wall());
     const signed = idp.sign(idp.assertion(said), 'Assertion', { with: attacker });
     const evil = idp.response(said, signed.replace('</saml:Subject>', `</saml:Subject>${filler}`));
-    const start = performance.now();
+    const start = process.cpuUsage();
     // oxlint-disable-next-line no-await-in-loop
     expect(await refusal(lab, evil, ask.relayState)).toContain('signature is wrong');
-    spent += performance.now() - start;
+    spent += cpuMs(start);
   }
   // The library alone takes a second for each.
   expect(spent).toBeLessThan(1_000);
