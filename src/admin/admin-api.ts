@@ -5,6 +5,7 @@
  * Names of calls and fields are API: the command line prints results as they are with `-o json`. Times are ISO 8601.
  */
 import type { AuthorityKey } from '../access/ssh/ssh-authority.ts';
+import type { AuditEvent } from '../telemetry/audit-event.ts';
 import type { GatewayStatus, LinkStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
 
 /** What is asked for when there is nothing to say. */
@@ -103,6 +104,46 @@ export interface ChangedUser {
   readonly totpUri?: string;
 }
 
+/** Somebody who is signed in. */
+export interface SessionSummary {
+  readonly id: string;
+  readonly kind: 'browser' | 'client';
+  readonly email?: string;
+  readonly provider: string;
+  readonly subject: string;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly address: string;
+  readonly agent: string;
+}
+
+/** How many sessions were ended. */
+export interface RevokedSessions {
+  readonly revoked: number;
+}
+
+/** A credential of a machine, without its secret. */
+export interface ServiceTokenSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly rotatedAt?: string;
+  readonly expiresAt?: string;
+  /** Until when the secret before the last rotation is good. */
+  readonly previousUntil?: string;
+}
+
+/** A service token with a secret that is shown this once. */
+export interface NewServiceToken extends ServiceTokenSummary {
+  /** A secret. */
+  readonly secret: string;
+}
+
+/** An audit event. */
+export interface AuditSummary extends Omit<AuditEvent, 'at'> {
+  readonly at: string;
+}
+
 /** Every call: its parameters, all of them text, and its result. */
 export interface AdminCalls {
   'tunnel.create': { params: { readonly name: string }; result: CreatedTunnel };
@@ -131,6 +172,29 @@ export interface AdminCalls {
       readonly totp?: string;
     };
     result: ChangedUser;
+  };
+  'session.list': { params: NoParams; result: readonly SessionSummary[] };
+  /** One of: `id`, `email`, `all` as `yes`. */
+  'session.revoke': {
+    params: { readonly id?: string; readonly email?: string; readonly all?: string };
+    result: RevokedSessions;
+  };
+  /** `expires`: a duration. */
+  'service-token.create': {
+    params: { readonly name: string; readonly expires?: string };
+    result: NewServiceToken;
+  };
+  'service-token.list': { params: NoParams; result: readonly ServiceTokenSummary[] };
+  /** `overlap`: a duration. */
+  'service-token.rotate': {
+    params: { readonly name: string; readonly overlap?: string };
+    result: NewServiceToken;
+  };
+  'service-token.revoke': { params: { readonly name: string }; result: ServiceTokenSummary };
+  /** A page, the newest event first; `before`: the id of an event. */
+  'audit.list': {
+    params: { readonly limit?: string; readonly before?: string };
+    result: readonly AuditSummary[];
   };
   'user.list': { params: NoParams; result: readonly UserSummary[] };
   'user.remove': { params: { readonly name: string }; result: ChangedUser };

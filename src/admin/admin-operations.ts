@@ -5,6 +5,7 @@
  * The order of a change is fixed: the store, then the gateway, then the audit event. A token that is no longer good has lost
  * its links before anything else can fail.
  */
+import { systemClock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import type { GatewayStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
 import type { Route, Store, Tunnel } from '../store/store.ts';
@@ -21,10 +22,19 @@ import type {
   ReplicaSummary,
   RevokedTunnel,
   RouteSummary,
+  ServiceTokenSummary,
   SshAuthoritySummary,
   TunnelInfo,
   TunnelSummary,
 } from './admin-api.ts';
+import { listAudit } from './audit-operations.ts';
+import {
+  createServiceToken,
+  listServiceTokens,
+  revokeServiceToken,
+  rotateServiceToken,
+} from './service-token-operations.ts';
+import { listSessions, revokeSessions } from './session-operations.ts';
 import { listSshAuthorities, rotateSshAuthority } from './ssh-operations.ts';
 import { addUser, changePassword, listUsers, removeUser } from './user-operations.ts';
 
@@ -72,6 +82,26 @@ export class AdminOperations {
     'route.remove': async ({ hostname }) => this.#removeRoute(hostname),
     'ssh.authorities': async () => listSshAuthorities(this.#store),
     'ssh.rotate': async ({ after }) => this.#rotateSsh(after),
+    'session.list': async () => listSessions(this.#store),
+    'session.revoke': async (params) =>
+      revokeSessions(this.#store, params, async (fact) => this.#audit(fact)),
+    'service-token.create': async (params) =>
+      this.#serviceTokenChanged(
+        'service-token.create',
+        await createServiceToken(this.#store, params, systemClock.wall()),
+      ),
+    'service-token.list': async () => listServiceTokens(this.#store),
+    'service-token.rotate': async (params) =>
+      this.#serviceTokenChanged(
+        'service-token.rotate',
+        await rotateServiceToken(this.#store, params),
+      ),
+    'service-token.revoke': async ({ name }) =>
+      this.#serviceTokenChanged(
+        'service-token.revoke',
+        await revokeServiceToken(this.#store, name),
+      ),
+    'audit.list': async (params) => listAudit(this.#store, params),
     'user.add': async (params) => this.#userChanged('user.add', await addUser(this.#store, params)),
     'user.list': async () => listUsers(this.#store),
     'user.remove': async ({ name }) =>
@@ -183,6 +213,13 @@ export class AdminOperations {
   async #userChanged(type: string, changed: ChangedUser): Promise<ChangedUser> {
     await this.#audit({ type, detail: { user: changed.name } });
     return changed;
+  }
+
+  async #serviceTokenChanged<T extends ServiceTokenSummary>(type: string, token: T): Promise<T> {
+    const { id, name, expiresAt } = token;
+    const detail = { id, name, ...(expiresAt !== undefined && { expiresAt }) };
+    await this.#audit({ type, detail });
+    return token;
   }
 
   async #drain(): Promise<DrainResult> {

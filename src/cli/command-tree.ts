@@ -45,6 +45,67 @@ const user: CommandGroup = {
   ],
 };
 
+const sessions: CommandGroup = {
+  name: 'sessions',
+  summary: 'See who is signed in, and sign them out',
+  commands: [
+    {
+      usage: 'list',
+      summary: 'List the sessions of people who are signed in',
+      load: async () => (await import('./commands/sessions-list.ts')).sessionsList,
+    },
+    {
+      usage: 'revoke [id]',
+      summary: 'End sessions, and within a second what they have open',
+      load: async () => (await import('./commands/sessions-revoke.ts')).sessionsRevoke,
+    },
+  ],
+};
+
+const serviceToken: CommandGroup = {
+  name: 'service-token',
+  summary: 'Manage the credentials of machines',
+  commands: [
+    {
+      usage: 'create <name>',
+      summary: 'Create a service token and print its secret',
+      load: async () => (await import('./commands/service-token-create.ts')).serviceTokenCreate,
+    },
+    {
+      usage: 'list',
+      summary: 'List the service tokens',
+      load: async () => (await import('./commands/service-token-list.ts')).serviceTokenList,
+    },
+    {
+      usage: 'rotate <name>',
+      summary: 'Replace the secret of a service token; the old one is good for a while',
+      load: async () => (await import('./commands/service-token-rotate.ts')).serviceTokenRotate,
+    },
+    {
+      usage: 'revoke <name>',
+      summary: 'Remove a service token, and within a second what it has open',
+      load: async () => (await import('./commands/service-token-revoke.ts')).serviceTokenRevoke,
+    },
+  ],
+};
+
+const audit: CommandGroup = {
+  name: 'audit',
+  summary: 'Read the audit log, a JSON object a line',
+  commands: [
+    {
+      usage: 'tail',
+      summary: 'Print the newest events, and with -f those that come',
+      load: async () => (await import('./commands/audit-tail.ts')).auditTail,
+    },
+    {
+      usage: 'export',
+      summary: 'Print all events that are kept, the oldest first',
+      load: async () => (await import('./commands/audit-export.ts')).auditExport,
+    },
+  ],
+};
+
 const gateway: CommandGroup = {
   name: 'gateway',
   summary: 'Run and control the gateway, the public server',
@@ -75,7 +136,10 @@ const gateway: CommandGroup = {
       summary: 'Print the keys of the SSH authority, for TrustedUserCAKeys of sshd',
       load: async () => (await import('./commands/gateway-ssh-ca.ts')).gatewaySshCa,
     },
+    sessions,
+    serviceToken,
     user,
+    audit,
   ],
 };
 

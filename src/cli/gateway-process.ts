@@ -8,6 +8,7 @@ import { AdminOperations, type RunningGateway } from '../admin/admin-operations.
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
 import { adminSocketPath } from '../admin/admin-socket.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
+import { systemClock, type Timer } from '../core/clock.ts';
 import { VERSION } from '../core/version.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { openStore } from '../store/sqlite/open.ts';
@@ -17,10 +18,13 @@ import type { Log } from '../telemetry/log.ts';
 import { Deferred } from './deferred.ts';
 import type { LongRunning } from './long-running.ts';
 import { databaseFile } from './open-admin.ts';
+import { watchGatewayConfig } from './watch-gateway-config.ts';
 
 export interface GatewayProcessOptions {
   readonly config: GatewayConfig;
   readonly log: Log;
+  /** Reads the configuration again, for policies that change while the gateway runs. Absent: they do not. */
+  readonly load?: (() => Promise<GatewayConfig>) | undefined;
   /** `gateway drain` was called; resolves with how much was cut. */
   onDrainAsked(): Promise<number>;
 }
@@ -31,6 +35,7 @@ interface Parts {
   readonly store: Store;
   readonly gateway: Gateway;
   readonly running: RunningGateway;
+  readonly watch: Timer | undefined;
 }
 
 export class GatewayProcess implements LongRunning {
@@ -59,7 +64,8 @@ export class GatewayProcess implements LongRunning {
       const gateway = new Gateway({ config, store, log, metrics });
       await gateway.start();
       const running = runningGateway(gateway, options);
-      const program = new GatewayProcess({ admin, store, gateway, running });
+      const watch = watchPolicies(gateway, options);
+      const program = new GatewayProcess({ admin, store, gateway, running, watch });
       opened.resolve(program);
       return program;
     } catch (error) {
@@ -84,9 +90,19 @@ export class GatewayProcess implements LongRunning {
   }
 
   async release(): Promise<void> {
+    this.#parts.watch?.cancel();
     await this.#parts.admin.close();
     await this.#parts.store.close();
   }
+}
+
+function watchPolicies(
+  gateway: Gateway,
+  { config, log, load }: GatewayProcessOptions,
+): Timer | undefined {
+  if (load === undefined) return undefined;
+  const apply = (changed: GatewayConfig): void => gateway.setPolicies(changed);
+  return watchGatewayConfig({ config, clock: systemClock, log, load, apply });
 }
 
 function runningGateway(gateway: Gateway, options: GatewayProcessOptions): RunningGateway {

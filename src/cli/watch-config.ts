@@ -1,19 +1,14 @@
 /**
  * Watches the connector's file and puts changed ingress rules in force. docs/operations.md "Changed ingress rules".
  *
- * The file is looked at instead of waited for: that works with editors that rename, with links that are turned to another
- * file, and on network file systems, where notifications do not. What cannot be read or understood changes nothing.
+ * What cannot be read or understood changes nothing.
  */
-import { stat } from 'node:fs/promises';
 import type { ConnectorConfig } from '../config/connector-config.ts';
 import type { IngressRule } from '../config/ingress-rule.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import { codeOf } from '../core/error.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
-
-/** How often the file is looked at, ms. A change must look the same twice: it may be half written. */
-const LOOK_MS = 500;
+import { watchFile } from './watch-file.ts';
 
 export interface WatchConfigOptions {
   /** What runs now, from a file. */
@@ -28,18 +23,22 @@ export interface WatchConfigOptions {
 
 /** Starts watching; the result ends it. */
 export function watchConfig(options: WatchConfigOptions): Timer {
+  const { config, clock, log } = options;
+  const { file } = config;
+  if (file === undefined) return { cancel: () => undefined };
   const watch = new Watch(options);
-  watch.start();
-  return { cancel: () => watch.cancel() };
+  const timer = watchFile({ file, clock, log, onChange: async () => watch.reload(file) });
+  return {
+    cancel: () => {
+      watch.cancel();
+      timer.cancel();
+    },
+  };
 }
 
 class Watch {
   readonly #options: WatchConfigOptions;
   #config: ConnectorConfig;
-  /** What the file looked like when it was last read, and at the last look. */
-  #read: string | undefined;
-  #seen: string | undefined;
-  #timer: Timer | undefined;
   #isOver = false;
 
   constructor(options: WatchConfigOptions) {
@@ -47,36 +46,11 @@ class Watch {
     this.#config = options.config;
   }
 
-  start(): void {
-    this.#look(true).catch((err: unknown) => {
-      this.#options.log.error({ [FIELD.err]: err }, 'cannot watch the configuration');
-    });
-  }
-
   cancel(): void {
     this.#isOver = true;
-    this.#timer?.cancel();
   }
 
-  async #look(isFirst: boolean): Promise<void> {
-    const file = this.#config.file;
-    if (file === undefined) return;
-    const state = await appearance(file);
-    if (isFirst) this.#read = state;
-    else if (state !== this.#read && state === this.#seen) {
-      this.#read = state;
-      await this.#reload(file);
-    }
-    this.#seen = state;
-    if (this.#isOver) return;
-    this.#timer = this.#options.clock.after(LOOK_MS, () => {
-      this.#look(false).catch((err: unknown) => {
-        this.#options.log.error({ [FIELD.err]: err }, 'cannot watch the configuration');
-      });
-    });
-  }
-
-  async #reload(file: string): Promise<void> {
+  async reload(file: string): Promise<void> {
     const { log } = this.#options;
     let config: ConnectorConfig;
     try {
@@ -101,16 +75,6 @@ class Watch {
       { [FIELD.file]: file, [FIELD.reason]: reason },
       'restart the connector to put the other changes in force',
     );
-  }
-}
-
-/** What tells one state of a file from another; the error where there is none. */
-async function appearance(file: string): Promise<string> {
-  try {
-    const { mtimeMs, ctimeMs, size, ino, dev } = await stat(file);
-    return [mtimeMs, ctimeMs, size, ino, dev].join(' ');
-  } catch (error) {
-    return codeOf(error) ?? 'gone';
   }
 }
 

@@ -183,6 +183,11 @@ export class Gateway {
     this.#door.announceRoutes();
   }
 
+  /** Puts other policies in force, for what is open too. */
+  setPolicies(config: GatewayConfig): void {
+    this.#access.setConfig(config);
+  }
+
   /** Ends every link and stream of a tunnel whose token was rotated, or which was deleted. */
   revokeTunnel(tunnel: Tunnel, reason: 'rotated' | 'deleted'): void {
     const why = reason === 'rotated' ? 'its token was rotated' : 'it was deleted';

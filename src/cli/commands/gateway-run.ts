@@ -19,7 +19,12 @@ export const gatewayRun = defineCommand({
       graceMs: config.gracePeriodMs,
       asked: drain.asked,
       start: async () =>
-        GatewayProcess.start({ config, log, onDrainAsked: async () => drain.ask() }),
+        GatewayProcess.start({
+          config,
+          log,
+          load: async () => configOfGateway(args),
+          onDrainAsked: async () => drain.ask(),
+        }),
       onDrained: (cut) => drain.done(cut),
     });
   },
