@@ -47,8 +47,7 @@ export async function startClientLink(
       if (pass.kind !== 'session' || !isSignedOut(error)) throw error;
       // oxlint-disable-next-line no-await-in-loop
       const renewed = await source.renew(ask, pass.credential);
-      // oxlint-disable-next-line no-await-in-loop
-      return await dialWith(renewed.pass, options);
+      return dialWith(renewed.pass, options);
     }
   }
   return dialWith({ kind: 'none' }, options);

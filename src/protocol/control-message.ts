@@ -134,7 +134,7 @@ export interface AdmittedMessage {
 }
 
 /** Streams that must not be resumed, by key: their users are no longer allowed. */
-export interface EndMessage {
+interface EndMessage {
   readonly type: 'end';
   readonly keys: readonly string[];
 }

@@ -18,7 +18,7 @@ import type { FrameChannel } from '../protocol/frame-channel.ts';
 import { CLOSE_CODE, Link, type Slot, type StreamHolder } from '../protocol/link.ts';
 
 /** What a registered link is told afterwards. */
-export interface RegisteredLinkEvents<Answer> {
+interface RegisteredLinkEvents<Answer> {
   /** The gateway has registered the link; nothing else arrived before. */
   onRegistered?(answer: Answer): void;
   /** The gateway opens a stream. */

@@ -42,7 +42,7 @@ export interface RelayedStream {
 }
 
 /** What an attach came to. */
-export interface RelayedStreamEnd {
+interface RelayedStreamEnd {
   readonly end: RelayEnd;
   /** Bytes of the whole stream: from the client, and to it. */
   readonly bytesSent: number;
