@@ -8,7 +8,6 @@
 import { readFile } from 'node:fs/promises';
 import {
   allowInsecureRequests,
-  ClientSecretBasic,
   ClientSecretPost,
   clockTolerance,
   Configuration,
@@ -157,5 +156,18 @@ function clientAuth(
   if (secret === undefined) return None();
   const isPostOnly =
     offered?.includes('client_secret_post') === true && !offered.includes('client_secret_basic');
-  return isPostOnly ? ClientSecretPost(secret) : ClientSecretBasic(secret);
+  return isPostOnly ? ClientSecretPost(secret) : basicAuth(secret);
+}
+
+/**
+ * RFC 6749 §2.3.1. The library's own writes `-` and `_` as `%2D` and `%5F` too, which is allowed, and which providers that
+ * decode nothing take for a wrong secret.
+ */
+function basicAuth(secret: string): ClientAuth {
+  return (_server, { client_id: id }, _body, headers) => {
+    const encoded = [id, secret].map((text) =>
+      new URLSearchParams([['', text]]).toString().slice(1),
+    );
+    headers.set('authorization', `Basic ${Buffer.from(encoded.join(':')).toString('base64')}`);
+  };
 }

@@ -1,8 +1,12 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { lastReason, oidcLab, signIn, toCallback } from '../../../support/oidc-lab.ts';
 import { AUTH_ORIGIN, headerOf, TestBrowser } from '../../../support/sign-in.ts';
+import { tempDir } from '../../../support/temp-dir.ts';
 
 it('signs in with what the ID token and UserInfo say', async () => {
   const lab = await oidcLab();
@@ -266,4 +270,24 @@ it('C16 twenty tabs at once all sign in, and so does one that is opened after th
   expect(lab.sessions.revoked).toEqual([]);
   const logins = [...browser.cookies.keys()].filter((name) => name.includes('_login_'));
   expect(logins).toHaveLength(20);
+});
+
+it('proves who the gateway is with the secret of its file, in the way that the provider takes it', async () => {
+  const clientSecretFile = join(tempDir('secret'), 'secret');
+  writeFileSync(clientSecretFile, 'canary-91f3\n');
+  const asked = async (methods: readonly string[] | undefined) => {
+    const lab = await oidcLab({ clientSecretFile });
+    lab.provider.malform.metadata = (metadata) => ({
+      ...metadata,
+      token_endpoint_auth_methods_supported: methods,
+    });
+    await signIn(lab);
+    expect(JSON.stringify([lab.audit, lab.log])).not.toContain('canary-91f3');
+    const [request] = lab.provider.tokenRequests;
+    return [request?.authorization, request?.fields.get('client_secret')];
+  };
+  const basic = `Basic ${Buffer.from('postern:canary-91f3').toString('base64')}`;
+  expect(await asked(undefined)).toEqual([basic, null]);
+  expect(await asked(['client_secret_post', 'client_secret_basic'])).toEqual([basic, null]);
+  expect(await asked(['client_secret_post'])).toEqual([undefined, 'canary-91f3']);
 });
