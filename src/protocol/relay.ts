@@ -38,6 +38,8 @@ export interface RelayOptions {
   readonly replica: string;
   /** What waits in all relays of the process. */
   readonly budget: ByteBudget;
+  /** The acceptor has answered: the stream goes on here, and no longer where it was before. */
+  onAccepted?(): void;
   /** Exactly once. */
   onEnd(end: RelayEnd): void;
 }
@@ -160,6 +162,7 @@ export class Relay {
       info: { ...info, replica },
       relayMs: behind(relayMs, end.slot?.link),
     });
+    this.#options.onAccepted?.();
     this.settle(this.#near);
     this.settle(this.#far);
   }

@@ -56,6 +56,8 @@ export interface ClientStreamsOptions<Principal extends ClientPrincipal> {
   readonly routes: RouteTable;
   readonly registry: TunnelRegistry;
   readonly events: ClientStreamEvents;
+  /** How many may be relayed at once, and how many watched while they are detached. Default LIMITS.relayedStreams and detachedStreams. */
+  readonly most?: { readonly relayed: number; readonly detached: number };
 }
 
 /** What happens to streams of clients, for logs, metrics and audit. */
@@ -88,6 +90,7 @@ const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export class ClientStreams<Principal extends ClientPrincipal> {
   readonly #options: ClientStreamsOptions<Principal>;
+  readonly #most: { readonly relayed: number; readonly detached: number };
   readonly #budget = new ByteBudget(LIMITS.relayBytes);
   /** By the stream's key; nearly always one. */
   readonly #attaches = new Map<string, Set<Attach>>();
@@ -97,6 +100,8 @@ export class ClientStreams<Principal extends ClientPrincipal> {
 
   constructor(options: ClientStreamsOptions<Principal>) {
     this.#options = options;
+    const { relayedStreams: relayed, detachedStreams: detached } = LIMITS;
+    this.#most = options.most ?? { relayed, detached };
   }
 
   /** Streams that are relayed now. */
@@ -153,8 +158,8 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const { key, epoch, request } = message;
     this.#expectOwner(key, ask.principal);
     const { application, detachedMs = LIMITS.clientDetachedMs } = this.#judge(key, ask);
-    if (this.#attached >= LIMITS.relayedStreams) {
-      const why = `Cannot open a stream: ${LIMITS.relayedStreams} are relayed`;
+    if (this.#attached >= this.#most.relayed) {
+      const why = `Cannot open a stream: ${this.#most.relayed} are relayed`;
       throw new PosternError('STREAM_LIMIT', why);
     }
     const isResumed = epoch > 0;
@@ -175,6 +180,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       request: requestFor(peer, ask, rule?.id ?? '', detachedMs),
       replica: replica.id,
       budget: this.#budget,
+      onAccepted: () => this.#forgetDetached(attach),
       onEnd: (end) => {
         this.#attached -= 1;
         this.#ended(attach, end);
@@ -250,14 +256,17 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const ofStream = this.#attaches.get(attach.key);
     // One that was revoked is no longer there.
     if (ofStream?.has(attach) !== true) return;
-    const others = [...ofStream].filter((other) => other !== attach);
-    const isOfStream = end.kind !== 'reset' || !NOT_THE_STREAM.has(end.error.code);
-    const isDetached = end.kind === 'detached' && others.every(({ relay }) => relay === undefined);
-    if (!isDetached) this.#forget(attach);
-    for (const other of others) {
-      if (isOfStream && other.relay === undefined) this.#forget(other);
+    if (end.kind !== 'reset' || !NOT_THE_STREAM.has(end.error.code)) this.#forgetDetached(attach);
+    const isElsewhere = [...ofStream].some(({ relay }) => relay !== undefined);
+    if (end.kind === 'detached' && !isElsewhere) this.#keep(attach);
+    else this.#forget(attach);
+  }
+
+  /** Drops the watches over a stream that were kept for when it comes back: it has, or it has ended. */
+  #forgetDetached(attach: Attach): void {
+    for (const other of this.#attaches.get(attach.key) ?? []) {
+      if (other !== attach && other.relay === undefined) this.#forget(other);
     }
-    if (isDetached) this.#keep(attach);
   }
 
   #keep(attach: Attach): void {
@@ -265,7 +274,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     attach.timer = this.#options.clock.after(keptMs, () => this.#forget(attach));
     this.#detached.add(attach);
     const [longest] = this.#detached;
-    if (this.#detached.size <= LIMITS.detachedStreams || longest === undefined) return;
+    if (this.#detached.size <= this.#most.detached || longest === undefined) return;
     // What is watched no more must not wait there for longer either.
     this.#forget(longest);
     longest.replica.endStream(longest.key);
