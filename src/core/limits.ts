@@ -211,6 +211,8 @@ export const LIMITS = {
   devicePolls: 10_000,
   /** How long a token lives that a command gets for one application, ms: commands are short, and can ask again. client-gate.test.ts */
   clientAppTokenMs: 60 * 60_000,
+  /** Browser sessions whose client sessions are kept in step with them, 200 bytes each. test/unit/access/client-sign-in/followed-sessions.test.ts */
+  followedSessions: 20_000,
   /** Longest name of a device or a command that wants to sign in, characters. loopback-flow.test.ts */
   clientTextChars: 100,
   /** Largest body of a request of the client, bytes of JSON. client-access.test.ts */

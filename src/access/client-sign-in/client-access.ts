@@ -12,6 +12,7 @@ import type { Session } from '../sign-in/sign-in-ports.ts';
 import type { WebRequest, WebResponse } from '../web-message.ts';
 import type { ClientDevice } from './client-device.ts';
 import type { ClientAsk, ClientSignInPorts } from './client-sign-in-ports.ts';
+import { BROWSER_SESSION } from './followed-sessions.ts';
 import { jsonAnswer, jsonFields, jsonProblem } from './json-answer.ts';
 
 /** What has been agreed to in a browser. */
@@ -36,7 +37,8 @@ export class ClientAccess {
     if (parent === undefined || !this.#isAlive(parent)) return undefined;
     const { identity, authenticatedAt } = parent;
     // Two that use one refresh token in turn are a theft to many providers.
-    const { refreshToken: _, ...provider } = parent.provider;
+    const { refreshToken: _, ...state } = parent.provider;
+    const provider = { ...state, [BROWSER_SESSION]: parent.id };
     const { session, secret } = await sessions.create({
       kind: 'client',
       identity,

@@ -42,7 +42,7 @@ export interface MintedToken {
 type ClientRowKind = 'client-code' | 'device';
 
 /** Single-use rows; OnceStore of the store. */
-export interface ClientRows {
+interface ClientRows {
   put(
     kind: ClientRowKind,
     id: string,

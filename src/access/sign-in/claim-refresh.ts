@@ -13,6 +13,9 @@ import { displayName } from '../pages/display-name.ts';
 import type { ProviderFlow } from './provider-flow.ts';
 import type { Session, SessionKeeper, WriteAudit } from './sign-in-ports.ts';
 
+/** Why a session ended of which the provider knows nothing any more. */
+export const PROVIDER_ENDED = 'the identity provider ended it';
+
 /** How long a session is left alone after a failure, ms. */
 const RETRY_MS = 30_000;
 
@@ -74,7 +77,7 @@ export class ClaimRefresh {
 
   async #end(session: Session): Promise<void> {
     const { sessions, audit } = this.#options;
-    await sessions.revoke(session.id, 'the identity provider ended it');
+    await sessions.revoke(session.id, PROVIDER_ENDED);
     await audit({
       type: 'session.refresh-failed',
       actor: displayName(session.identity),

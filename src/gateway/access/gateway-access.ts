@@ -5,6 +5,7 @@
  */
 import { AppSignIn } from '../../access/app-sign-in/app-sign-in.ts';
 import { ChangeWatch } from '../../access/change-watch.ts';
+import { FollowedSessions } from '../../access/client-sign-in/followed-sessions.ts';
 import { createClientSignIn } from '../../access/client-sign-in/create-client-sign-in.ts';
 import { Gate, type Verdict } from '../../access/gate.ts';
 import { readSamlProviders } from '../../access/saml/known-providers.ts';
@@ -25,6 +26,7 @@ import type { GatewayConfig } from '../../config/gateway-config.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import type { Store } from '../../store/store.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
+import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { RequestRecord } from '../http/request-record.ts';
 import { ClientGate } from '../relay/client-gate.ts';
@@ -66,6 +68,7 @@ export class GatewayAccess {
   readonly audit: AuditWriter;
   readonly #options: GatewayAccessOptions;
   readonly #keys: SigningKeys;
+  readonly #followed: FollowedSessions;
   readonly #tokens: AppTokens;
   readonly #watch: ChangeWatch;
   readonly #denials: DenialAudit;
@@ -96,6 +99,11 @@ export class GatewayAccess {
       serviceTokens: this.serviceTokens,
       clock,
       country: (address) => this.#country?.countryOf(address),
+    });
+    this.#followed = new FollowedSessions({
+      sessions: this.sessions,
+      used: (session) => this.#used(session),
+      onProblem: (err) => log.warn({ [FIELD.err]: err }, 'a client session is not in step'),
     });
     const rotationMs = config.signingKeyRotationMs;
     this.#keys = new SigningKeys({ store: store.keys, clock, rotationMs });
@@ -255,7 +263,8 @@ export class GatewayAccess {
   }
 
   #used(session: Session): void {
-    void this.#signIn?.used(session);
+    if (session.kind === 'client') void this.#followed.used(session);
+    else void this.#signIn?.used(session);
   }
 
   /** What is open uses its session all the time. */

@@ -69,7 +69,10 @@ describe('a client session', () => {
     const answer = await browser.post('/.postern/client/authorize', fields);
     const code = new URL(headerOf(answer, 'location') ?? '').searchParams.get('code');
     const { json } = await lab.ask('POST', 'token', { body: { code, verifier: ask.verifier } });
-    expect(lab.sessions.verify(String(json['token']))?.provider).toEqual({ sid: 's' });
+    expect(lab.sessions.verify(String(json['token']))?.provider).toEqual({
+      sid: 's',
+      browserSession: browser.session?.id,
+    });
   });
 
   it('C5 is not to be had with the secret of a browser, nor the pages with that of a client', async () => {
