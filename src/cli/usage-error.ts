@@ -58,5 +58,5 @@ function explain(problem: string, { usage, path }: Place): string {
 
 /** Somebody may have put a token where it does not belong. */
 function safe(word: string): string {
-  return word.includes('pst_') ? 'a token' : word;
+  return /p(?:st|se|cl)_/.test(word) ? 'a token' : word;
 }

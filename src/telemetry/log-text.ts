@@ -16,7 +16,8 @@ const MAX_SEARCHED_LENGTH = 8 * MAX_TEXT_LENGTH;
 
 /** Secrets that give themselves away wherever they stand. Each pattern is linear in the length of the text. */
 const SECRETS: readonly (readonly [RegExp, string])[] = [
-  [/\bpst_[\w-]{16,}/g, `pst_${REDACTED}`],
+  // Tunnel tokens, and the secrets of browsers' and clients' sessions.
+  [/\b(p(?:st|se|cl)_)[\w-]{16,}/g, `$1${REDACTED}`],
   [/\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, REDACTED],
   [/\bBearer +[\w.~+/=-]{8,}/gi, `Bearer ${REDACTED}`],
   // A digit, a capital or padding tells credentials from the words "Basic authentication".

@@ -12,6 +12,8 @@ const CANARY = 'cAnArY0123456789cAnArY0123456789';
 describe('cleanText()', () => {
   it.each([
     `pst_${CANARY}`,
+    `pcl_${CANARY}`,
+    `cookie pse_${CANARY}`,
     `refused token "pst_${CANARY}"`,
     `Authorization: Bearer ${CANARY}`,
     `authorization: bearer ${CANARY}`,
