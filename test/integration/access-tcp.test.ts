@@ -12,6 +12,8 @@ import { startGateway, type Gateway } from '../support/gateway.ts';
 import { startLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import { startTcpOrigin } from '../support/real/tcp-origin.ts';
 import { posternCommand, posternEnv, run } from '../support/run.ts';
+import { metricBecomes } from '../support/ops-client.ts';
+import { startProcess } from '../support/processes.ts';
 import { say } from '../support/say.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
@@ -58,6 +60,18 @@ describe('postern access tcp', () => {
     expect(code).toBe(0);
     expect(stdoutBytes.equals(input)).toBe(true);
   });
+
+  it('ends its stream in order when ssh hangs up', async () => {
+    const [command, args] = posternCommand('access', 'tcp', '--hostname', ECHO);
+    const pipe = startProcess(command, args, { env: posternEnv(clientEnv(gateway)) });
+    pipe.stdin.write('hello\n');
+    await pipe.waitForLine(/^hello$/);
+    pipe.kill('SIGHUP');
+    expect(await pipe.exited).toEqual({ code: 0, signal: null });
+    // Not the five minutes for which a client that may come back is waited for.
+    await metricBecomes(connector.metricsPort, 'postern_connector_streams_open', 0);
+    expect(gateway.log.map(({ msg }) => msg)).not.toContain('client stream detached');
+  }, 20_000);
 
   it(`loses nothing in ${CUTS} cuts of either link`, async () => {
     const random = new SeededRandom();

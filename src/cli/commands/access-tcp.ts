@@ -19,9 +19,9 @@ import {
 import { startClientLink, type ClientLink } from '../client-link.ts';
 import { withClientSession } from '../client-session.ts';
 import { defineCommand } from '../command.ts';
+import { EndSignal } from '../end-signal.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import { printNote } from '../output.ts';
-import { StopSignals } from '../stop-signals.ts';
 
 const COMMAND = 'postern access tcp';
 
@@ -71,18 +71,21 @@ export const accessTcp = defineCommand({
 });
 
 async function servePipe(client: ClientLink, hostname: string): Promise<ExitCode> {
+  const signal = new EndSignal();
   try {
     const requestId = newRequestId();
     const stream = await client.link.open({ kind: 'tcp', hostname, rule: '', requestId });
-    await pipeStream(stream, { input: process.stdin, output: process.stdout });
+    const piped = pipeStream(stream, { input: process.stdin, output: process.stdout });
+    await Promise.race([piped, signal.arrived]);
     return EXIT.done;
   } finally {
+    signal.release();
     await client.stop();
   }
 }
 
 async function serveForwards(client: ClientLink, forwards: readonly Forward[]): Promise<ExitCode> {
-  const signals = new StopSignals();
+  const signal = new EndSignal();
   const opened: TcpForward[] = [];
   try {
     for (const { hostname, listen } of forwards) {
@@ -98,12 +101,12 @@ async function serveForwards(client: ClientLink, forwards: readonly Forward[]): 
       const bound = await forward.open();
       printNote(`${hostname} is on ${formatListenAddress(bound)}`);
     }
-    await signals.first;
+    await signal.arrived;
     return EXIT.done;
   } finally {
+    signal.release();
     for (const forward of opened) forward.close();
     await client.stop();
-    signals.release();
   }
 }
 

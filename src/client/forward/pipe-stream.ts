@@ -2,10 +2,10 @@
  * Joins a stream to this process's own input and output: what `ssh` and other programs that start us talk to.
  *
  * End of input is FIN and not the end: what the origin still has to say is waited for. A broken stream never looks like a
- * complete one: the promise rejects.
+ * complete one: the promise rejects. The output is never destroyed, because whoever reports the error may need it.
  */
 import type { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import type { Stream } from '../../protocol/stream.ts';
 import { StreamDuplex } from '../../transport/stream-duplex.ts';
 
@@ -16,8 +16,8 @@ export async function pipeStream(
 ): Promise<void> {
   const duplex = new StreamDuplex(stream);
   const accepted = duplex.accepted();
-  const received = pipeline(duplex, output);
   const sent = pipeline(input, duplex);
+  const received = writeOut(duplex, output);
   try {
     await Promise.all([accepted, received, sent]);
   } catch (error) {
@@ -28,4 +28,14 @@ export async function pipeStream(
   } finally {
     input.destroy();
   }
+}
+
+async function writeOut(duplex: StreamDuplex, output: Writable): Promise<void> {
+  const onError = (error: Error): void => void duplex.destroy(error);
+  output.once('error', onError);
+  duplex.pipe(output);
+  await finished(duplex, { writable: false });
+  // Node's pipe() spares its own stdout, and whoever reads it waits for the end.
+  await new Promise((resolve) => void output.once('close', resolve).end(resolve));
+  output.off('error', onError);
 }
