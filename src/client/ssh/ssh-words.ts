@@ -7,7 +7,7 @@
 import { PosternError } from '../../core/error.ts';
 import { parseRouteHostname } from '../../core/route-hostname.ts';
 
-export interface SshDestination {
+interface SshDestination {
   /** Normal form. */
   readonly hostname: string;
   readonly user?: string;
@@ -73,7 +73,7 @@ function takeOwn(rest: string[], names: ReadonlySet<string>, own: Map<string, st
 }
 
 /** Reads `host` or `user@host`. Throws CLI_USAGE for everything that is not plain names. */
-export function parseSshDestination(word: string): SshDestination {
+function parseSshDestination(word: string): SshDestination {
   if (word.startsWith('-')) {
     throw usage(`"${word}" is not a host; the host comes first, then ssh's options`);
   }
