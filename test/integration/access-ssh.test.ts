@@ -170,6 +170,10 @@ describe('access ssh', () => {
     const result = await ssh(['echo in'], { env: bob.env });
     expect(result).toMatchObject({ code: 4, stdout: '' });
     expect(result.stderr).toMatch(/^postern: Cannot .*ssh\.postern\.test.* \(ACCESS_DENIED\)\n$/);
+    await eventually(async () => {
+      const denied = (await auditEvents(gateway)).find(({ type }) => type === 'access.deny');
+      expect(denied).toMatchObject({ hostname: HOST });
+    }, SLOW);
   });
 
   it('ends ssh when it is ended, and leaves no key behind', async () => {

@@ -36,6 +36,7 @@ export interface SshCertificatesOptions {
   readonly authority: SshAuthority;
   readonly sessions: Pick<Sessions, 'verify'>;
   readonly serviceTokens: Pick<ServiceTokens, 'verify'>;
+  /** Writes down what it refuses. */
   readonly gate: Pick<Gate, 'judge'>;
   readonly audit: WriteAudit;
   readonly log: Log;
@@ -108,10 +109,7 @@ export class SshCertificates {
     }
     const verdict = this.#judge(request, requester, hostname);
     const { application } = verdict;
-    if (verdict.outcome !== 'allow') {
-      await this.#auditRefusal(request, requester, hostname, verdict);
-      return jsonProblem(403, 'ACCESS_DENIED', request);
-    }
+    if (verdict.outcome !== 'allow') return jsonProblem(403, 'ACCESS_DENIED', request);
     if (application?.ssh === undefined) return jsonProblem(404, 'ACCESS_SSH_OFF', request);
     const key = readKey(fields?.get('publicKey') ?? '');
     if (key === undefined) return jsonProblem(400, 'ACCESS_SSH_KEY', request);
@@ -148,26 +146,6 @@ export class SshCertificates {
   /** As for a TCP stream: a certificate is for one. */
   #judge({ address }: WebRequest, principal: Requester, hostname: string): Verdict {
     return this.#options.gate.judge({ hostname, path: '', principal, address });
-  }
-
-  async #auditRefusal(
-    { address, requestId }: WebRequest,
-    requester: Requester,
-    hostname: string,
-    { reason, policy, application }: Verdict,
-  ): Promise<void> {
-    await this.#options.audit({
-      type: 'ssh.refuse',
-      actor: actorOf(requester),
-      hostname,
-      detail: {
-        reason,
-        ...(application !== undefined && { application: application.name }),
-        ...(policy?.name !== undefined && { policy: policy.name }),
-        address,
-        requestId,
-      },
-    });
   }
 
   #describe(
