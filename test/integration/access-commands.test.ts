@@ -100,6 +100,11 @@ describe('postern access login', () => {
     chmodSync(file, 0o644);
     const token = await commands.access(['token', '--hostname', 'wiki.postern.test']);
     expect([token.code, token.stderr]).toEqual([1, expect.stringContaining('(CLI_CREDENTIALS)')]);
+    expect((await commands.access(['login'])).code).toBe(0);
+    expect((statSync(file).mode & 0o777).toString(8)).toBe('600');
+    chmodSync(file, 0o644);
+    expect((await commands.access(['logout'])).code).toBe(0);
+    expect(existsSync(file)).toBe(false);
   });
 
   it('L3 reads nothing from the folder it is run in, and writes nothing there', async () => {

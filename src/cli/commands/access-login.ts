@@ -29,7 +29,7 @@ export const accessLogin = defineCommand({
         throw new PosternError('CLI_USAGE', message);
       }
       const { source, gateway } = client;
-      const ask = { gateway, origin, interactive: true, headless };
+      const ask = { gateway, origin, interactive: true, headless, replacesBad: true };
       const first = await source.ensure(ask);
       if (first.pass.kind !== 'session') throw new PosternError('CLI_USAGE', NO_TLS);
       const isGood = await (await source.client(first)).isSignedIn(first.pass.credential);

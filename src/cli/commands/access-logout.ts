@@ -18,7 +18,8 @@ export const accessLogout = defineCommand({
     return withClientSession(address, 'postern access logout', async (client) => {
       const { source, cache, http } = client;
       const { gateway } = await proveHost(http, origin ?? address.gateway);
-      const credential = await cache.find(gateway);
+      // One that must not be believed is forgotten like any other.
+      const credential = await cache.find(gateway).catch(() => undefined);
       // Forgotten here in any case: whoever signs out does not want to be told to come again.
       const wasKept = await cache.remove(gateway);
       if (credential !== undefined) {

@@ -79,6 +79,6 @@ async function refuseForeign(handle: FileHandle): Promise<void> {
   if (process.platform === 'win32') return;
   if (status.uid !== process.getuid?.()) throw new Error('it belongs to another user');
   if ((status.mode & 0o077) !== 0) {
-    throw new Error('other users can read or write it; remove it and sign in again');
+    throw new Error('other users can read or write it; "postern access login" replaces it');
   }
 }

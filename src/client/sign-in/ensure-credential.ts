@@ -33,6 +33,8 @@ export interface CredentialAsk extends Partial<Destination> {
   readonly interactive: boolean;
   /** Never opens a browser here. */
   readonly headless?: boolean;
+  /** Forgets a kept credential that must not be believed, such as a file that others can write, and signs in anew. */
+  readonly replacesBad?: boolean;
 }
 
 export interface CredentialSourceOptions {
@@ -82,6 +84,7 @@ export class CredentialSource {
       const needs = await new GatewayClient(http, gateway).needs({ hostname, path });
       if (needs === 'none') return { pass: { kind: 'none' }, gateway };
     }
+    if (ask.replacesBad === true) await this.#forgetBad(gateway);
     const known = await this.known(proven);
     const credential = known ?? (await this.#signInOnce(ask, proven));
     return { pass: { kind: 'session', credential }, gateway };
@@ -117,6 +120,16 @@ export class CredentialSource {
     const now = await cache.find(stale.gateway);
     if (now?.token === stale.token) await cache.remove(stale.gateway);
     return this.ensure(ask);
+  }
+
+  async #forgetBad(gateway: string): Promise<void> {
+    const { cache } = this.#options;
+    try {
+      await cache.find(gateway);
+    } catch (error) {
+      if (!hasCode(error, 'CLI_CREDENTIALS')) throw error;
+      await cache.remove(gateway);
+    }
   }
 
   async #signInOnce(ask: CredentialAsk, proven: ProvenHost): Promise<Credential> {
