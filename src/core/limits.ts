@@ -229,19 +229,19 @@ export const LIMITS = {
   appTokensCached: 20_000,
   /** How long what an origin is told about a user is good, ms. app-tokens.test.ts */
   assertionMs: 5 * 60_000,
-  /** How long the code is good that takes a browser from the auth host to an application, ms. test/unit/access/app-sign-in/app-sign-in.test.ts */
+  /** How long the code is good that takes a browser from the auth host to an application, ms. test/integration/access-http.test.ts */
   appCodeMs: 60_000,
-  /** Longest reason for access that is kept, characters: it travels in the app token. app-sign-in.test.ts */
+  /** Longest reason for access that is kept, characters: it travels in the app token */
   purposeChars: 200,
   /** What origins are told about users, kept to be told again: some 2 KiB each. test/unit/gateway/access/identity-headers.test.ts */
   assertionsCached: 20_000,
   /** Longest list of groups in a header to an origin, bytes; the JWT has all of them. identity-headers.test.ts */
   groupsHeaderBytes: 4 * KiB,
-  /** Largest body of a request to the gateway itself, bytes: a SAML response with many groups. test/unit/gateway/http/web-exchange.test.ts */
+  /** Largest body of a request to the gateway itself, bytes: a SAML response with many groups. test/integration/access-http.test.ts */
   signInBodyBytes: 256 * KiB,
-  /** How long such a body may take, ms. web-exchange.test.ts */
+  /** How long such a body may take, ms */
   signInBodyMs: 15_000,
-  /** Such bodies being read at once: 64 MiB. web-exchange.test.ts */
+  /** Such bodies being read at once: 64 MiB */
   signInBodies: 256,
   /** Denials of one address at one application in the audit log per minute: the first, then their number. test/unit/gateway/access/denial-audit.test.ts */
   denialsKept: 10_000,

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 
 /** How the names of all our cookies begin, in lower case. None of them ever reaches an origin. */
-export const OWN_COOKIES = '__host-postern';
+const OWN_COOKIES = '__host-postern';
 
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax';
 /** How long a browser keeps the nonce of a sign-in, seconds. */

@@ -9,6 +9,7 @@ import { FollowedSessions } from '../../access/client-sign-in/followed-sessions.
 import { createClientSignIn } from '../../access/client-sign-in/create-client-sign-in.ts';
 import { Gate, type Verdict } from '../../access/gate.ts';
 import { readSamlProviders } from '../../access/saml/known-providers.ts';
+import { displayName } from '../../access/pages/display-name.ts';
 import { CountryDatabase } from '../../access/policy/country-database.ts';
 import type { AccessRules } from '../../access/policy/decide.ts';
 import { PublicAddress } from '../../access/public-address.ts';
@@ -194,8 +195,7 @@ export class GatewayAccess {
       address,
       clock: this.#options.clock,
       signIn,
-      onDenied: ({ hostname, address: from, requestId }, verdict) =>
-        this.#denials.add({ verdict, hostname, address: from, requestId }),
+      onDenied: (request, verdict) => this.#deniedAtSignIn(request, verdict),
       onIssued: (request, verdict, session, purpose) =>
         this.#issues.issued(
           request,
@@ -204,6 +204,28 @@ export class GatewayAccess {
           purpose,
         ),
     });
+  }
+
+  /** On the way to an application, where the access log has no line of that application (case A4). */
+  #deniedAtSignIn({ address, requestId }: WebRequest, verdict: Verdict): void {
+    const { application, policy, principal, outcome, reason } = verdict;
+    const hostname = application?.hostname.text ?? '';
+    this.#denials.add({ verdict, hostname, address, requestId });
+    const { session } = principal;
+    this.#options.log.info(
+      {
+        [FIELD.request]: requestId,
+        [FIELD.client]: address,
+        [FIELD.hostname]: hostname,
+        [FIELD.user]: session && displayName(session.identity),
+        [FIELD.session]: session?.id,
+        [FIELD.application]: application?.name,
+        [FIELD.policy]: policy?.name,
+        [FIELD.decision]: outcome,
+        [FIELD.accessReason]: reason,
+      },
+      'not let in after signing in',
+    );
   }
 
   #makeRoutes(signIn: SignIn, appSignIn: AppSignIn): OwnRoutes {

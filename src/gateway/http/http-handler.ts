@@ -274,7 +274,9 @@ export class HttpHandler {
         break;
       case 'own':
         this.#answerOwn(arrival, admission).catch((error: unknown) => {
-          if (!isGone(arrival)) this.#answer(arrival, internalError(error));
+          // Of a head it is 431; here it is the body.
+          const status = codeOf(error) === 'HTTP_TOO_LARGE' ? 413 : undefined;
+          if (!isGone(arrival)) this.#answer(arrival, internalError(error), status);
         });
     }
   }
@@ -324,11 +326,11 @@ export class HttpHandler {
     exchange.start();
   }
 
-  #answer(arrival: Arrival, error: PosternError): void {
+  #answer(arrival: Arrival, error: PosternError, status?: number): void {
     const { request, guarded, record, to } = arrival;
     const response = 'respond' in to ? to.respond() : to;
     const isLast = guarded.hasBody || this.#isDraining;
-    answerError(request, response, record, { error, isLast });
+    answerError(request, response, record, { error, isLast, ...(status && { status }) });
   }
 
   #onLive(upgrade: LiveUpgrade, socket: Socket): void {
