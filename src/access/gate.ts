@@ -6,7 +6,9 @@
  * longer being allowed: its session revoked or expired, its service token removed, the policies edited.
  */
 import type { Clock } from '../core/clock.ts';
+import { matchesHostname } from '../config/hostname-pattern.ts';
 import { PosternError } from '../core/error.ts';
+import { LIMITS } from '../core/limits.ts';
 import type { ChangeListener } from './change-watch.ts';
 import type { ClientCertificate } from './identity.ts';
 import { decide, type AccessRules, type Decision, type DecisionReason } from './policy/decide.ts';
@@ -72,6 +74,8 @@ export class Gate implements ChangeListener {
   readonly #options: GateOptions;
   readonly #held = new Set<Held>();
   #rules: AccessRules;
+  /** The rules with the applications of one hostname: looking through all of them costs more than deciding. */
+  readonly #rulesOf = new Map<string, AccessRules>();
 
   constructor(options: GateOptions) {
     this.#options = options;
@@ -83,6 +87,19 @@ export class Gate implements ChangeListener {
 
   get rules(): AccessRules {
     return this.#rules;
+  }
+
+  /** The rules as far as they are about a hostname, in normal form. */
+  rulesFor(hostname: string): AccessRules {
+    const known = this.#rulesOf.get(hostname);
+    if (known !== undefined) return known;
+    const { groups, defaultPolicy, applications: all } = this.#rules;
+    const applications = all.filter((one) => matchesHostname(one.hostname, hostname));
+    const rules = { applications, groups, defaultPolicy };
+    // Users choose hostnames.
+    if (this.#rulesOf.size >= LIMITS.hostnamesKnown) this.#rulesOf.clear();
+    this.#rulesOf.set(hostname, rules);
+    return rules;
   }
 
   /** How many are held. */
@@ -103,7 +120,7 @@ export class Gate implements ChangeListener {
     const { session, serviceToken, clientCertificate } = principal;
     const now = clock.wall();
     const decision = decide(
-      this.#rules,
+      this.rulesFor(hostname),
       { hostname, path },
       {
         identity: session?.identity,
@@ -138,6 +155,7 @@ export class Gate implements ChangeListener {
   /** Decides by these from now on, for what is held too. They have been checked. */
   setRules(rules: AccessRules): void {
     this.#rules = rules;
+    this.#rulesOf.clear();
     for (const held of this.#held) this.#judgeAgain(held);
   }
 

@@ -225,6 +225,8 @@ export const LIMITS = {
   appTokenMs: 86_400_000,
   /** Longest app token that is looked at, characters: what a cookie holds. app-tokens.test.ts */
   appTokenChars: 4_096,
+  /** Hostnames whose applications need not be looked for again. test/unit/access/gate.test.ts */
+  hostnamesKnown: 1_000,
   /** App tokens whose signature need not be checked again, some 300 bytes each. app-tokens.test.ts */
   appTokensCached: 20_000,
   /** How long what an origin is told about a user is good, ms. app-tokens.test.ts */

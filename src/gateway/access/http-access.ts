@@ -58,7 +58,11 @@ export class HttpAccess implements RequestGate {
       if (guarded.isWebSocket) return refuse('ROUTE_NOT_FOUND', `no WebSocket is served here`);
       return { kind: 'own', answer: async (web) => this.#options.own(web) };
     }
-    const found = findApplication(this.#options.gate.rules.applications, hostname, path);
+    const found = findApplication(
+      this.#options.gate.rulesFor(hostname).applications,
+      hostname,
+      path,
+    );
     const application = typeof found === 'string' ? undefined : found;
     const requester = this.#options.reader.read(request, application);
     return requester instanceof Promise

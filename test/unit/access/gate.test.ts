@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import type { GateAsk } from '../../../src/access/gate.ts';
 import type { PosternError } from '../../../src/core/error.ts';
+import { LIMITS } from '../../../src/core/limits.ts';
 import { accessCore, ANN, ANNS_BROWSER, type AccessCore } from '../../support/access-core.ts';
 import { wikiRules } from '../../support/access-rules.ts';
 
@@ -124,6 +125,18 @@ describe('the gate', () => {
     const ask = { hostname: 'wiki.test', path: '/', principal: { session }, address: '192.0.2.1' };
     expect(core.gate.judge(ask)).toMatchObject({ outcome: 'sign-in', reason: 'purpose-missing' });
     expect(core.gate.judge({ ...ask, purpose: 'to read' }).outcome).toBe('allow');
+  });
+
+  it('hostnames are remembered up to LIMITS.hostnamesKnown, and forgotten when rules change', async () => {
+    const core = await accessCore({ rules: STAFF });
+    const { session } = await core.sessions.create(ANNS_BROWSER);
+    const ask = { path: '/', principal: { session }, address: '192.0.2.1' };
+    for (let at = 0; at <= LIMITS.hostnamesKnown; at += 1) {
+      expect(core.gate.judge({ ...ask, hostname: `h${at}.test` }).reason).toBe('no-application');
+    }
+    expect(core.gate.judge({ ...ask, hostname: 'wiki.test' }).outcome).toBe('allow');
+    core.gate.setRules(wikiRules([]));
+    expect(core.gate.judge({ ...ask, hostname: 'wiki.test' }).outcome).toBe('deny');
   });
 
   it('what is released is told nothing', async () => {
