@@ -67,6 +67,16 @@ export class StreamDuplex extends Duplex {
     });
   }
 
+  /**
+   * Resolves when the other endpoint has taken everything and has ended too, which is later than this duplex ends; rejects
+   * with what ended the stream before. Whoever goes away must wait for it, or what is under way is lost.
+   */
+  async settled(): Promise<void> {
+    const { stream } = this;
+    if (stream.state !== 'closed') await new Promise((resolve) => this.once('settled', resolve));
+    if (stream.error !== undefined) throw stream.error;
+  }
+
   override _read(): void {
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
@@ -146,6 +156,7 @@ export class StreamDuplex extends Duplex {
 
   #onClose(error: PosternError | undefined): void {
     if (error !== undefined) this.destroy(error);
+    this.emit('settled');
   }
 }
 

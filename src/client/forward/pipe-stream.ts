@@ -9,7 +9,7 @@ import { finished, pipeline } from 'node:stream/promises';
 import type { Stream } from '../../protocol/stream.ts';
 import { StreamDuplex } from '../../transport/stream-duplex.ts';
 
-/** Resolves when both directions have ended; rejects with what ended the stream, or with the error of the output. */
+/** Resolves when both directions have ended and the origin has everything; rejects with what ended the stream, or with the error of the output. */
 export async function pipeStream(
   stream: Stream,
   { input, output }: { readonly input: Readable; readonly output: Writable },
@@ -20,11 +20,13 @@ export async function pipeStream(
   const received = writeOut(duplex, output);
   try {
     await Promise.all([accepted, received, sent]);
+    await duplex.settled();
   } catch (error) {
     duplex.destroy();
     // The first to break says why; the others only follow.
     await Promise.allSettled([received, sent]);
-    throw stream.error ?? error;
+    // A stream that was cancelled because the output broke is not why.
+    throw stream.error?.code === 'STREAM_CANCELLED' ? error : (stream.error ?? error);
   } finally {
     input.destroy();
   }
