@@ -25,10 +25,13 @@ function ask(url, { method = 'GET', headers = {}, body } = {}) {
       headers: { host, cookie, 'user-agent': 'Firefox', ...headers },
     });
     asked.on('error', reject);
-    asked.on('response', async (response) => {
+    asked.on('response', (response) => {
       let text = '';
-      for await (const chunk of response) text += chunk;
-      resolve({ status: response.statusCode, location: response.headers.location, text });
+      response.on('data', (chunk) => (text += chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve({ status: response.statusCode, location: response.headers.location, text });
+      });
     });
     asked.end(body);
   });
@@ -51,8 +54,11 @@ const answer = await ask(origin + pathname, {
   },
   body: fields.toString(),
 });
-get(answer.location, async (response) => {
-  response.resume();
-  const done = await ask(response.headers.location);
-  appendFileSync(log, `done ${done.status} ${/<title>([^<]*)/.exec(done.text)?.[1]}\n`);
+const after = await new Promise((resolve) => {
+  get(answer.location, (response) => {
+    response.resume();
+    resolve(response.headers.location);
+  });
 });
+const done = await ask(after);
+appendFileSync(log, `done ${done.status} ${/<title>([^<]*)/.exec(done.text)?.[1]}\n`);
