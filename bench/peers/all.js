@@ -21,7 +21,7 @@ import { direct } from './direct.js';
 import { haproxy } from './haproxy.js';
 import { nginx, nginxKept, nginxTls } from './nginx.js';
 import { nodeProxy } from './node-proxy.js';
-import { postern } from './postern.js';
+import { postern, posternClient } from './postern.js';
 import { ssh, sshAes } from './ssh.js';
 
 /** Every peer, in the order of the tables. */
@@ -36,4 +36,5 @@ export const PEERS = [
   sshAes,
   chisel,
   postern,
+  posternClient,
 ];

@@ -32,15 +32,52 @@ export const postern = {
     return missingTools('openssl');
   },
   async start(lab, request) {
-    const { gateway, file, httpsPort, ports, ca } = await startGateway(lab, 'gateway', request);
-    const hostnames = Object.keys(request.tcp ?? {}).map(tcpHostname);
-    if (request.http !== undefined) hostnames.push(HTTP_HOSTNAME);
-    const token = await makeTunnel(lab, file, TUNNEL, hostnames);
-    const connector = await startConnector(lab, request, { httpsPort, ca, token });
-    const http = request.http && { url: `https://${HTTP_HOSTNAME}:${httpsPort}/` };
-    return { ports, http, roles: { gateway, connector } };
+    const { ports, http, roles } = await startTunnel(lab, request, '');
+    return { ports, http, roles };
   },
 };
+
+/** The same, through `postern access tcp`: the client joins a local port to the service, and encrypts its own link too. */
+export const posternClient = {
+  ...postern,
+  name: 'postern-client',
+  title: 'Postern (access tcp)',
+  carries: ['tcp'],
+  onlyIn: ['client-relay'],
+  async start(lab, request) {
+    const { roles, httpsPort, ca } = await startTunnel(lab, request, 'relay-');
+    const ports = {};
+    for (const name of Object.keys(request.tcp)) ports[name] = await lab.port();
+    const file = lab.path('client.yaml');
+    const forwards = Object.entries(ports).map(([name, port]) => ({
+      hostname: tcpHostname(name),
+      listen: `127.0.0.1:${port}`,
+    }));
+    await writeFile(
+      file,
+      JSON.stringify({ gateway: `https://localhost:${httpsPort}`, ca, forwards }),
+    );
+    const run = command('access', 'tcp', '--config', file);
+    const client = await lab.start('client', ...run, { env: { POSTERN_HOME: lab.path('home') } });
+    for (const port of Object.values(ports)) await lab.listening(port, 'client', client);
+    return { ports, roles: { ...roles, client } };
+  },
+};
+
+/** A gateway, and a connector at it; `prefix` keeps their files apart from those of others in the lab. */
+async function startTunnel(lab, request, prefix) {
+  const { gateway, file, httpsPort, ports, ca } = await startGateway(
+    lab,
+    `${prefix}gateway`,
+    request,
+  );
+  const hostnames = Object.keys(request.tcp ?? {}).map(tcpHostname);
+  if (request.http !== undefined) hostnames.push(HTTP_HOSTNAME);
+  const token = await makeTunnel(lab, file, TUNNEL, hostnames);
+  const connector = await startConnector(lab, request, { httpsPort, ca, token, prefix });
+  const http = request.http && { url: `https://${HTTP_HOSTNAME}:${httpsPort}/` };
+  return { ports, http, httpsPort, ca, roles: { gateway, connector } };
+}
 
 /** Starts a gateway for the request's ports, in a folder of the lab, and resolves once it is ready. */
 export async function startGateway(lab, folder, { tcp = {} }) {
@@ -79,7 +116,11 @@ export async function makeTunnel(lab, file, tunnel, hostnames) {
   return token;
 }
 
-async function startConnector(lab, { tcp = {}, http, links, via }, { httpsPort, ca, token }) {
+async function startConnector(
+  lab,
+  { tcp = {}, http, links, via },
+  { httpsPort, ca, token, prefix },
+) {
   const metrics = `127.0.0.1:${await lab.port()}`;
   const ingress = Object.entries(tcp).map(([name, port]) => ({
     hostname: tcpHostname(name),
@@ -95,13 +136,13 @@ async function startConnector(lab, { tcp = {}, http, links, via }, { httpsPort, 
     ...(links === undefined ? {} : { 'ha-connections': links }),
     ingress: [...ingress, { service: 'http_status:404' }],
   };
-  const tokenFile = lab.path('token');
+  const tokenFile = lab.path(`${prefix}token`);
   await writeFile(tokenFile, token, { mode: 0o600 });
-  const file = lab.path('config.yml');
+  const file = lab.path(`${prefix}config.yml`);
   await writeFile(file, JSON.stringify(config, undefined, 2));
   const run = command('tunnel', 'run', '--config', file, '--token-file', tokenFile);
-  const connector = await lab.start('connector', ...run);
-  await lab.ready(() => isReady(metrics), 'connector', connector, 'register');
+  const connector = await lab.start(`${prefix}connector`, ...run);
+  await lab.ready(() => isReady(metrics), `${prefix}connector`, connector, 'register');
   return connector;
 }
 

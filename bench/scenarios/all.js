@@ -5,6 +5,7 @@
  * Field.interleave() returns and a table is what renderTable() takes.
  */
 import { bulk } from './bulk.js';
+import { clientRelay } from './client-relay.js';
 import { connectRate } from './connect-rate.js';
 import { http } from './http.js';
 import { keystroke } from './keystroke.js';
@@ -13,4 +14,13 @@ import { memory } from './memory.js';
 import { tcpRequests } from './tcp-requests.js';
 
 /** Every scenario, in the order it is run. */
-export const SCENARIOS = [bulk, tcpRequests, http, connectRate, longPath, keystroke, memory];
+export const SCENARIOS = [
+  bulk,
+  tcpRequests,
+  clientRelay,
+  http,
+  connectRate,
+  longPath,
+  keystroke,
+  memory,
+];

@@ -71,7 +71,8 @@ export async function measureTransfer(client, peer, transfer, seconds) {
   };
 }
 
-function toTable([name, rows]) {
+/** The table of one series of transfers. */
+export function toTable([name, rows]) {
   const [direction, connections] = name.split('-');
   return {
     title: `${direction}, ${connections} connection(s)`,
