@@ -48,7 +48,7 @@ const RULES: readonly AnnouncedRule[] = [
 ];
 
 /** A gate that knows credentials by the name they are for, and does as it is told. */
-export class TestGate implements StreamGate<ClientPrincipal> {
+class TestGate implements StreamGate<ClientPrincipal> {
   /** Users and hostnames that are not allowed. */
   readonly denied = new Set<string>();
   readonly holds = new Map<StreamAsk<ClientPrincipal>, (error: PosternError) => void>();
