@@ -22,6 +22,8 @@ export interface ClientLinkOptions {
   /** What will be reached over it, at least one. */
   readonly hostnames: readonly string[];
   readonly logLevel: LogConfig['level'];
+  /** Why their user wants in. */
+  readonly purpose: string | undefined;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function startClientLink(
 
 async function dialWith(
   pass: Pass,
-  { address: { gateway, ca }, logLevel }: ClientLinkOptions,
+  { address: { gateway, ca }, logLevel, purpose }: ClientLinkOptions,
 ): Promise<ClientLink> {
   const log = createLog({ level: logLevel, format: 'auto', component: 'client' });
   const notice = new LinkNotice(systemClock, printNote);
@@ -63,6 +65,7 @@ async function dialWith(
     gateway,
     ca,
     credential: credentialOf(pass),
+    purpose,
     log,
     onState: (state) => notice.onState(state),
   });

@@ -38,6 +38,8 @@ export interface StreamRequest {
   readonly client?: { readonly address: string; readonly port: number };
   /** A client's stream: the replica it lives at, once ACCEPT has told. A gateway looks for no other. */
   readonly replica?: string;
+  /** A client's stream: why its user wants it, for the gateway alone. */
+  readonly purpose?: string;
   /** A client's stream, from the gateway: whose it is. Nobody else may resume it, with the key or without. */
   readonly owner?: string;
   /** A client's stream: how long the endpoints keep it while it is detached, ms. */
@@ -319,6 +321,7 @@ function parseRequest(fields: JsonFields): StreamRequest {
       client: { address: client.text('address', 64), port: client.integer('port', MAX_PORT) },
     }),
     ...optional('replica', fields.optionalText('replica', 64)),
+    ...optional('purpose', fields.optionalText('purpose', LIMITS.auditTextChars)),
     ...optional('owner', fields.optionalText('owner', 64)),
     ...(fields.has('detachedMs') && { detachedMs: fields.integer('detachedMs', MAX_TIMER_MS) }),
   };

@@ -29,6 +29,7 @@ export const RESET_CODE = {
   ACCESS_DENIED: 32,
   ACCESS_REVOKED: 33,
   ACCESS_SIGN_IN: 34,
+  ACCESS_PURPOSE: 35,
 } as const satisfies Partial<Record<ErrorCode, number>>;
 
 export type ResetCode = keyof typeof RESET_CODE;

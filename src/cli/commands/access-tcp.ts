@@ -8,7 +8,7 @@ import {
   parseListenAddress,
 } from '../../config/listen-address.ts';
 import { PosternError } from '../../core/error.ts';
-import { newRequestId } from '../../core/id.ts';
+import { LIMITS } from '../../core/limits.ts';
 import {
   CLIENT_LOG_OPTION,
   gatewayArgument,
@@ -39,11 +39,16 @@ export const accessTcp = defineCommand({
       requiresArg: true,
       describe: 'File with several forwards, in place of --hostname and --listen',
     },
+    purpose: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Why, where the application asks [POSTERN_PURPOSE]',
+    },
     ...GATEWAY_OPTIONS,
     ...CLIENT_LOG_OPTION,
   },
   async run(args) {
-    const logLevel = args['log-level'];
+    const link = { logLevel: args['log-level'], purpose: purposeArgument(args.purpose) };
     if (args.config !== undefined) {
       const { gateway, caFile: ca, forwards } = await loadClientConfig(args.config);
       const address = await gatewayArgument({
@@ -53,7 +58,7 @@ export const accessTcp = defineCommand({
       return withClientSession(address, COMMAND, async (session) => {
         const hostnames = forwards.map(({ hostname }) => hostname);
         return serveForwards(
-          await startClientLink(session, { address, hostnames, logLevel }),
+          await startClientLink(session, { ...link, address, hostnames }),
           forwards,
         );
       });
@@ -62,7 +67,7 @@ export const accessTcp = defineCommand({
     const listen = args.listen === undefined ? undefined : listenArgument(args.listen);
     const address = await gatewayArgument(args, hostname);
     return withClientSession(address, COMMAND, async (session) => {
-      const client = await startClientLink(session, { address, hostnames: [hostname], logLevel });
+      const client = await startClientLink(session, { ...link, address, hostnames: [hostname] });
       return listen === undefined
         ? servePipe(client, hostname)
         : serveForwards(client, [{ hostname, listen }]);
@@ -73,8 +78,7 @@ export const accessTcp = defineCommand({
 async function servePipe(client: ClientLink, hostname: string): Promise<ExitCode> {
   const signal = new EndSignal();
   try {
-    const requestId = newRequestId();
-    const stream = await client.link.open({ kind: 'tcp', hostname, rule: '', requestId });
+    const stream = await client.link.open(hostname);
     const piped = pipeStream(stream, { input: process.stdin, output: process.stdout });
     await Promise.race([piped, signal.arrived]);
     return EXIT.done;
@@ -112,6 +116,16 @@ async function serveForwards(client: ClientLink, forwards: readonly Forward[]): 
 
 function printProblem(hostname: string, error: PosternError): void {
   printNote(`${hostname}: ${error.message} (${error.code})`);
+}
+
+/** By the environment, too: ssh starts us with words of its own. Throws CLI_USAGE. */
+function purposeArgument(flag: string | undefined): string | undefined {
+  const purpose = (flag ?? process.env['POSTERN_PURPOSE'] ?? '').trim();
+  if (purpose.length > LIMITS.auditTextChars) {
+    const message = `Cannot use the purpose: it is longer than ${LIMITS.auditTextChars} characters`;
+    throw new PosternError('CLI_USAGE', message);
+  }
+  return purpose === '' ? undefined : purpose;
 }
 
 function listenArgument(text: string): Forward['listen'] {

@@ -4,7 +4,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ListenAddress } from '../../config/listen-address.ts';
 import { isPosternError, PosternError } from '../../core/error.ts';
-import { newRequestId } from '../../core/id.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -57,8 +56,7 @@ export class TcpForward {
     // Until the pump listens an error must not go unheard.
     socket.on('error', (err) => log.debug({ [FIELD.err]: err }, 'socket error'));
     try {
-      const requestId = newRequestId();
-      const stream = await link.open({ kind: 'tcp', hostname, rule: '', requestId });
+      const stream = await link.open(hostname);
       pumpSocket(socket, stream, {
         onClose: () => {
           const { error } = stream;

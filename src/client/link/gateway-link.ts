@@ -6,11 +6,11 @@
  */
 import { systemClock, type Timer } from '../../core/clock.ts';
 import { codeOf, isPosternError, PosternError } from '../../core/error.ts';
-import { newId } from '../../core/id.ts';
+import { newId, newRequestId } from '../../core/id.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { withResolvers } from '../../core/with-resolvers.ts';
 import { ByteBudget } from '../../protocol/byte-budget.ts';
-import type { AdmittedMessage, StreamRequest } from '../../protocol/control-message.ts';
+import type { AdmittedMessage } from '../../protocol/control-message.ts';
 import { CLOSE_CODE, NOBODY, type Link } from '../../protocol/link.ts';
 import { ResumableOpener } from '../../protocol/resumable-opener.ts';
 import type { Stream } from '../../protocol/stream.ts';
@@ -47,6 +47,8 @@ export interface GatewayLinkOptions {
   readonly ca?: string | undefined;
   /** Who the user is, if anybody: a session's secret, or a service token. The gateway has proved whose it is. */
   readonly credential?: string | undefined;
+  /** Why its user wants in, for applications that ask. */
+  readonly purpose?: string | undefined;
   readonly log: Log;
   /** The link broke, or is back. */
   onState?(state: 'up' | 'down'): void;
@@ -110,9 +112,16 @@ export class GatewayLink {
   }
 
   /** Opens a stream to a hostname. Waits for a link that is away; rejects with LINK_CLOSED when it stays away. */
-  async open(request: StreamRequest): Promise<Stream> {
+  async open(hostname: string): Promise<Stream> {
     if (!this.#opener.isReachable) await this.#linkBack();
-    return this.#opener.open(request);
+    const { purpose } = this.#options;
+    return this.#opener.open({
+      kind: 'tcp',
+      hostname,
+      rule: '',
+      requestId: newRequestId(),
+      ...(purpose !== undefined && { purpose }),
+    });
   }
 
   /** Drops a link that is probably dead, and dials at once. Streams continue on the new one. */

@@ -22,6 +22,8 @@ export interface TcpStreamFacts {
   readonly user?: string | undefined;
   readonly address: string;
   readonly requestId: string;
+  /** Why the user wanted it, where they said so. */
+  readonly purpose?: string | undefined;
   readonly tunnelName: string;
   readonly replica: string;
 }
@@ -99,11 +101,17 @@ export class TcpAccess {
 }
 
 function factOf(stream: TcpStreamFacts): Omit<AuditFact, 'type'> {
-  const { hostname, application, user, address, requestId, tunnelName, replica } = stream;
+  const { hostname, application, user, address, requestId, purpose, tunnelName, replica } = stream;
   return {
     hostname,
     tunnel: tunnelName,
     ...(user === undefined ? {} : { actor: user }),
-    detail: { ...(application && { application }), replica, address, requestId },
+    detail: {
+      ...(application && { application }),
+      ...(purpose && { purpose }),
+      replica,
+      address,
+      requestId,
+    },
   };
 }

@@ -64,10 +64,10 @@ export class ClientGate implements StreamGate<SignedInClient> {
   }
 
   /** With the session as it is now: its claims may have been refreshed since its link was let in. */
-  #gateAsk({ hostname, principal, address }: StreamAsk<SignedInClient>): GateAsk {
+  #gateAsk({ hostname, principal, address, purpose }: StreamAsk<SignedInClient>): GateAsk {
     const { session, serviceToken } = principal;
     const newest = session && (this.#options.sessions.peek(session.id) ?? session);
-    return { hostname, path: '', address, principal: { session: newest, serviceToken } };
+    return { hostname, path: '', address, purpose, principal: { session: newest, serviceToken } };
   }
 }
 
@@ -95,13 +95,22 @@ async function principalOf(
 function judged(verdict: Verdict, { hostname }: StreamAsk<ClientPrincipal>): StreamVerdict {
   const { outcome, application, reason } = verdict;
   if (outcome === 'allow') return { allow: true, application: application?.name };
-  const error =
-    outcome === 'sign-in'
-      ? new PosternError('ACCESS_SIGN_IN', `Cannot reach "${hostname}": sign in first`)
-      : new PosternError('ACCESS_DENIED', `Cannot reach "${hostname}": not allowed`, {
-          cause: new Error(reason),
-        });
-  return { allow: false, error };
+  return { allow: false, error: refusal(hostname, outcome, reason) };
+}
+
+function refusal(
+  hostname: string,
+  outcome: 'sign-in' | 'deny',
+  reason: Verdict['reason'],
+): PosternError {
+  const cannot = `Cannot reach "${hostname}"`;
+  if (reason === 'purpose-missing') {
+    const remedy = 'say why you need it, with --purpose or POSTERN_PURPOSE';
+    return new PosternError('ACCESS_PURPOSE', `${cannot}: ${remedy}`);
+  }
+  if (outcome === 'sign-in') return new PosternError('ACCESS_SIGN_IN', `${cannot}: sign in first`);
+  const cause = new Error(reason);
+  return new PosternError('ACCESS_DENIED', `${cannot}: not allowed`, { cause });
 }
 
 function signInAgain(): PosternError {

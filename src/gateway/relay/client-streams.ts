@@ -35,6 +35,7 @@ export interface RelayedStream {
   readonly principal: ClientPrincipal;
   readonly address: string;
   readonly requestId: string;
+  readonly purpose?: string | undefined;
   readonly tunnelName: string;
   readonly replica: string;
   /** Whether the stream was here, or elsewhere, before. */
@@ -81,6 +82,8 @@ interface Attach {
   relay: Relay | undefined;
   /** While it is not: when it is forgotten. */
   timer: Timer | undefined;
+  /** Once it was detached: tells that it will not come back. */
+  onLost: ((error: PosternError) => void) | undefined;
 }
 
 /** Ends of an attach that say nothing of the stream: it is attached elsewhere, or is somebody else's. */
@@ -123,6 +126,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       hostname: hostname.length > LIMITS.hostnameChars ? '' : hostname,
       principal: peer.principal,
       address: peer.address,
+      purpose: request.purpose,
       requestId: REQUEST_ID.test(request.requestId) ? request.requestId : newRequestId(),
     };
     try {
@@ -144,7 +148,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     for (const attach of attaches) {
       if (attach.replica.tunnel.id !== tunnelId) continue;
       const { relay } = attach;
-      this.#forget(attach);
+      this.#lose(attach, error);
       relay?.reset('STREAM_LOST', error.message);
     }
   }
@@ -183,6 +187,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       onAccepted: () => this.#forgetDetached(attach),
       onEnd: (end) => {
         this.#attached -= 1;
+        if (end.kind === 'detached') attach.onLost = (error) => told.onLost(error, relay);
         this.#ended(attach, end);
         told.onEnded(end, relay);
       },
@@ -214,17 +219,21 @@ export class ClientStreams<Principal extends ClientPrincipal> {
   #told(about: Omit<RelayedStream, 'tunnelName' | 'replica'> & { replica: ConnectedReplica }): {
     onAttached(): void;
     onEnded(end: RelayEnd, relay: Relay): void;
+    onLost(error: PosternError, relay: Relay): void;
   } {
     const { clock, events } = this.#options;
     const { replica } = about;
     const stream = { ...about, tunnelName: replica.tunnel.name, replica: replica.id };
     const since = clock.now();
+    const onEnded = (end: RelayEnd, { bytes }: Relay): void => {
+      const durationMs = Math.round(clock.now() - since);
+      const { sent: bytesSent, received: bytesReceived } = bytes;
+      events.onEnded(stream, { end, bytesSent, bytesReceived, durationMs });
+    };
     return {
       onAttached: () => events.onAttached(stream),
-      onEnded: (end, { bytes: { sent: bytesSent, received: bytesReceived } }) => {
-        const durationMs = Math.round(clock.now() - since);
-        events.onEnded(stream, { end, bytesSent, bytesReceived, durationMs });
-      },
+      onEnded,
+      onLost: (error, relay) => onEnded({ kind: 'reset', error }, relay),
     };
   }
 
@@ -245,6 +254,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       hold,
       relay: undefined,
       timer: undefined,
+      onLost: undefined,
     };
     const others = this.#attaches.get(key) ?? new Set();
     this.#attaches.set(key, others.add(attach));
@@ -271,23 +281,32 @@ export class ClientStreams<Principal extends ClientPrincipal> {
 
   #keep(attach: Attach): void {
     const keptMs = attach.detachedMs + LIMITS.deadPeerMs;
-    attach.timer = this.#options.clock.after(keptMs, () => this.#forget(attach));
+    attach.timer = this.#options.clock.after(keptMs, () => this.#lose(attach, notBack()));
     this.#detached.add(attach);
     const [longest] = this.#detached;
     if (this.#detached.size <= this.#most.detached || longest === undefined) return;
     // What is watched no more must not wait there for longer either.
-    this.#forget(longest);
+    this.#lose(longest, notBack());
     longest.replica.endStream(longest.key);
   }
 
   /** Ends a stream that is no longer allowed, wherever its endpoints are. */
   #revoke(attach: Attach, error: PosternError): void {
     if (this.#attaches.get(attach.key)?.has(attach) !== true) return;
-    this.#forget(attach);
+    const isLast = this.#attaches.get(attach.key)?.size === 1;
+    if (isLast) this.#lose(attach, error);
+    else this.#forget(attach);
     const code = isResetCode(error.code) ? error.code : 'ACCESS_REVOKED';
     if (attach.relay !== undefined) attach.relay.reset(code, error.message);
     // Or it goes on under another watch.
     else if (!this.#attaches.has(attach.key)) attach.replica.endStream(attach.key);
+  }
+
+  /** A stream that was detached will not come back. */
+  #lose(attach: Attach, error: PosternError): void {
+    const { relay, onLost } = attach;
+    this.#forget(attach);
+    if (relay === undefined) onLost?.(error);
   }
 
   #forget(attach: Attach): void {
@@ -298,6 +317,10 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     attach.timer?.cancel();
     attach.hold.release();
   }
+}
+
+function notBack(): PosternError {
+  return new PosternError('STREAM_LOST', 'Cannot resume the stream: its client did not come back');
 }
 
 /** Throws ROUTE_NO_REPLICA, and STREAM_DETACHED when it is only for now. */

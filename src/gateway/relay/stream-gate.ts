@@ -21,6 +21,8 @@ export interface StreamAsk<Principal extends ClientPrincipal> {
   /** The client's address, without port. */
   readonly address: string;
   readonly requestId: string;
+  /** Why they want it, where they said so. */
+  readonly purpose?: string | undefined;
 }
 
 export type StreamVerdict =
