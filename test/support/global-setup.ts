@@ -5,9 +5,27 @@
  * in `requireTools`, with the reason found here. `POSTERN_TEST_INSTALL=never` keeps it from changing the machine.
  */
 import { installPackages } from './debian-packages.ts';
+import { buildKeytar, hasKeytar } from './native-keytar.ts';
 import { findProgram, INSTALL_FAILURE_VARIABLE, missingPackages } from './tools.ts';
 
 async function prepare(): Promise<void> {
+  await installTools();
+  await installKeytar();
+}
+
+/** npm leaves this package out where it cannot be built, which is no failure of an installation but is one of its suite. */
+async function installKeytar(): Promise<void> {
+  if (hasKeytar() || obstacleToInstalling() !== undefined) return;
+  say('building keytar, which a suite needs');
+  try {
+    await installPackages(['libsecret-1-dev', 'pkg-config']);
+    await buildKeytar();
+  } catch (error) {
+    give(`keytar: ${String(Reflect.get(Object(error), 'message'))}`);
+  }
+}
+
+async function installTools(): Promise<void> {
   const missing = missingPackages();
   if (missing.length === 0) return;
   const byHand = `install with: apt-get install --no-install-recommends ${missing.join(' ')}`;

@@ -7,7 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type * as keytar from 'keytar';
+import type keytar from 'keytar';
 import { messageOf, PosternError } from '../../core/error.ts';
 import type { Vault } from './vault.ts';
 
@@ -17,7 +17,7 @@ const KEYCHAIN_NAME = 'postern';
 /** How long the keychain may take, ms. Somebody may have to type its password. */
 const ANSWER_MS = 60_000;
 
-type Keytar = Pick<typeof keytar, 'getPassword' | 'setPassword' | 'deletePassword'>;
+type Keytar = typeof keytar;
 
 /**
  * The keychain, or why there is none: the package cannot be loaded, or nothing provides one here. `env` tells of the session
