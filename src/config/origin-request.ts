@@ -6,7 +6,8 @@
  */
 import { PosternError } from '../core/error.ts';
 import { z } from 'zod';
-import { durationOrSeconds, flag, mapping, parsed, text, wholeNumber } from './field.ts';
+import { LIMITS } from '../core/limits.ts';
+import { durationOrSeconds, flag, list, mapping, parsed, text, wholeNumber } from './field.ts';
 import { parseHostname } from './hostname-pattern.ts';
 
 /** All values resolved. Times are ms, files are absolute. */
@@ -31,6 +32,14 @@ export interface OriginRequest {
   readonly caFile?: string | undefined;
   /** `none` accepts any certificate of the origin (`noTLSVerify: true`). */
   readonly tlsVerification: 'required' | 'none';
+  /** Absent: the connector leaves it to the gateway who comes in. */
+  readonly access?: RequiredAccess | undefined;
+}
+
+/** The connector itself checks that somebody came in through an application of the gateway. */
+export interface RequiredAccess {
+  /** Names of those that will do; undefined for any. */
+  readonly applications?: readonly string[] | undefined;
 }
 
 /** cloudflared's defaults. */
@@ -55,6 +64,24 @@ function unsupported() {
   return z.undefined({ error: () => UNSUPPORTED }).optional();
 }
 
+const TEAM_NAME =
+  'has no meaning here, where applications are those of your gateway; remove it and name them in audTag';
+
+const accessSchema = mapping({
+  required: flag(),
+  audTag: list(
+    text('the name of an application of the gateway').max(64, {
+      error: 'is too long; applications have names of at most 64 characters',
+    }),
+  )
+    .min(1, { error: 'lets nobody in; name an application, or remove it for any' })
+    .max(LIMITS.requiredApplications, {
+      error: `is too long; name at most ${LIMITS.requiredApplications} applications`,
+    })
+    .optional(),
+  teamName: z.undefined({ error: () => TEAM_NAME }).optional(),
+});
+
 /** `originRequest` as it is written, of a rule or of the whole file. */
 export const originRequestSchema = mapping({
   connectTimeout: durationOrSeconds({ least: 1 }).optional(),
@@ -67,6 +94,7 @@ export const originRequestSchema = mapping({
   originServerName: parsed('a name such as app.internal', parseHostname).optional(),
   caPool: text('the name of a PEM file').optional(),
   noTLSVerify: flag().optional(),
+  access: accessSchema.optional(),
   matchSNItoHost: unsupportedSwitch(),
   disableChunkedEncoding: unsupportedSwitch(),
   http2Origin: unsupportedSwitch(),
@@ -75,7 +103,6 @@ export const originRequestSchema = mapping({
   proxyPort: unsupported(),
   proxyType: unsupported(),
   ipRules: unsupported(),
-  access: unsupported(),
 });
 
 /** What was written of an `originRequest`. */
@@ -98,11 +125,20 @@ export function mergeOriginRequest(
     originServerName: written.originServerName ?? below.originServerName,
     caFile: written.caPool ?? below.caFile,
     tlsVerification: noTLSVerify === undefined ? below.tlsVerification : verification(noTLSVerify),
+    access: written.access === undefined ? below.access : requiredAccess(written.access),
   };
 }
 
 function verification(noTlsVerify: boolean): OriginRequest['tlsVerification'] {
   return noTlsVerify ? 'none' : 'required';
+}
+
+function requiredAccess({
+  required,
+  audTag,
+}: z.output<typeof accessSchema>): OriginRequest['access'] {
+  if (!required) return undefined;
+  return audTag === undefined ? {} : { applications: audTag };
 }
 
 /** It goes into a request head, so nothing but a host and a port may be in it. */

@@ -12,6 +12,7 @@ import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 import { abortSocket, pumpSocket } from '../transport/socket-pump.ts';
 import { chooseRule } from './ingress/ingress.ts';
+import type { StreamAccess } from './ingress/stream-access.ts';
 import type { OriginDialer } from './origin/origin-dialer.ts';
 
 export interface OriginStreamsOptions {
@@ -20,6 +21,8 @@ export interface OriginStreamsOptions {
   readonly metrics: ConnectorMetrics;
   /** The rules in force. Read for every stream, so that a reload applies to the next one. */
   readonly rules: () => readonly IngressRule[];
+  /** Asked for rules that require access. */
+  readonly access: Pick<StreamAccess, 'check'>;
 }
 
 export class OriginStreams {
@@ -56,8 +59,13 @@ export class OriginStreams {
     stream: Stream,
     signal: AbortSignal,
   ): Promise<((early: Uint8Array[], hasEnded: boolean) => void) | undefined> {
-    const { dialer, log, metrics, rules } = this.#options;
+    const { dialer, log, metrics, rules, access } = this.#options;
     const rule = chooseRule(rules(), stream.request);
+    const required = rule.originRequest.access;
+    if (required !== undefined) {
+      await access.check(required, stream.request);
+      signal.throwIfAborted();
+    }
     const { socket, info } = await dialer.dial(rule, stream.request, { signal, log });
     metrics.originConnected();
     if (stream.state === 'closed') {

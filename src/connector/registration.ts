@@ -8,6 +8,7 @@ import type {
   AnnouncedRule,
   ControlMessage,
   DrainMessage,
+  GatewayKey,
   HostnamesMessage,
   RegisteredMessage,
   ReplicaInfo,
@@ -20,6 +21,8 @@ import { registerLink, type RegisteredLink } from '../transport/register-link.ts
 interface ConnectorLinkEvents {
   onDrain(message: DrainMessage): void;
   onHostnames(message: HostnamesMessage): void;
+  /** What the gateway signs with from now on; before any stream is opened, and again when it changes. */
+  onKeys(keys: readonly GatewayKey[]): void;
   /** Exactly once. */
   onClose(error: PosternError | undefined): void;
 }
@@ -52,7 +55,10 @@ export async function registerConnector(
     register: { type: 'register', role: 'connector', token, link: index, replica, rules },
     answer: 'registered',
     events: {
-      onRegistered: (answer) => (detachedMs = detachedMsFor(answer)),
+      onRegistered: (answer) => {
+        detachedMs = detachedMsFor(answer);
+        events.onKeys(answer.keys ?? []);
+      },
       onOpen: (slot, message) => accepter.open(slot, message, detachedMs),
       onControl: (message) => onControl(options, message),
       onClose: (error) => events.onClose(error),
@@ -67,6 +73,9 @@ function onControl({ accepter, events }: RegistrationOptions, message: ControlMe
       return;
     case 'hostnames':
       events.onHostnames(message);
+      return;
+    case 'keys':
+      events.onKeys(message.keys);
       return;
     case 'end':
       accepter.end(message.keys, noLongerAllowed());

@@ -22,6 +22,7 @@ import { dialChannel } from '../transport/dial-channel.ts';
 import { LinkKeeper, sayGoodbye, type KeptLink, type LinkEnd } from '../transport/link-keeper.ts';
 import { watchSleep } from '../transport/sleep-watch.ts';
 import { announce } from './ingress/ingress.ts';
+import { StreamAccess } from './ingress/stream-access.ts';
 import { OriginStreams } from './origin-streams.ts';
 import { OriginDialer } from './origin/origin-dialer.ts';
 import { registerConnector } from './registration.ts';
@@ -54,6 +55,7 @@ export class Replica {
   readonly #info: ReplicaInfo;
   readonly #accepter: StreamAccepter;
   readonly #dialer: OriginDialer;
+  readonly #access = new StreamAccess();
   readonly #keepers: LinkKeeper[] = [];
   /** Registered links, also those that drain while their replacement is up already. */
   readonly #links = new Set<KeptLink>();
@@ -87,6 +89,7 @@ export class Replica {
       log,
       metrics,
       rules: () => [...this.#rules, ...this.#fadingRules],
+      access: this.#access,
     });
     this.#accepter = new StreamAccepter({
       clock: systemClock,
@@ -225,6 +228,7 @@ export class Replica {
           if (kept !== undefined) this.#keepDrained(kept);
           end({ kind: 'drain', message });
         },
+        onKeys: (keys) => this.#access.setKeys(index, keys),
         onHostnames: ({ hostnames }) => this.#showHostnames(hostnames),
         onClose: (error) => {
           if (kept !== undefined) this.#forget(kept);

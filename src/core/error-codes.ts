@@ -67,6 +67,8 @@ export const ERROR_CODES = {
   ORIGIN_BAD_RESPONSE: 'The origin answers with something that is not valid HTTP',
   ORIGIN_FORBIDDEN: 'The ingress rules of the connector do not allow this address',
   ORIGIN_NO_RULE: 'The connector has no such ingress rule, or the hostname does not match it',
+  ORIGIN_ACCESS:
+    'The ingress rule wants somebody whom an application of the gateway let in, and nothing proves it',
 
   ROUTE_NOT_FOUND: 'No route exists for the hostname',
   ROUTE_NO_REPLICA: 'No connector of the tunnel is connected',

@@ -225,6 +225,16 @@ export const LIMITS = {
   appTokenMs: 86_400_000,
   /** Longest app token that is looked at, characters: what a cookie holds. app-tokens.test.ts */
   appTokenChars: 4_096,
+  /** Applications that an ingress rule may require. test/golden/config/connector/origin-access-many.txt */
+  requiredApplications: 64,
+  /** How long what a connector is told about a stream is good, ms. test/unit/access/tokens/stream-assertions.test.ts */
+  streamAssertionMs: 60_000,
+  /** How far the clocks of gateway and connector may differ, ms. test/unit/connector/ingress/stream-access.test.ts */
+  clockSkewMs: 60_000,
+  /** Longest statement about a stream, characters: it travels in OPEN. test/unit/protocol/control-message.test.ts */
+  streamAssertionChars: 2 * KiB,
+  /** Public keys that a gateway may tell a connector at once: one signs, one is next, those of the last day are checked. control-message.test.ts */
+  gatewayKeys: 16,
   /** Hostnames whose applications need not be looked for again. test/unit/access/gate.test.ts */
   hostnamesKnown: 1_000,
   /** App tokens whose signature need not be checked again, some 300 bytes each. app-tokens.test.ts */

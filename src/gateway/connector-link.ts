@@ -56,6 +56,11 @@ export class ConnectorLink implements LinkRole {
     this.#options.link.sendControl({ type: 'hostnames', hostnames });
   }
 
+  announceKeys(): void {
+    if (this.#replica === undefined) return;
+    this.#options.link.sendControl({ type: 'keys', keys: this.#options.door.publicKeys() });
+  }
+
   onControl(message: ControlMessage): void {
     if (message.type === 'rules') this.#onRules(message.rules);
     if (message.type !== 'drain' || this.#replica === undefined) return;
@@ -111,6 +116,7 @@ export class ConnectorLink implements LinkRole {
         gateway: gatewayId,
         hostnames: this.#hostnames(replica),
         resumeMs: resumeTimeoutMs,
+        keys: door.publicKeys(),
       });
       registry.join(replica, { link, index: register.link, address });
     } catch (error) {

@@ -101,21 +101,16 @@ export class Gateway {
         onLeave: (replica) => this.#replicaLeft(replica),
       },
     });
-    this.#access = new GatewayAccess({
-      config,
-      store,
-      log,
-      metrics,
-      clock: systemClock,
-      unreachable: (hostname) => this.#unreachable(hostname),
-    });
+    this.#access = this.#createAccess();
     const gate = this.#access.clients;
+    const signer = this.#access.streams;
     this.#clientStreams = new ClientStreams({
       clock: systemClock,
       gate,
       routes: this.#routes,
       registry: this.#registry,
       events: this.#access.tcp.withAudit(clientStreamLog({ log, metrics })),
+      signer,
     });
     this.#door = new LinkDoor({
       gatewayId: this.id,
@@ -127,6 +122,7 @@ export class Gateway {
       resumeTimeoutMs: config.resumeTimeoutMs,
       gate,
       clientStreams: this.#clientStreams,
+      publicKeys: () => this.#access.publicKeys,
       verifyToken: async (token) => store.tunnels.verifyToken(token),
       onRefusedHostname: (replica, hostname) => {
         this.#audit.write(replica, { type: 'connector.hostname-refused', hostname });
@@ -134,7 +130,7 @@ export class Gateway {
       onChange: (replica) => this.#dropIdleConnections(replica),
     });
     this.#router = new StreamRouter({ routes: this.#routes, registry: this.#registry });
-    this.#destinations = new HttpDestinations(this.#router);
+    this.#destinations = new HttpDestinations(this.#router, signer);
     this.#http = new HttpHandler({
       router: this.#destinations,
       log,
@@ -283,7 +279,8 @@ export class Gateway {
     if (http !== undefined) await this.#listenHttp(http);
     for (const [index, { listen, hostname, tls }] of config.tcp.entries()) {
       const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
-      const parts = { router: this.#router, access: this.#access.tcp, log };
+      const { tcp: access, streams: signer } = this.#access;
+      const parts = { router: this.#router, access, signer, log };
       const port = new TcpPort({ listen, hostname, tls: certificate, ...parts });
       this.#tcpPorts.push(port);
       if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
@@ -345,6 +342,19 @@ export class Gateway {
     } catch (error) {
       throw placedError(this.#options.config, at, error);
     }
+  }
+
+  #createAccess(): GatewayAccess {
+    const { config, store, log, metrics } = this.#options;
+    return new GatewayAccess({
+      config,
+      store,
+      log,
+      metrics,
+      clock: systemClock,
+      unreachable: (hostname) => this.#unreachable(hostname),
+      onKeys: () => this.#door.announceKeys(),
+    });
   }
 
   #linkIntercept(): HttpIntercept {

@@ -8,7 +8,12 @@ import type { Clock } from '../core/clock.ts';
 import { codeOf, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import { VERSION } from '../core/version.ts';
-import type { ControlMessage, HelloMessage, RegisterMessage } from '../protocol/control-message.ts';
+import type {
+  ControlMessage,
+  GatewayKey,
+  HelloMessage,
+  RegisterMessage,
+} from '../protocol/control-message.ts';
 import type { FrameChannel } from '../protocol/frame-channel.ts';
 import { CLOSE_CODE, NOBODY, Link } from '../protocol/link.ts';
 import type { Tunnel } from '../store/store.ts';
@@ -36,6 +41,8 @@ export interface LinkDoorOptions {
   /** Who clients are, and what they may reach. */
   readonly gate: StreamGate<ClientPrincipal>;
   readonly clientStreams: ClientStreams<ClientPrincipal>;
+  /** What connectors check our word for a stream with. */
+  publicKeys(): readonly GatewayKey[];
   /** The tunnel a token is for. */
   verifyToken(token: string): Promise<Tunnel | undefined>;
   /** A connector announced a hostname that another tunnel has. */
@@ -84,6 +91,11 @@ export class LinkDoor {
   /** Tells every replica which of its hostnames are routed, after the routes changed. */
   announceRoutes(): void {
     for (const visitor of this.#visitors) visitor.announceRoutes();
+  }
+
+  /** Tells every connector the public keys, after they changed. */
+  announceKeys(): void {
+    for (const visitor of this.#visitors) visitor.announceKeys();
   }
 
   /** Asks every peer to dial again elsewhere; this process opens no more streams. */
@@ -158,6 +170,10 @@ class Visitor {
 
   announceRoutes(): void {
     this.#role?.announceRoutes();
+  }
+
+  announceKeys(): void {
+    this.#role?.announceKeys();
   }
 
   drain(dialAgainMs: number, graceMs: number): void {

@@ -18,6 +18,8 @@ export interface LinkRole {
   onClose(): void;
   /** The routes changed. */
   announceRoutes(): void;
+  /** The public keys changed. */
+  announceKeys(): void;
 }
 
 /** What a role asks of the door. */

@@ -17,6 +17,8 @@ export interface AnnouncedRule {
   readonly kind: 'http' | 'tcp';
   /** How the gateway should speak HTTP to the origin. */
   readonly http?: AnnouncedHttp;
+  /** The connector wants `assertion` with each stream. */
+  readonly access?: true;
 }
 
 export interface AnnouncedHttp {
@@ -44,6 +46,17 @@ export interface StreamRequest {
   readonly owner?: string;
   /** A client's stream: how long the endpoints keep it while it is detached, ms. */
   readonly detachedMs?: number;
+  /** From the gateway, where the rule wants it: a JWT that says by what right the stream is opened (§12). */
+  readonly assertion?: string;
+}
+
+/** A public key of the gateway's, for `assertion`: P-256, with coordinates in base64url. */
+export interface GatewayKey {
+  readonly kid: string;
+  readonly kty: 'EC';
+  readonly crv: 'P-256';
+  readonly x: string;
+  readonly y: string;
 }
 
 /** How far an endpoint's receive side is (§5.4). */
@@ -125,6 +138,14 @@ export interface RegisteredMessage {
   readonly hostnames: Readonly<Record<string, HostnameState>>;
   /** How long the accepter keeps its end of a stream that lost its link, ms. */
   readonly resumeMs?: number;
+  /** What `assertion` is signed with. Absent: nothing is. */
+  readonly keys?: readonly GatewayKey[];
+}
+
+/** Other keys from now on, instead of all that were told on this link. */
+interface KeysMessage {
+  readonly type: 'keys';
+  readonly keys: readonly GatewayKey[];
 }
 
 /** A client may open streams: the answer to its `register`. */
@@ -174,6 +195,7 @@ export type ControlMessage =
   | RefusedMessage
   | RulesMessage
   | HostnamesMessage
+  | KeysMessage
   | DrainMessage;
 
 const MAX_HOSTNAME = 253;
@@ -185,6 +207,8 @@ export const MAX_RELAY_MS = 60_000;
 /** The last millisecond that a Date can hold: listings print the times that peers tell. */
 const MAX_DATE_MS = 8.64e15;
 const KEY_PATTERN = /^[A-Za-z0-9_-]{22,64}$/;
+/** 32 bytes. */
+const COORDINATE_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 
 /** Parses a control message. Undefined for a type we do not know. Throws PROTO_BAD_CONTROL. */
 export function parseControl(json: Uint8Array): ControlMessage | undefined {
@@ -208,7 +232,10 @@ export function parseControl(json: Uint8Array): ControlMessage | undefined {
         gateway: fields.text('gateway'),
         hostnames: parseHostnames(fields.object('hostnames')),
         ...(fields.has('resumeMs') && { resumeMs: fields.integer('resumeMs', MAX_TIMER_MS) }),
+        ...(fields.has('keys') && { keys: parseGatewayKeys(fields) }),
       };
+    case 'keys':
+      return { type, keys: parseGatewayKeys(fields) };
     case 'admitted':
       return {
         type,
@@ -297,6 +324,19 @@ function parseKeys(fields: JsonFields): string[] {
   });
 }
 
+/** Those of other kinds are for connectors of another version. */
+function parseGatewayKeys(fields: JsonFields): GatewayKey[] {
+  return fields.list('keys', LIMITS.gatewayKeys).flatMap((value) => {
+    const key = JsonFields.of(value, 'keys');
+    if (key.text('kty') !== 'EC' || key.text('crv') !== 'P-256') return [];
+    const [x, y] = [key.text('x'), key.text('y')];
+    if (![x, y].every((text) => COORDINATE_PATTERN.test(text))) {
+      throw badControl('a key of the gateway is not one');
+    }
+    return { kid: key.text('kid', 64), kty: 'EC' as const, crv: 'P-256' as const, x, y };
+  });
+}
+
 function parsePosition(fields: JsonFields): Position {
   const position = {
     received: fields.integer('received'),
@@ -324,6 +364,7 @@ function parseRequest(fields: JsonFields): StreamRequest {
     ...optional('purpose', fields.optionalText('purpose', LIMITS.auditTextChars)),
     ...optional('owner', fields.optionalText('owner', 64)),
     ...(fields.has('detachedMs') && { detachedMs: fields.integer('detachedMs', MAX_TIMER_MS) }),
+    ...optional('assertion', fields.optionalText('assertion', LIMITS.streamAssertionChars)),
   };
 }
 
@@ -349,6 +390,7 @@ function parseRules(fields: JsonFields): AnnouncedRule[] {
       ...optional('path', rule.optionalText('path')),
       kind: rule.kind('kind'),
       ...(http && { http: parseHttp(http) }),
+      ...(rule.has('access') && rule.boolean('access') && { access: true as const }),
     };
   });
 }

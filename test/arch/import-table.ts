@@ -49,7 +49,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   connector: {
     folders: ['core', 'protocol', 'transport', 'config', 'telemetry'],
-    packages: [],
+    packages: ['jose'],
   },
   gateway: {
     folders: ['core', 'protocol', 'transport', 'config', 'store', 'access', 'telemetry'],

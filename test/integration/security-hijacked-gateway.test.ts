@@ -1,12 +1,13 @@
 /**
  * A connector that trusts nobody: what a gateway that was taken over can make of it, which is to use the rules that the
- * connector has, and nothing else. K6, K12 and K14 of docs/security.md.
+ * connector has, and nothing else. K6, K12, K14, K19 and K20 of docs/security.md.
  */
 import { readFileSync } from 'node:fs';
 
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
 
-import type { AnnouncedRule } from '../../src/protocol/control-message.ts';
+import type { AnnouncedRule, GatewayKey } from '../../src/protocol/control-message.ts';
 import { encodeJson } from '../../src/protocol/frame.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { startConnector, type Connector } from '../support/connector.ts';
@@ -18,18 +19,22 @@ import { isReady } from '../support/ops-client.ts';
 import { startEcho, type TcpOrigin } from '../support/real/tcp-origin.ts';
 
 const SERVED = 'echo.postern.test';
+const GUARDED = 'guarded.postern.test';
 
 let real: Gateway;
 let tunnel: Tunnel;
 let gateway: HijackedGateway;
 let connector: Connector;
 let served: TcpOrigin;
+/** Behind a rule that wants to be told by what right a stream is opened. */
+let guarded: TcpOrigin;
 /** Listens on the connector's machine, and is in none of its rules. */
 let secret: TcpOrigin;
 
 beforeAll(async () => {
   served = await startEcho();
   secret = await startEcho();
+  guarded = await startEcho();
   real = await startGateway();
   tunnel = await real.createTunnel('tunnel');
   await real.stop('SIGKILL');
@@ -44,6 +49,11 @@ beforeEach(async () => {
     tunnel,
     ingress: [
       { hostname: SERVED, service: served.service },
+      {
+        hostname: GUARDED,
+        service: guarded.service,
+        originRequest: { access: { required: true, audTag: ['db'] } },
+      },
       { hostname: '*.wild.postern.test', path: '^/public', service: 'http_status:204' },
     ],
     config: { 'ha-connections': 1, 'grace-period': '0s' },
@@ -61,6 +71,32 @@ function open(link: LinkBytes, request: object): number {
   const key = id.toString().padStart(22, 'k');
   link.send(encodeJson('OPEN', id, { key, epoch: 0, resume: false, position, request }));
   return id;
+}
+
+interface TestKey {
+  readonly privateKey: CryptoKey;
+  readonly told: GatewayKey;
+}
+
+async function makeKey(kid: string): Promise<TestKey> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+  const { x = '', y = '' } = await exportJWK(publicKey);
+  return { privateKey, told: { kid, kty: 'EC', crv: 'P-256', x, y } };
+}
+
+/** What a gateway with this key says of a stream. */
+async function assertionFor(
+  { privateKey, told }: TestKey,
+  { requestId, ...stream }: { readonly requestId: string; readonly rule: string },
+  { kid = told.kid, aud = 'db', by = 'user' } = {},
+): Promise<string> {
+  return new SignJWT({ ...stream, by })
+    .setProtectedHeader({ alg: 'ES256', typ: 'postern-stream+jwt', kid })
+    .setJti(requestId)
+    .setAudience(aud)
+    .setIssuedAt()
+    .setExpirationTime('60s')
+    .sign(privateKey);
 }
 
 async function outcomeOf(link: LinkBytes, id: number): Promise<string> {
@@ -126,6 +162,44 @@ describe('a gateway that was taken over', () => {
       msg: 'cannot reach the origin',
       ruleId: 'unknown-rule',
     });
+  }, 60_000);
+
+  it('K19 K20 opens no stream of a rule that requires access without the word of a gateway whose keys the connector has', async () => {
+    const ours = await makeKey('ours');
+    const theirs = await makeKey('theirs');
+    const { link, register } = await gateway.registered(0, [ours.told]);
+    const rule = ruleFor(register.rules, GUARDED);
+    const base = { kind: 'tcp', hostname: GUARDED, rule, requestId: 'q' };
+    const forged = [
+      undefined,
+      '',
+      'forged',
+      await assertionFor(theirs, base),
+      await assertionFor(theirs, base, { kid: 'ours' }),
+      await assertionFor(ours, { ...base, requestId: 'another' }),
+      await assertionFor(ours, { ...base, rule: ruleFor(register.rules, SERVED) }),
+      await assertionFor(ours, base, { aud: 'wiki' }),
+      await assertionFor(ours, base, { by: 'bypass' }),
+    ];
+    for (const assertion of forged) {
+      const id = open(link, { ...base, assertion });
+      expect(await outcomeOf(link, id)).toBe('ORIGIN_ACCESS');
+    }
+    expect(guarded.accepted()).toBe(0);
+    const good = await assertionFor(ours, base);
+    expect(await outcomeOf(link, open(link, { ...base, assertion: good }))).toBe('ACCEPT');
+    expect(guarded.accepted()).toBe(1);
+
+    // The keys are replaced: those of before are worth nothing, and what is open goes on.
+    const next = await makeKey('next');
+    link.control({ type: 'keys', keys: [next.told] });
+    const late = open(link, { ...base, assertion: await assertionFor(ours, base) });
+    expect(await outcomeOf(link, late)).toBe('ORIGIN_ACCESS');
+    const renewed = open(link, { ...base, assertion: await assertionFor(next, base) });
+    expect(await outcomeOf(link, renewed)).toBe('ACCEPT');
+    expect([guarded.accepted(), guarded.connections()]).toEqual([2, 2]);
+    const told = connector.log.filter(({ errCode }) => errCode === 'ORIGIN_ACCESS');
+    expect(told).toHaveLength(forged.length + 1);
   }, 60_000);
 
   it('K14 cannot change how the connector is set up', async () => {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 
 import { WebSocketServer } from 'ws';
 
-import type { ConnectorRegisterMessage } from '../../src/protocol/control-message.ts';
+import type { ConnectorRegisterMessage, GatewayKey } from '../../src/protocol/control-message.ts';
 import { LINK_PATH, LINK_SUBPROTOCOL } from '../../src/transport/ws-frame-channel.ts';
 import { cleanup } from './cleanup.ts';
 import { eventually } from './eventually.ts';
@@ -34,15 +34,18 @@ export class HijackedGateway {
     return this.links[index] as LinkBytes;
   }
 
-  /** Like link(), and lets it in. Resolves with what the connector announced, too. */
-  async registered(index = 0): Promise<{ link: LinkBytes; register: ConnectorRegisterMessage }> {
+  /** Like link(), and lets it in, with keys or without. Resolves with what the connector announced, too. */
+  async registered(
+    index = 0,
+    keys?: readonly GatewayKey[],
+  ): Promise<{ link: LinkBytes; register: ConnectorRegisterMessage }> {
     const link = await this.link(index);
     const register = link.controls.find((message) => message.type === 'register');
     if (register?.type !== 'register' || register.role !== 'connector')
       throw new Error('unreachable');
     link.control({ ...HELLO, process: 'hijacked' });
     const tunnel = { id: 'some-id', name: 'some-name' };
-    link.control({ type: 'registered', tunnel, gateway: 'hijacked', hostnames: {} });
+    link.control({ type: 'registered', tunnel, gateway: 'hijacked', hostnames: {}, keys });
     return { link, register };
   }
 }

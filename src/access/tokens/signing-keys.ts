@@ -5,6 +5,7 @@
  * the last token it signed has expired. Several gateways on one store share the keys; two that make one at the same moment
  * leave two good keys.
  */
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import {
   exportJWK,
   generateKeyPair,
@@ -29,7 +30,14 @@ export interface SigningKey {
   readonly key: CryptoKey;
 }
 
+/** The same for node:crypto, which signs at once. */
+export interface InstantKey {
+  readonly kid: string;
+  readonly key: KeyObject;
+}
+
 interface KnownKey extends SigningKey {
+  readonly instant: KeyObject;
   readonly record: KeyRecord;
   readonly publicKey: CryptoKey;
   readonly publicJwk: JWK;
@@ -47,6 +55,7 @@ export class SigningKeys {
   #keys: readonly KnownKey[] = [];
   #tending: Promise<void> | undefined;
   #tendedAt = -Infinity;
+  #onChanged: () => void = () => undefined;
 
   constructor(options: SigningKeysOptions) {
     this.#options = options;
@@ -56,6 +65,22 @@ export class SigningKeys {
   async current(): Promise<SigningKey> {
     if (this.#options.clock.now() - this.#tendedAt >= LIMITS.keyTendMs) await this.tend();
     return this.#active() ?? (await this.#tendAgain());
+  }
+
+  /** The key that signs now, as far as tend() has seen: for those that cannot wait. */
+  currentNow(): InstantKey | undefined {
+    const active = this.#active();
+    return active && { kid: active.kid, key: active.instant };
+  }
+
+  /** How often tend() must be called where nobody asks for current(), ms: keys must be known well before they sign. */
+  get tendEveryMs(): number {
+    return Math.min(LIMITS.keyTendMs, publishAheadMs(this.#options.rotationMs) / 4);
+  }
+
+  /** The public keys have changed. There is one listener. */
+  onChanged(listener: () => void): void {
+    this.#onChanged = listener;
   }
 
   /** The public keys, also those that do not sign yet or no more. */
@@ -102,7 +127,9 @@ export class SigningKeys {
     const aheadMs = publishAheadMs(rotationMs);
     if (kept.every(({ activeFrom }) => activeFrom > now)) kept.push(await this.#make(now));
     else if (now >= newest + rotationMs - aheadMs) kept.push(await this.#make(now + aheadMs));
+    const before = this.#keys.map(({ kid }) => kid).join(' ');
     this.#keys = await Promise.all(kept.map(async (record) => this.#import(record)));
+    if (this.#keys.map(({ kid }) => kid).join(' ') !== before) this.#onChanged();
   }
 
   async #make(activeFrom: number): Promise<KeyRecord> {
@@ -130,12 +157,13 @@ export class SigningKeys {
       kid: record.id,
       record,
       key: await importKey({ ...record.privateJwk }),
+      instant: createPrivateKey({ key: { ...record.privateJwk }, format: 'jwk' }),
       publicKey: await importKey(publicJwk),
       publicJwk,
     };
   }
 
-  #active(): SigningKey | undefined {
+  #active(): KnownKey | undefined {
     const now = this.#options.clock.wall();
     return this.#keys
       .filter(({ record }) => record.activeFrom <= now && (record.retireAt ?? Infinity) > now)

@@ -40,6 +40,7 @@ export function announce(rules: readonly IngressRule[]): AnnouncedRule[] {
       ...(rule.path && { path: rule.path.text }),
       kind,
       ...(kind === 'http' && { http: announceHttp(rule) }),
+      ...(rule.originRequest.access && { access: true as const }),
     };
   });
 }

@@ -22,9 +22,12 @@ import { SshAuthority } from '../../access/ssh/ssh-authority.ts';
 import { SshCertificates } from '../../access/ssh/ssh-certificates.ts';
 import { AppTokens } from '../../access/tokens/app-tokens.ts';
 import { SigningKeys } from '../../access/tokens/signing-keys.ts';
+import { StreamAssertions } from '../../access/tokens/stream-assertions.ts';
 import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import type { GatewayConfig } from '../../config/gateway-config.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
+import { LIMITS } from '../../core/limits.ts';
+import type { GatewayKey } from '../../protocol/control-message.ts';
 import type { Store } from '../../store/store.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
@@ -53,6 +56,8 @@ export interface GatewayAccessOptions {
   readonly clock: Clock;
   /** Why nothing answers at a hostname at the moment; undefined when something should. */
   readonly unreachable: (hostname: string) => 'ROUTE_NOT_FOUND' | 'ROUTE_NO_REPLICA' | undefined;
+  /** The public keys have changed. */
+  readonly onKeys: () => void;
 }
 
 export class GatewayAccess {
@@ -67,6 +72,8 @@ export class GatewayAccess {
   /** For links of clients. */
   readonly clients: ClientGate;
   readonly audit: AuditWriter;
+  /** For connectors that want to know by what right a stream is opened. */
+  readonly streams: StreamAssertions;
   readonly #options: GatewayAccessOptions;
   readonly #keys: SigningKeys;
   readonly #followed: FollowedSessions;
@@ -79,6 +86,7 @@ export class GatewayAccess {
   #appSignIn: AppSignIn | undefined;
   #country: CountryDatabase | undefined;
   #claimsTimer: Timer | undefined;
+  #keysTimer: Timer | undefined;
 
   constructor(options: GatewayAccessOptions) {
     const { config, store, log, metrics, clock } = options;
@@ -109,6 +117,8 @@ export class GatewayAccess {
     const rotationMs = config.signingKeyRotationMs;
     this.#keys = new SigningKeys({ store: store.keys, clock, rotationMs });
     this.#tokens = new AppTokens(this.#keys, this.address, clock);
+    this.streams = new StreamAssertions(this.#keys, this.address, clock);
+    this.#keys.onChanged(() => options.onKeys());
     this.#watch = new ChangeWatch({ changes: store.changes, clock, log });
     for (const one of [this.sessions, this.serviceTokens, this.gate]) this.#watch.add(one);
     this.http = this.#httpAccess();
@@ -138,6 +148,12 @@ export class GatewayAccess {
     this.#routes = this.#makeRoutes(signIn, this.#appSignIn);
     await this.#watch.start();
     this.#lookAtClaims();
+    this.#tendKeys();
+  }
+
+  /** What `streams` can be checked with. */
+  get publicKeys(): GatewayKey[] {
+    return this.#keys.jwks().keys.slice(-LIMITS.gatewayKeys).map(gatewayKeyOf);
   }
 
   /** Puts other policies, applications and durations in force; what they no longer allow ends now (case C12). */
@@ -150,6 +166,7 @@ export class GatewayAccess {
 
   async stop(): Promise<void> {
     this.#claimsTimer?.cancel();
+    this.#keysTimer?.cancel();
     this.#denials.flush();
     await this.#watch.stop();
   }
@@ -289,6 +306,17 @@ export class GatewayAccess {
     else void this.#signIn?.used(session);
   }
 
+  /** Connectors must know a key before it signs, and streams are signed with what is in memory. */
+  #tendKeys(): void {
+    const { clock, log } = this.#options;
+    this.#keysTimer = clock.after(this.#keys.tendEveryMs, () => {
+      this.#keys.tend().catch((err: unknown) => {
+        log.error({ [FIELD.err]: err }, 'cannot look after the signing keys');
+      });
+      this.#tendKeys();
+    });
+  }
+
   /** What is open uses its session all the time. */
   #lookAtClaims(): void {
     this.#claimsTimer = this.#options.clock.after(CLAIMS_MS, () => {
@@ -302,6 +330,18 @@ function durationsOf(
   config: Pick<GatewayConfig, 'sessionDurationMs' | 'clientSessionDurationMs'>,
 ): { browser: number; client: number } {
   return { browser: config.sessionDurationMs, client: config.clientSessionDurationMs };
+}
+
+function gatewayKeyOf({
+  kid = '',
+  x = '',
+  y = '',
+}: {
+  readonly kid?: string;
+  readonly x?: string;
+  readonly y?: string;
+}): GatewayKey {
+  return { kid, kty: 'EC', crv: 'P-256', x, y };
 }
 
 /** Listeners open after the start, when all parts are there. */

@@ -100,6 +100,7 @@ export class HttpAccess implements RequestGate {
     const pass: RequestPass = {
       identityHeaders,
       ownsAuthorization,
+      right: verdict,
       hold: (end) => {
         const over = this.#options.onLive(record, verdict);
         const held = this.#options.gate.hold(ask, verdict, end);

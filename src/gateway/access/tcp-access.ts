@@ -3,6 +3,7 @@
  * those of clients included.
  */
 import type { Gate, GateAsk, Verdict } from '../../access/gate.ts';
+import type { StreamRight } from '../../access/tokens/stream-assertions.ts';
 import { PosternError, codeOf } from '../../core/error.ts';
 import type { AuditFact } from '../../telemetry/audit-event.ts';
 import type { ClientStreamEvents } from '../relay/client-streams.ts';
@@ -11,6 +12,7 @@ import type { Denial } from './http-access.ts';
 /** A connection that was let in. */
 export interface TcpGrant {
   readonly application: string | undefined;
+  readonly right: StreamRight;
   /** Calls `end` once it may go on no longer. */
   hold(end: (error: PosternError) => void): { release(): void };
 }
@@ -65,6 +67,7 @@ export class TcpAccess {
     }
     return {
       application: verdict.application?.name,
+      right: verdict,
       hold: (end) => gate.hold(ask, verdict, end),
     };
   }

@@ -114,6 +114,11 @@ const TEXTS: Partial<Record<ErrorCode, Text>> = {
     title: 'Service hung up',
     text: 'The service closed the connection before it answered.',
   },
+  ORIGIN_ACCESS: {
+    status: 403,
+    title: 'No access',
+    text: 'The machine that runs this service checks for itself who may use it, and does not let you in.',
+  },
   HTTP_METHOD: {
     status: 405,
     title: 'Method not supported',

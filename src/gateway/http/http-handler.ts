@@ -300,7 +300,8 @@ export class HttpHandler {
     const { request, guarded, record } = arrival;
     const { requestId, client } = record;
     const { hostname, path } = guarded;
-    const routed = this.#options.router.route({ hostname, path, requestId, client });
+    const { right } = pass;
+    const routed = this.#options.router.route({ hostname, path, requestId, client, right });
     if (!routed.ok) {
       this.#answer(arrival, routed.error);
       return;

@@ -5,6 +5,7 @@
  * test implements it with `net.connect`. See design.md §4 "HTTP".
  */
 import type { Duplex } from 'node:stream';
+import type { StreamRight } from '../../access/tokens/stream-assertions.ts';
 import type { PosternError } from '../../core/error.ts';
 
 /** The address a request came from. */
@@ -21,6 +22,8 @@ export interface RouteInput {
   readonly path: string;
   readonly requestId: string;
   readonly client: ClientAddress;
+  /** By what right it goes on; absent where nobody was asked. */
+  readonly right?: StreamRight | undefined;
 }
 
 /** Where a request goes, or the ROUTE_ or ACCESS_ error that refuses it. */

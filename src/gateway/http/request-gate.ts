@@ -4,6 +4,7 @@
  * Only shapes. gateway/access/ implements them; without one, everything goes on.
  */
 import type { IncomingMessage } from 'node:http';
+import type { StreamRight } from '../../access/tokens/stream-assertions.ts';
 import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import type { PosternError } from '../../core/error.ts';
 import type { GuardedRequest } from './request-guard.ts';
@@ -36,6 +37,8 @@ export interface RequestPass {
   readonly identityHeaders: readonly string[];
   /** The Authorization field is ours and stays here. */
   readonly ownsAuthorization: boolean;
+  /** For connectors that want to know. */
+  readonly right?: StreamRight;
   /**
    * The request became a WebSocket. `end` is called once when it may go on no longer; release() when it is over.
    */

@@ -94,7 +94,7 @@ async function principalOf(
 
 function judged(verdict: Verdict, { hostname }: StreamAsk<ClientPrincipal>): StreamVerdict {
   const { outcome, application, reason } = verdict;
-  if (outcome === 'allow') return { allow: true, application: application?.name };
+  if (outcome === 'allow') return { allow: true, application: application?.name, right: verdict };
   return { allow: false, error: refusal(hostname, outcome, reason) };
 }
 

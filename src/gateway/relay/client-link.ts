@@ -73,6 +73,10 @@ export class ClientLink implements LinkRole {
     // Clients ask for hostnames and are not told of any.
   }
 
+  announceKeys(): void {
+    // Nothing is signed for clients.
+  }
+
   #admitted(peer: ClientPeer<ClientPrincipal>): void {
     const { link, door, host, address } = this.#options;
     if (link.isClosed) return;

@@ -17,6 +17,7 @@ import { Relay, type RelayEnd } from '../../protocol/relay.ts';
 import { isResetCode } from '../../protocol/reset-code.ts';
 import type { ConnectedReplica } from '../connected-replica.ts';
 import type { RouteTable } from '../route-table.ts';
+import { signedStream, type StreamSigner } from '../signed-stream.ts';
 import type { TunnelRegistry } from '../tunnel-registry.ts';
 import { routeStream } from './route-stream.ts';
 import type { ClientPrincipal, StreamAsk, StreamGate, StreamVerdict } from './stream-gate.ts';
@@ -57,6 +58,7 @@ export interface ClientStreamsOptions<Principal extends ClientPrincipal> {
   readonly routes: RouteTable;
   readonly registry: TunnelRegistry;
   readonly events: ClientStreamEvents;
+  readonly signer: StreamSigner;
   /** How many may be relayed at once, and how many watched while they are detached. Default LIMITS.relayedStreams and detachedStreams. */
   readonly most?: { readonly relayed: number; readonly detached: number };
 }
@@ -161,7 +163,8 @@ export class ClientStreams<Principal extends ClientPrincipal> {
   ): StreamHolder {
     const { key, epoch, request } = message;
     this.#expectOwner(key, ask.principal);
-    const { application, detachedMs = LIMITS.clientDetachedMs } = this.#judge(key, ask);
+    const verdict = this.#judge(key, ask);
+    const { application, right, detachedMs = LIMITS.clientDetachedMs } = verdict;
     if (this.#attached >= this.#most.relayed) {
       const why = `Cannot open a stream: ${this.#most.relayed} are relayed`;
       throw new PosternError('STREAM_LIMIT', why);
@@ -178,10 +181,11 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const link = linkTo(replica, hostname, isResumed);
     const told = this.#told({ ...ask, application, replica, isResumed });
     const attach = this.#watch(key, ask, replica, detachedMs);
+    const asked = requestFor(peer, ask, rule?.id ?? '', detachedMs);
     const relay: Relay = new Relay({
       near: slot,
       message,
-      request: requestFor(peer, ask, rule?.id ?? '', detachedMs),
+      request: signedStream(this.#options.signer, rule, asked, right),
       replica: replica.id,
       budget: this.#budget,
       onAccepted: () => this.#forgetDetached(attach),

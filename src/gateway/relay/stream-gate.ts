@@ -3,6 +3,7 @@
  *
  * Only shapes. access/ decides; gateway/access/ joins the two.
  */
+import type { StreamRight } from '../../access/tokens/stream-assertions.ts';
 import type { PosternError } from '../../core/error.ts';
 
 /** Who holds a client link. */
@@ -26,7 +27,13 @@ export interface StreamAsk<Principal extends ClientPrincipal> {
 }
 
 export type StreamVerdict =
-  | { readonly allow: true; readonly application: string | undefined; readonly detachedMs?: number }
+  | {
+      readonly allow: true;
+      readonly application: string | undefined;
+      /** For connectors that want to know. */
+      readonly right?: StreamRight;
+      readonly detachedMs?: number;
+    }
   | { readonly allow: false; readonly error: PosternError };
 
 export interface StreamGate<Principal extends ClientPrincipal> {

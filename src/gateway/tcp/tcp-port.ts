@@ -15,6 +15,7 @@ import type { Log } from '../../telemetry/log.ts';
 import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
 import type { TcpAccess, TcpGrant, TcpStreamFacts } from '../access/tcp-access.ts';
 import { listenOn } from '../../transport/listen-on.ts';
+import { signedStream, type StreamSigner } from '../signed-stream.ts';
 import type { StreamRouter } from '../stream-router.ts';
 import type { ServerCertificate } from '../tls/load-certificate.ts';
 
@@ -31,6 +32,7 @@ export interface TcpPortOptions {
   readonly tls?: Pick<ServerCertificate, 'cert' | 'key'> | undefined;
   readonly router: StreamRouter;
   readonly access: TcpAccess;
+  readonly signer: StreamSigner;
   readonly log: Log;
 }
 
@@ -97,7 +99,7 @@ export class TcpPort {
   }
 
   #serve(socket: Socket): void {
-    const { hostname, router, access, log } = this.#options;
+    const { hostname, router, access, signer, log } = this.#options;
     const requestId = newRequestId();
     const client = clientOf(socket);
     const fields = {
@@ -117,7 +119,8 @@ export class TcpPort {
       const { address } = client;
       const grant = access.admit({ hostname, address, requestId });
       const { replica, rule } = router.route('tcp', hostname, '');
-      const stream = replica.open({ kind: 'tcp', hostname, rule: rule.id, requestId, client });
+      const request = { kind: 'tcp' as const, hostname, rule: rule.id, requestId, client };
+      const stream = replica.open(signedStream(signer, rule, request, grant.right));
       const opened = {
         ...fields,
         [FIELD.tunnelName]: replica.tunnel.name,

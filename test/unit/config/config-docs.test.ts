@@ -96,7 +96,7 @@ describe("the connector's file", () => {
     const refused = withFate('refused').flatMap(
       ({ name = '' }) => /^originRequest\.(.+)$/.exec(name)?.[1] ?? [],
     );
-    expect([...documented, ...refused]).toEqual(options);
+    expect([...documented, ...refused].toSorted()).toEqual(options.toSorted());
   });
 
   it.each(['connectTimeout', 'tlsTimeout', 'tcpKeepAlive', 'keepAliveTimeout'] as const)(

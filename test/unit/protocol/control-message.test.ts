@@ -33,6 +33,14 @@ const OPEN = {
   request: { kind: 'tcp', hostname: 'a.test', rule: '9f86', requestId: 'q' },
 } as const;
 
+const GATEWAY_KEY = {
+  kid: 'k',
+  kty: 'EC',
+  crv: 'P-256',
+  x: 'x'.repeat(43),
+  y: 'y'.repeat(43),
+} as const;
+
 const MESSAGES: ControlMessage[] = [
   { type: 'hello', versions: [1, 2], features: ['x'], software: 'postern/1', process: 'p' },
   REGISTER,
@@ -41,6 +49,7 @@ const MESSAGES: ControlMessage[] = [
     rules: [
       { ...RULE, http: { hostHeader: 'b', keepAliveConnections: 1, keepAliveTimeoutMs: 2 } },
       { id: '1', hostname: '', kind: 'tcp', http: { http2: true } },
+      { id: '2', hostname: '', kind: 'tcp', access: true },
     ],
   },
   {
@@ -55,6 +64,7 @@ const MESSAGES: ControlMessage[] = [
   { type: 'refused', code: 'REGISTER_REFUSED', message: 'no', permanent: true },
   { type: 'rules', rules: [] },
   { type: 'hostnames', hostnames: {} },
+  { type: 'keys', keys: [GATEWAY_KEY] },
   { type: 'drain', reason: 'stop', dialAgainMs: 1, graceMs: 2 },
 ];
 
@@ -79,6 +89,21 @@ describe('parseControl()', () => {
     expect(parseControl(json(admitted))).toEqual(admitted);
     expect(() => parseControl(json({ ...register, credential: 1 }))).toThrow(bad());
     expect(() => parseControl(json({ ...admitted, user: 'u'.repeat(1_025) }))).toThrow(bad());
+  });
+
+  it('reads what a gateway signs with, and passes over what it could not check', () => {
+    const registered = MESSAGES.find(({ type }) => type === 'registered');
+    const message = { ...registered, keys: [GATEWAY_KEY] };
+    expect(parseControl(json(message))).toEqual(message);
+    const keys = [
+      { ...GATEWAY_KEY, alg: 'ES256', d: 'private' },
+      { kid: 'later', kty: 'OKP', crv: 'Ed25519', x: 'x' },
+      { ...GATEWAY_KEY, crv: 'P-521' },
+    ];
+    expect(parseControl(json({ type: 'keys', keys }))).toEqual({
+      type: 'keys',
+      keys: [GATEWAY_KEY],
+    });
   });
 
   it('drops keys that it does not know', () => {
@@ -155,6 +180,14 @@ describe('parseControl()', () => {
     ['registered', 'hostnames', []],
     ['registered', 'resumeMs', -1],
     ['registered', 'resumeMs', 24 * 24 * 3_600_000 + 1],
+    ['register', 'rules', [{ ...RULE, access: 'yes' }]],
+    ['registered', 'keys', {}],
+    ['registered', 'keys', [1]],
+    ['keys', 'keys', [{ ...GATEWAY_KEY, kty: 1 }]],
+    ['keys', 'keys', [{ ...GATEWAY_KEY, x: 'x' }]],
+    ['keys', 'keys', [{ ...GATEWAY_KEY, y: `${'y'.repeat(42)}+` }]],
+    ['keys', 'keys', [{ ...GATEWAY_KEY, kid: 'k'.repeat(65) }]],
+    ['keys', 'keys', Array.from({ length: 17 }, () => GATEWAY_KEY)],
     ['refused', 'permanent', 1],
     ['refused', 'message', 'm'.repeat(1_025)],
     ['admitted', 'gateway', 1],
@@ -238,7 +271,8 @@ describe('parseOpen()', () => {
       OPEN,
     );
     const client = { address: '::1', port: 5 };
-    const relayed = { replica: 'r', owner: 'o', detachedMs: 300_000 };
+    const assertion = 'a'.repeat(2_048);
+    const relayed = { replica: 'r', owner: 'o', detachedMs: 300_000, assertion };
     const whole = {
       ...OPEN,
       position: { received: 1, consumed: 0, window: 0, ended: true },
@@ -271,6 +305,8 @@ describe('parseOpen()', () => {
     ['request', { ...OPEN.request, replica: 'r'.repeat(65) }],
     ['request', { ...OPEN.request, owner: 'o'.repeat(65) }],
     ['request', { ...OPEN.request, detachedMs: -1 }],
+    ['request', { ...OPEN.request, assertion: 'a'.repeat(2_049) }],
+    ['request', { ...OPEN.request, assertion: {} }],
     ['request', { ...OPEN.request, kind: 'udp' }],
     ['request', { ...OPEN.request, hostname: 'h'.repeat(254) }],
     ['request', { ...OPEN.request, rule: 'r'.repeat(65) }],

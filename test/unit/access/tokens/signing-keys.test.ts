@@ -66,4 +66,24 @@ describe('signing keys', () => {
       },
     ]);
   });
+
+  it('tells when they change, while there is a key that signs at once all the time', async () => {
+    const core = await accessCore();
+    let changes = 0;
+    core.keys.onChanged(() => (changes += 1));
+    expect(core.keys.currentNow()).toBeUndefined();
+    await core.keys.tend();
+    const first = core.keys.currentNow()?.kid;
+    expect([first, changes]).toEqual([(await core.keys.current()).kid, 1]);
+    await core.keys.tend();
+    expect(changes).toBe(1);
+    await core.pass(29.1 * DAY_MS);
+    await core.keys.tend();
+    expect([core.keys.currentNow()?.kid, changes]).toEqual([first, 2]);
+    await core.pass(DAY_MS);
+    // Known in time: nothing has to be looked up for the next one to sign.
+    const [, next] = core.keys.jwks().keys;
+    expect(core.keys.currentNow()?.kid).toBe(next?.kid);
+    expect(core.keys.tendEveryMs).toBeLessThanOrEqual(LIMITS.keyTendMs);
+  });
 });

@@ -62,6 +62,16 @@ describe('chooseRule()', () => {
 });
 
 describe('announce()', () => {
+  it('says which rules require access, and not which applications', () => {
+    const [any, some, none] = [{}, { applications: ['secret-name'] }, undefined].map((access) =>
+      announce([aRule('ssh://10.0.0.7', { access })]),
+    );
+    expect(any).toEqual([expect.objectContaining({ access: true })]);
+    expect(some).toEqual([expect.objectContaining({ access: true })]);
+    expect(JSON.stringify(some)).not.toContain('secret-name');
+    expect(none?.[0]).not.toHaveProperty('access');
+  });
+
   it('says how to match and to speak HTTP, in order, and not where origins are', () => {
     expect(announce(rules)).toEqual([
       { id: ssh.id, hostname: 'ssh.example.com', kind: 'tcp' },

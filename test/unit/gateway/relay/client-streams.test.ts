@@ -51,6 +51,19 @@ describe('a stream of a client', () => {
     expect(lab.streams.attachedCount).toBe(1);
   });
 
+  it('carries the word of the gateway where the rule wants it, and never that of the client', async () => {
+    const lab = new RelayLab();
+    const connector = await lab.connector();
+    const alice = await lab.client('alice');
+    const forged = { ...REQUEST, assertion: 'forged' };
+    alice.opener.open({ ...forged, hostname: HOSTNAME });
+    alice.opener.open({ ...forged, hostname: OTHER_HOSTNAME });
+    await settle();
+    const [plain, guarded] = connector.apps.map(({ stream }) => stream.request);
+    expect(plain).not.toHaveProperty('assertion');
+    expect(guarded).toHaveProperty('assertion', 'signed q db user');
+  });
+
   it('ends, and leaves nothing', async () => {
     const lab = new RelayLab();
     const { connector, stream } = await open(lab);

@@ -16,6 +16,7 @@ import type {
   StreamVerdict,
 } from '../../../../src/gateway/relay/stream-gate.ts';
 import { RouteTable } from '../../../../src/gateway/route-table.ts';
+import type { StreamSigner } from '../../../../src/gateway/signed-stream.ts';
 import { TunnelRegistry } from '../../../../src/gateway/tunnel-registry.ts';
 import { ByteBudget } from '../../../../src/protocol/byte-budget.ts';
 import type {
@@ -44,7 +45,7 @@ export const OTHER_HOSTNAME = 'db.postern.test';
 
 const RULES: readonly AnnouncedRule[] = [
   { id: 'ssh', hostname: HOSTNAME, kind: 'tcp' },
-  { id: 'db', hostname: OTHER_HOSTNAME, kind: 'tcp' },
+  { id: 'db', hostname: OTHER_HOSTNAME, kind: 'tcp', access: true },
 ];
 
 /** A gate that knows credentials by the name they are for, and does as it is told. */
@@ -70,7 +71,9 @@ class TestGate implements StreamGate<ClientPrincipal> {
   judge({ hostname, principal }: StreamAsk<ClientPrincipal>): StreamVerdict {
     const isDenied = this.denied.has(hostname) || this.denied.has(principal.user ?? '');
     const error = new PosternError('ACCESS_DENIED', 'Cannot reach it: not allowed');
-    return isDenied ? { allow: false, error } : { allow: true, application: 'app' };
+    return isDenied
+      ? { allow: false, error }
+      : { allow: true, application: 'app', right: { by: 'user', principal: {} } };
   }
 
   hold(ask: StreamAsk<ClientPrincipal>, end: (error: PosternError) => void): { release(): void } {
@@ -91,6 +94,10 @@ class TestGate implements StreamGate<ClientPrincipal> {
 export class RelayLab {
   readonly clock = new FakeClock();
   readonly gate = new TestGate();
+  /** Signs by writing down what it was asked to. */
+  readonly signer: StreamSigner = {
+    sign: ({ requestId, rule }, { by }) => `signed ${requestId} ${rule} ${by}`,
+  };
   readonly routes = new RouteTable();
   readonly registry: TunnelRegistry;
   readonly streams: ClientStreams<ClientPrincipal>;
@@ -113,6 +120,7 @@ export class RelayLab {
       routes,
       registry: this.registry,
       ...(most && { most }),
+      signer: this.signer,
       events: {
         onAttached: ({ isResumed }) => void this.events.push(isResumed ? 'resumed' : 'attached'),
         onEnded: (_, { end }) => {
@@ -131,6 +139,7 @@ export class RelayLab {
       resumeTimeoutMs: LIMITS.detachedMs,
       gate,
       clientStreams: this.streams,
+      publicKeys: () => [],
       verifyToken: async (token) => tunnel(token),
       onRefusedHostname: () => undefined,
       onChange: () => undefined,

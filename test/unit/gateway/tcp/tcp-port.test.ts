@@ -36,6 +36,7 @@ async function openPort(tls?: TcpPortOptions['tls']): Promise<{ port: TcpPort; n
     tls,
     router: new StreamRouter({ routes: new RouteTable(), registry }),
     access,
+    signer: { sign: () => undefined },
     log: createLog({ component: 'gateway', destination: { write: () => undefined } }),
   });
   cleanup(() => port.close());
