@@ -3,13 +3,17 @@
  * nobody knows anything. Every process is a real one.
  */
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { base64url, exportJWK, generateKeyPair } from 'jose';
 import { WebSocket } from 'ws';
 
+import { newId } from '../../src/core/id.ts';
+import { openStore } from '../../src/store/sqlite/open.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { serviceTokenClient } from '../support/client-login.ts';
 import { startForward } from '../support/client.ts';
 import { startConnector, type Connector } from '../support/connector.ts';
 import { addUser, CookieBrowser } from '../support/cookie-browser.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGateway, type Answer, type Gateway } from '../support/gateway.ts';
 import { startHttpOrigin, type HttpOrigin } from '../support/real/http-origin.ts';
 import { whenReset } from '../support/real/peer-end.ts';
@@ -148,4 +152,46 @@ describe('a rule that requires access', () => {
     await client.round(100_000);
     await client.end();
   }, 60_000);
+
+  it('is served on while the gateway replaces the key that it signs with', async () => {
+    const env = await serviceTokenClient(gateway, 'rotated');
+    const forward = await startForward({ gateway, hostname: DB, env });
+    const lasting = new EchoClient(openTcp(forward.port), 3);
+    await lasting.round(1_000);
+    const [old] = await publishedKeys();
+    const next = await replaceSigningKey();
+    await eventually(async () => {
+      // A token of a key that the gateway has not seen makes it look for that key.
+      const header = { alg: 'ES256', typ: 'postern-app+jwt', kid: newId() };
+      const token = `${base64url.encode(JSON.stringify(header))}.e30.AAAA`;
+      await gateway.fetch(WIKI, '/echo', { headers: { 'postern-access-token': token } });
+      expect(await publishedKeys()).toEqual([next]);
+    });
+    expect(next).not.toBe(old);
+    const fresh = new EchoClient(openTcp(forward.port), 5);
+    await fresh.round(1_000);
+    await fresh.end();
+    expect((await ann(WIKI)).home.status).toBe(200);
+    await lasting.round(1_000);
+    await lasting.end();
+  }, 60_000);
 });
+
+async function publishedKeys(): Promise<string[]> {
+  const { body } = await gateway.fetch('auth.postern.test', '/.postern/jwks.json');
+  const { keys }: { keys: { kid: string }[] } = JSON.parse(body.toString());
+  return keys.map(({ kid }) => kid);
+}
+
+/** Another gateway on the same store made a key that signs at once, and the one before is over. */
+async function replaceSigningKey(): Promise<string> {
+  const store = await openStore({ file: `${gateway.dir}/data/postern.db` });
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const privateJwk = { ...(await exportJWK(privateKey)) };
+  const [id, now] = [newId(), Date.now()];
+  for (const known of await store.keys.list('token')) await store.keys.remove(known.id);
+  const times = { createdAt: now, activeFrom: now, retireAt: now + 86_400_000 };
+  await store.keys.add({ id, use: 'token', privateJwk, ...times });
+  await store.close();
+  return id;
+}
