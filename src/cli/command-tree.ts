@@ -13,7 +13,7 @@ const policy: CommandGroup = {
     {
       usage: 'test',
       summary: 'Explain rule by rule whether a request would be let in; exit with 1 when not',
-      load: async () => (await import('./commands/policy-test.ts')).policyTest,
+      load: async () => (await import('./commands/gateway/policy-test.ts')).policyTest,
     },
   ],
 };
@@ -25,22 +25,22 @@ const user: CommandGroup = {
     {
       usage: 'add <name>',
       summary: 'Add a local user; the password is asked for, or read from stdin',
-      load: async () => (await import('./commands/user-add.ts')).userAdd,
+      load: async () => (await import('./commands/gateway/user-add.ts')).userAdd,
     },
     {
       usage: 'list',
       summary: 'List the local users',
-      load: async () => (await import('./commands/user-list.ts')).userList,
+      load: async () => (await import('./commands/gateway/user-list.ts')).userList,
     },
     {
       usage: 'passwd <name>',
       summary: 'Give a local user a new password and end their sessions',
-      load: async () => (await import('./commands/user-passwd.ts')).userPasswd,
+      load: async () => (await import('./commands/gateway/user-passwd.ts')).userPasswd,
     },
     {
       usage: 'remove <name>',
       summary: 'Remove a local user and end their sessions',
-      load: async () => (await import('./commands/user-remove.ts')).userRemove,
+      load: async () => (await import('./commands/gateway/user-remove.ts')).userRemove,
     },
   ],
 };
@@ -52,12 +52,12 @@ const sessions: CommandGroup = {
     {
       usage: 'list',
       summary: 'List the sessions of people who are signed in',
-      load: async () => (await import('./commands/sessions-list.ts')).sessionsList,
+      load: async () => (await import('./commands/gateway/sessions-list.ts')).sessionsList,
     },
     {
       usage: 'revoke [id]',
       summary: 'End sessions, and within a second what they have open',
-      load: async () => (await import('./commands/sessions-revoke.ts')).sessionsRevoke,
+      load: async () => (await import('./commands/gateway/sessions-revoke.ts')).sessionsRevoke,
     },
   ],
 };
@@ -69,22 +69,25 @@ const serviceToken: CommandGroup = {
     {
       usage: 'create <name>',
       summary: 'Create a service token and print its secret',
-      load: async () => (await import('./commands/service-token-create.ts')).serviceTokenCreate,
+      load: async () =>
+        (await import('./commands/gateway/service-token-create.ts')).serviceTokenCreate,
     },
     {
       usage: 'list',
       summary: 'List the service tokens',
-      load: async () => (await import('./commands/service-token-list.ts')).serviceTokenList,
+      load: async () => (await import('./commands/gateway/service-token-list.ts')).serviceTokenList,
     },
     {
       usage: 'rotate <name>',
       summary: 'Replace the secret of a service token; the old one is good for a while',
-      load: async () => (await import('./commands/service-token-rotate.ts')).serviceTokenRotate,
+      load: async () =>
+        (await import('./commands/gateway/service-token-rotate.ts')).serviceTokenRotate,
     },
     {
       usage: 'revoke <name>',
       summary: 'Remove a service token, and within a second what it has open',
-      load: async () => (await import('./commands/service-token-revoke.ts')).serviceTokenRevoke,
+      load: async () =>
+        (await import('./commands/gateway/service-token-revoke.ts')).serviceTokenRevoke,
     },
   ],
 };
@@ -96,12 +99,12 @@ const audit: CommandGroup = {
     {
       usage: 'tail',
       summary: 'Print the newest events, and with -f those that come',
-      load: async () => (await import('./commands/audit-tail.ts')).auditTail,
+      load: async () => (await import('./commands/gateway/audit-tail.ts')).auditTail,
     },
     {
       usage: 'export',
       summary: 'Print all events that are kept, the oldest first',
-      load: async () => (await import('./commands/audit-export.ts')).auditExport,
+      load: async () => (await import('./commands/gateway/audit-export.ts')).auditExport,
     },
   ],
 };
@@ -113,28 +116,28 @@ const gateway: CommandGroup = {
     {
       usage: 'run',
       summary: 'Run the gateway until SIGTERM, SIGINT or "gateway drain"',
-      load: async () => (await import('./commands/gateway-run.ts')).gatewayRun,
+      load: async () => (await import('./commands/gateway/gateway-run.ts')).gatewayRun,
     },
     {
       usage: 'validate',
       summary: 'Check the configuration of the gateway without running it',
-      load: async () => (await import('./commands/gateway-validate.ts')).gatewayValidate,
+      load: async () => (await import('./commands/gateway/gateway-validate.ts')).gatewayValidate,
     },
     policy,
     {
       usage: 'status',
       summary: 'Show what the running gateway does; fails when none runs',
-      load: async () => (await import('./commands/gateway-status.ts')).gatewayStatus,
+      load: async () => (await import('./commands/gateway/gateway-status.ts')).gatewayStatus,
     },
     {
       usage: 'drain',
       summary: 'Let the running gateway finish its work and end; waits for it',
-      load: async () => (await import('./commands/gateway-drain.ts')).gatewayDrain,
+      load: async () => (await import('./commands/gateway/gateway-drain.ts')).gatewayDrain,
     },
     {
       usage: 'ssh-ca',
       summary: 'Print the keys of the SSH authority, for TrustedUserCAKeys of sshd',
-      load: async () => (await import('./commands/gateway-ssh-ca.ts')).gatewaySshCa,
+      load: async () => (await import('./commands/gateway/gateway-ssh-ca.ts')).gatewaySshCa,
     },
     sessions,
     serviceToken,
@@ -150,17 +153,17 @@ const route: CommandGroup = {
     {
       usage: 'add <tunnel> <hostname>',
       summary: 'Lead a public hostname, or *.suffix, to a tunnel',
-      load: async () => (await import('./commands/route-add.ts')).routeAdd,
+      load: async () => (await import('./commands/tunnel/route-add.ts')).routeAdd,
     },
     {
       usage: 'list [tunnel]',
       summary: 'List the routes, of all tunnels or of one',
-      load: async () => (await import('./commands/route-list.ts')).routeList,
+      load: async () => (await import('./commands/tunnel/route-list.ts')).routeList,
     },
     {
       usage: 'remove <hostname>',
       summary: 'Remove the route of a hostname',
-      load: async () => (await import('./commands/route-remove.ts')).routeRemove,
+      load: async () => (await import('./commands/tunnel/route-remove.ts')).routeRemove,
     },
   ],
 };
@@ -172,12 +175,12 @@ const ingress: CommandGroup = {
     {
       usage: 'validate',
       summary: 'Check the configuration of the connector without running it',
-      load: async () => (await import('./commands/ingress-validate.ts')).ingressValidate,
+      load: async () => (await import('./commands/tunnel/ingress-validate.ts')).ingressValidate,
     },
     {
       usage: 'rule <url>',
       summary: 'Show which ingress rule a URL, or a hostname, meets',
-      load: async () => (await import('./commands/ingress-rule.ts')).ingressRule,
+      load: async () => (await import('./commands/tunnel/ingress-rule.ts')).ingressRule,
     },
   ],
 };
@@ -189,38 +192,38 @@ const tunnel: CommandGroup = {
     {
       usage: 'create <name>',
       summary: 'Create a tunnel and print its token',
-      load: async () => (await import('./commands/tunnel-create.ts')).tunnelCreate,
+      load: async () => (await import('./commands/tunnel/tunnel-create.ts')).tunnelCreate,
     },
     {
       usage: 'list',
       summary: 'List the tunnels',
-      load: async () => (await import('./commands/tunnel-list.ts')).tunnelList,
+      load: async () => (await import('./commands/tunnel/tunnel-list.ts')).tunnelList,
     },
     {
       usage: 'info <tunnel>',
       summary: 'Show a tunnel, its routes and its connectors',
-      load: async () => (await import('./commands/tunnel-info.ts')).tunnelInfo,
+      load: async () => (await import('./commands/tunnel/tunnel-info.ts')).tunnelInfo,
     },
     {
       usage: 'rotate <tunnel>',
       summary: 'Replace the token of a tunnel; connectors with the old one are cut off',
-      load: async () => (await import('./commands/tunnel-rotate.ts')).tunnelRotate,
+      load: async () => (await import('./commands/tunnel/tunnel-rotate.ts')).tunnelRotate,
     },
     {
       usage: 'delete <tunnel>',
       summary: 'Delete a tunnel and its routes; its connectors are cut off',
-      load: async () => (await import('./commands/tunnel-delete.ts')).tunnelDelete,
+      load: async () => (await import('./commands/tunnel/tunnel-delete.ts')).tunnelDelete,
     },
     route,
     {
       usage: 'run [tunnel]',
       summary: 'Run a connector: dial the gateway and serve the ingress rules',
-      load: async () => (await import('./commands/tunnel-run.ts')).tunnelRun,
+      load: async () => (await import('./commands/tunnel/tunnel-run.ts')).tunnelRun,
     },
     {
       usage: 'ready',
       summary: 'Exit with 0 when the connector on this machine is ready, else with 1',
-      load: async () => (await import('./commands/tunnel-ready.ts')).tunnelReady,
+      load: async () => (await import('./commands/tunnel/tunnel-ready.ts')).tunnelReady,
     },
     ingress,
   ],
@@ -233,47 +236,47 @@ const access: CommandGroup = {
     {
       usage: 'login [url]',
       summary: 'Sign in at a gateway, in a browser',
-      load: async () => (await import('./commands/access-login.ts')).accessLogin,
+      load: async () => (await import('./commands/access/access-login.ts')).accessLogin,
     },
     {
       usage: 'logout [url]',
       summary: 'Sign out at a gateway, and forget the credential here',
-      load: async () => (await import('./commands/access-logout.ts')).accessLogout,
+      load: async () => (await import('./commands/access/access-logout.ts')).accessLogout,
     },
     {
       usage: 'token',
       summary: 'Get a token for one application',
-      load: async () => (await import('./commands/access-token.ts')).accessToken,
+      load: async () => (await import('./commands/access/access-token.ts')).accessToken,
     },
     {
       usage: 'curl <url> [args..]',
       summary: 'Run curl as somebody who is signed in',
-      loadPassing: async () => (await import('./commands/access-curl.ts')).accessCurl,
+      loadPassing: async () => (await import('./commands/access/access-curl.ts')).accessCurl,
     },
     {
       usage: 'tcp',
       summary: 'Join a local port, or standard input and output, to a TCP service',
-      load: async () => (await import('./commands/access-tcp.ts')).accessTcp,
+      load: async () => (await import('./commands/access/access-tcp.ts')).accessTcp,
     },
     {
       usage: 'ssh <host> [words..]',
       summary: 'Run ssh through the gateway, with a certificate where there is one',
-      loadPassing: async () => (await import('./commands/access-ssh.ts')).accessSsh,
+      loadPassing: async () => (await import('./commands/access/access-ssh.ts')).accessSsh,
     },
     {
       usage: 'ssh-config',
       summary: 'Let plain ssh, scp, rsync and git go through the gateway',
-      load: async () => (await import('./commands/access-ssh-config.ts')).accessSshConfig,
+      load: async () => (await import('./commands/access/access-ssh-config.ts')).accessSshConfig,
     },
     {
       usage: 'ssh-gen',
       summary: 'Get the SSH certificate of a host; what ssh-config writes runs it',
-      load: async () => (await import('./commands/access-ssh-gen.ts')).accessSshGen,
+      load: async () => (await import('./commands/access/access-ssh-gen.ts')).accessSshGen,
     },
     {
       usage: 'rdp',
       summary: 'Open a local port for an RDP client',
-      load: async () => (await import('./commands/access-rdp.ts')).accessRdp,
+      load: async () => (await import('./commands/access/access-rdp.ts')).accessRdp,
     },
   ],
 };

@@ -5,17 +5,17 @@
  * Reading it opens no socket and changes nothing.
  */
 import { resolve } from 'node:path';
-import type { AccessGroup } from './access-group.ts';
-import { checkAccessReferences } from './access-references.ts';
-import { bySpecificity } from './application.ts';
-import type { Application } from './application.ts';
+import type { AccessGroup } from './access/access-group.ts';
+import { checkAccessReferences } from './access/access-references.ts';
+import { bySpecificity } from './access/application.ts';
+import type { Application } from './access/application.ts';
 import { messageOf } from '../core/error.ts';
 import { ConfigSource } from './config-source.ts';
 import type { Overrides } from './config-source.ts';
 import { GATEWAY_ENVIRONMENT, gatewaySchema } from './gateway-schema.ts';
 import type { WrittenGatewayConfig } from './gateway-schema.ts';
-import { resolveProviders } from './identity-files.ts';
-import type { IdentityProvider } from './identity-provider.ts';
+import { resolveProviders } from './access/identity-files.ts';
+import type { IdentityProvider } from './access/identity-provider.ts';
 import { clashes, formatListenAddress } from './listen-address.ts';
 import type { ListenAddress } from './listen-address.ts';
 import type { LogConfig } from './log-config.ts';

@@ -8,8 +8,8 @@ import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import { accessGroupSchema } from './access-group.ts';
-import { applicationSchema } from './application.ts';
+import { accessGroupSchema } from './access/access-group.ts';
+import { applicationSchema } from './access/application.ts';
 import type { EnvironmentKeys } from './config-source.ts';
 import {
   duration,
@@ -24,9 +24,9 @@ import {
   wholeNumber,
 } from './field.ts';
 import { parseHostname } from './hostname-pattern.ts';
-import { identityProviderSchema } from './identity-provider.ts';
+import { identityProviderSchema } from './access/identity-provider.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
-import { SESSION_RANGE } from './policy.ts';
+import { SESSION_RANGE } from './access/policy.ts';
 
 const tlsFiles = mapping({
   cert: text('the name of a PEM file'),

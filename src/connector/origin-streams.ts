@@ -3,7 +3,7 @@
  *
  * The connector only moves bytes. What a stream may reach is decided by its own rules (`ingress/`), never by the gateway.
  */
-import type { IngressRule } from '../config/ingress-rule.ts';
+import type { IngressRule } from '../config/connector/ingress-rule.ts';
 import { codeOf, messageOf } from '../core/error.ts';
 import { isResetCode } from '../protocol/reset-code.ts';
 import type { Stream } from '../protocol/stream.ts';

@@ -5,7 +5,7 @@
  * register before the others are dialled: a wrong token or an unreachable gateway is asked once and not four times.
  */
 import { hostname } from 'node:os';
-import type { IngressRule } from '../config/ingress-rule.ts';
+import type { IngressRule } from '../config/connector/ingress-rule.ts';
 import { systemClock, type Timer } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { newId } from '../core/id.ts';

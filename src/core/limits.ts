@@ -102,7 +102,7 @@ export const LIMITS = {
   /** How long a connection to a built-in service may stay silent, ms: longer than a gateway keeps one idle. builtin.test.ts */
   builtinIdleMs: 120_000,
 
-  /** Access groups of a configuration; each may refer to others. test/unit/config/access-references.test.ts */
+  /** Access groups of a configuration; each may refer to others. test/unit/config/access/access-references.test.ts */
   accessGroups: 200,
 
   /** Longest name of a tunnel, characters. It is a metric label and a log field. test/unit/core/tunnel-name.test.ts */

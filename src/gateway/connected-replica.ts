@@ -4,8 +4,8 @@
  * It outlives its links for as long as streams wait to be resumed. It never opens a stream at another replica.
  */
 import { parseHostnamePattern, type HostnamePattern } from '../config/hostname-pattern.ts';
-import { matchRule } from '../config/ingress-rule.ts';
-import { compilePath, type PathPattern } from '../config/path-pattern.ts';
+import { matchRule } from '../config/connector/ingress-rule.ts';
+import { compilePath, type PathPattern } from '../config/connector/path-pattern.ts';
 import type { Clock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import type { AccessRules } from '../../src/access/policy/decide.ts';
 import type { Identity } from '../../src/access/identity.ts';
-import { accessGroupSchema } from '../../src/config/access-group.ts';
-import { applicationSchema, bySpecificity } from '../../src/config/application.ts';
+import { accessGroupSchema } from '../../src/config/access/access-group.ts';
+import { applicationSchema, bySpecificity } from '../../src/config/access/application.ts';
 
 /** Rules as a gateway's file would have them. */
 export function accessRules(written: {

@@ -1,7 +1,7 @@
 /** Sign-in with one hostile OpenID provider or several, and a browser that walks through it. */
 import { OidcFlow } from '../../src/access/oidc/oidc-flow.ts';
 import type { WebResponse } from '../../src/access/web-message.ts';
-import type { OidcProvider } from '../../src/config/identity-provider.ts';
+import type { OidcProvider } from '../../src/config/access/identity-provider.ts';
 import { HostileOidcProvider } from './hostile-oidc-provider.ts';
 import { headerOf, signInLab, TestBrowser, type SignInLab } from './sign-in.ts';
 

@@ -3,7 +3,7 @@ import { parseIdpMetadata } from '../../src/access/saml/idp-metadata.ts';
 import { SamlFlow } from '../../src/access/saml/saml-flow.ts';
 import { ensureSpKeys, type SpKeys } from '../../src/access/saml/sp-keys.ts';
 import type { WebResponse } from '../../src/access/web-message.ts';
-import type { SamlProvider } from '../../src/config/identity-provider.ts';
+import type { SamlProvider } from '../../src/config/access/identity-provider.ts';
 import { createKeyCertificate } from '../../src/gateway/tls/make-certificate.ts';
 import type { KeyRecord } from '../../src/store/store.ts';
 import { HostileIdp, idpKey, readAsk, type Ask } from './hostile-idp.ts';

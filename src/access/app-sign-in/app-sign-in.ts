@@ -6,7 +6,7 @@
  * the browser that began there: a nonce in a cookie of the application's host says so. Everything that leads anywhere is
  * made of the configuration; of the request only a path is kept, and checked (cases O24, O25).
  */
-import type { Application } from '../../config/application.ts';
+import type { Application } from '../../config/access/application.ts';
 import { matchesHostname, normaliseHostname } from '../../config/hostname-pattern.ts';
 import type { Clock } from '../../core/clock.ts';
 import { newSecret } from '../../core/id.ts';

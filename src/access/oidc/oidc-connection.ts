@@ -18,7 +18,7 @@ import {
   type ClientAuth,
   type CustomFetch,
 } from 'openid-client';
-import type { OidcProvider } from '../../config/identity-provider.ts';
+import type { OidcProvider } from '../../config/access/identity-provider.ts';
 import type { Clock } from '../../core/clock.ts';
 import { hasCode, messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';

@@ -19,7 +19,7 @@ import {
   type TokenEndpointResponse,
   type TokenEndpointResponseHelpers,
 } from 'openid-client';
-import type { OidcProvider } from '../../config/identity-provider.ts';
+import type { OidcProvider } from '../../config/access/identity-provider.ts';
 import type { Clock } from '../../core/clock.ts';
 import { codeOf, hasCode, messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';

@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { Reader, type CountryResponse } from 'mmdb-lib';
-import { plainAddress } from '../../config/ip-range.ts';
+import { plainAddress } from '../../config/access/ip-range.ts';
 import { messageOf, PosternError } from '../../core/error.ts';
 
 /** The country of an address. */

@@ -5,9 +5,9 @@
  * known: while nobody is signed in, a deny that might match keeps everybody out, and an allow that might match is a reason
  * to ask for a sign-in and no more. docs/access.md "Policies".
  */
-import type { AccessGroup } from '../../config/access-group.ts';
-import type { Application } from '../../config/application.ts';
-import type { Policy } from '../../config/policy.ts';
+import type { AccessGroup } from '../../config/access/access-group.ts';
+import type { Application } from '../../config/access/application.ts';
+import type { Policy } from '../../config/access/policy.ts';
 import { Evaluation } from './evaluation.ts';
 import { findApplication } from './find-application.ts';
 import type { PolicyContext } from './policy-context.ts';

@@ -1,5 +1,5 @@
 /** A condition in one line, as close to what a file says as one line can be. */
-import type { CertificateMatch, Selector } from '../../config/selector.ts';
+import type { CertificateMatch, Selector } from '../../config/access/selector.ts';
 
 /** `email-domain example.com`, `ip 192.0.2.0/24 or 2001:db8::/32`. */
 export function describeSelector(selector: Selector): string {

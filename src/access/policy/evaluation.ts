@@ -4,9 +4,9 @@
  * Groups are judged once, however often they are named: they may name each other, and without that a file of a few lines
  * could cost more than a request is worth.
  */
-import type { AccessGroup } from '../../config/access-group.ts';
-import type { Policy } from '../../config/policy.ts';
-import type { Conditions, Selector } from '../../config/selector.ts';
+import type { AccessGroup } from '../../config/access/access-group.ts';
+import type { Policy } from '../../config/access/policy.ts';
+import type { Conditions, Selector } from '../../config/access/selector.ts';
 import { matchSelector } from './match-selector.ts';
 import type { PolicyContext } from './policy-context.ts';
 import { all, any, not, truth, type Truth } from './truth.ts';

@@ -4,9 +4,9 @@
  * The decision is decide()'s own, and what holds is asked of the same Evaluation: an explanation cannot differ from what
  * the gateway does. It looks at everything, also behind the policy that decided, so it is for people and never for requests.
  */
-import type { Application } from '../../config/application.ts';
-import type { Policy, PolicyAction } from '../../config/policy.ts';
-import type { Conditions, Selector } from '../../config/selector.ts';
+import type { Application } from '../../config/access/application.ts';
+import type { Policy, PolicyAction } from '../../config/access/policy.ts';
+import type { Conditions, Selector } from '../../config/access/selector.ts';
 import { decide, type AccessRules, type Ask, type Decision } from './decide.ts';
 import { describeSelector } from './describe-selector.ts';
 import { Evaluation } from './evaluation.ts';

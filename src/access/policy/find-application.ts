@@ -4,7 +4,7 @@
  * Where applications share a hostname by path, a path that can be read in several ways belongs to none: it would be one
  * application here and another one at the origin (case P21).
  */
-import type { Application } from '../../config/application.ts';
+import type { Application } from '../../config/access/application.ts';
 import { isBelow, isCanonicalPath } from '../../config/canonical-path.ts';
 import { matchesHostname } from '../../config/hostname-pattern.ts';
 

@@ -4,8 +4,8 @@
  * Conditions about a person are unknown while nobody has said who they are, and a miss for a machine that came with a
  * service token: it never signs in. Everything else is definite.
  */
-import { isInRange } from '../../config/ip-range.ts';
-import type { CertificateMatch, Selector } from '../../config/selector.ts';
+import { isInRange } from '../../config/access/ip-range.ts';
+import type { CertificateMatch, Selector } from '../../config/access/selector.ts';
 import { claimValue } from '../claim-value.ts';
 import type { ClientCertificate, Identity } from '../identity.ts';
 import type { PolicyContext } from './policy-context.ts';

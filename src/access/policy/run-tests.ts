@@ -4,9 +4,9 @@
  * Whoever loads a configuration runs them before using it: one whose tests fail lets somebody in who should be out, or the
  * other way round, and is refused.
  */
-import type { Application } from '../../config/application.ts';
+import type { Application } from '../../config/access/application.ts';
 import type { HostnamePattern } from '../../config/hostname-pattern.ts';
-import type { PolicyTest } from '../../config/policy-test.ts';
+import type { PolicyTest } from '../../config/access/policy-test.ts';
 import { placedError } from '../../config/value-place.ts';
 import { PosternError } from '../../core/error.ts';
 import type { Identity } from '../identity.ts';

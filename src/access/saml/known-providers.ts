@@ -1,6 +1,6 @@
 /** The SAML providers of a configuration with what their metadata files say. */
 import type { GatewayConfig } from '../../config/gateway-config.ts';
-import type { SamlProvider } from '../../config/identity-provider.ts';
+import type { SamlProvider } from '../../config/access/identity-provider.ts';
 import { readTextFile } from '../../config/read-text-file.ts';
 import { placedError } from '../../config/value-place.ts';
 import { PosternError, isPosternError, messageOf } from '../../core/error.ts';

@@ -7,7 +7,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { codeOf, messageOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { SamlProvider } from '../../config/identity-provider.ts';
+import type { SamlProvider } from '../../config/access/identity-provider.ts';
 import { problemPage } from '../pages/problem-page.ts';
 import { redirect } from '../pages/redirect.ts';
 import type { LoginFailure } from '../sign-in/login-failure.ts';

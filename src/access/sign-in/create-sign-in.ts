@@ -1,7 +1,7 @@
 /**
  * Sign-in as a gateway runs it: a flow for each identity provider of the configuration, on the store of the gateway.
  */
-import type { IdentityProvider } from '../../config/identity-provider.ts';
+import type { IdentityProvider } from '../../config/access/identity-provider.ts';
 import type { Store } from '../../store/store.ts';
 import { LocalFlow } from '../local/local-flow.ts';
 import { OidcFlow } from '../oidc/oidc-flow.ts';

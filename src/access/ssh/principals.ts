@@ -4,7 +4,7 @@
  * Pure, and strict: a principal is a plain user name. sshd takes an empty list for everybody, other programs take `*` for
  * it, and a claim is written by whoever runs the identity provider; none of that gets through (attack case K16).
  */
-import type { SshPrincipals } from '../../config/ssh-access.ts';
+import type { SshPrincipals } from '../../config/access/ssh-access.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { claimValue } from '../claim-value.ts';
 import type { Identity, ServiceTokenIdentity } from '../identity.ts';

@@ -6,8 +6,8 @@
  * docs/access.md "SSH".
  */
 import { randomBytes } from 'node:crypto';
-import type { Application } from '../../config/application.ts';
-import type { SshAccess } from '../../config/ssh-access.ts';
+import type { Application } from '../../config/access/application.ts';
+import type { SshAccess } from '../../config/access/ssh-access.ts';
 import type { Clock } from '../../core/clock.ts';
 import { codeOf, hasCode } from '../../core/error.ts';
 import { parseRouteHostname } from '../../core/route-hostname.ts';

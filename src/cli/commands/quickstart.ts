@@ -2,7 +2,7 @@
 import { PosternError } from '../../core/error.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { defineCommand } from '../command.ts';
-import { DrainRequest } from '../drain-request.ts';
+import { DrainRequest } from '../gateway/drain-request.ts';
 import { runLong } from '../long-running.ts';
 import { printLines } from '../output.ts';
 import { quickstartFolder } from '../quickstart/quickstart-files.ts';

@@ -6,16 +6,16 @@
  */
 import { basename, join } from 'node:path';
 import { adminSocketPath, probeSocket } from '../../admin/admin-socket.ts';
-import { loadConnectorConfig } from '../../config/connector-config.ts';
-import { readCredentials } from '../../config/credentials-file.ts';
+import { loadConnectorConfig } from '../../config/connector/connector-config.ts';
+import { readCredentials } from '../../config/connector/credentials-file.ts';
 import { loadGatewayConfig } from '../../config/gateway-config.ts';
 import type { LogConfig } from '../../config/log-config.ts';
 import { PosternError } from '../../core/error.ts';
 import { createLog, type Log } from '../../telemetry/log.ts';
 import type { CreatedTunnel } from '../../admin/admin-api.ts';
-import { ConnectorProcess } from '../connector-process.ts';
-import { GatewayProcess } from '../gateway-process.ts';
-import type { DrainRequest } from '../drain-request.ts';
+import { ConnectorProcess } from '../connector/connector-process.ts';
+import { GatewayProcess } from '../gateway/gateway-process.ts';
+import type { DrainRequest } from '../gateway/drain-request.ts';
 import type { LongRunning } from '../long-running.ts';
 import type { DemoJourney } from './demo-journey.ts';
 import { startDemoOrigins } from './demo-origins.ts';

@@ -5,8 +5,8 @@
  * can name nothing else: no host, no port, no path to a socket. Pure; the caller holds the current rules.
  */
 import { matchesHostname } from '../../config/hostname-pattern.ts';
-import type { IngressRule } from '../../config/ingress-rule.ts';
-import type { OriginService } from '../../config/origin-service.ts';
+import type { IngressRule } from '../../config/connector/ingress-rule.ts';
+import type { OriginService } from '../../config/connector/origin-service.ts';
 import { PosternError } from '../../core/error.ts';
 import type { AnnouncedRule, StreamRequest } from '../../protocol/control-message.ts';
 

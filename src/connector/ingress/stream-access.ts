@@ -6,7 +6,7 @@
  * Everything that was not signed with a key which the gateway told on a registered link is nothing.
  */
 import { createLocalJWKSet, jwtVerify, type JWTPayload } from 'jose';
-import type { RequiredAccess } from '../../config/origin-request.ts';
+import type { RequiredAccess } from '../../config/connector/origin-request.ts';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';

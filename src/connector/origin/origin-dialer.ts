@@ -8,8 +8,8 @@
 import { isIPv6, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContext } from 'node:tls';
-import type { IngressRule } from '../../config/ingress-rule.ts';
-import type { OriginService } from '../../config/origin-service.ts';
+import type { IngressRule } from '../../config/connector/ingress-rule.ts';
+import type { OriginService } from '../../config/connector/origin-service.ts';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { LIMITS } from '../../core/limits.ts';

@@ -7,7 +7,7 @@
 import { isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { normaliseHostname } from '../../config/hostname-pattern.ts';
-import type { OriginRequest } from '../../config/origin-request.ts';
+import type { OriginRequest } from '../../config/connector/origin-request.ts';
 import { tlsError } from './origin-error.ts';
 
 export interface TlsTarget {

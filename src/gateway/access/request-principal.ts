@@ -11,7 +11,7 @@ import type { ServiceTokens } from '../../access/service-tokens.ts';
 import type { Sessions } from '../../access/sessions/sessions.ts';
 import type { Session } from '../../access/sign-in/sign-in-ports.ts';
 import { AppTokens, type AppTokenClaims } from '../../access/tokens/app-tokens.ts';
-import type { Application } from '../../config/application.ts';
+import type { Application } from '../../config/access/application.ts';
 import { clientCertificateOf } from '../http/client-certificate.ts';
 
 /** What a request proved. */

@@ -6,12 +6,15 @@ import { z } from 'zod';
 import {
   MEANINGLESS_CLOUDFLARED_KEYS,
   REFUSED_CLOUDFLARED_KEYS,
-} from '../../../src/config/cloudflared-keys.ts';
+} from '../../../src/config/connector/cloudflared-keys.ts';
 import { ConfigSource } from '../../../src/config/config-source.ts';
 import { clientSchema } from '../../../src/config/client-config.ts';
-import { CONNECTOR_ENVIRONMENT, connectorSchema } from '../../../src/config/connector-schema.ts';
+import {
+  CONNECTOR_ENVIRONMENT,
+  connectorSchema,
+} from '../../../src/config/connector/connector-schema.ts';
 import { GATEWAY_ENVIRONMENT, gatewaySchema } from '../../../src/config/gateway-schema.ts';
-import { ORIGIN_REQUEST_DEFAULTS } from '../../../src/config/origin-request.ts';
+import { ORIGIN_REQUEST_DEFAULTS } from '../../../src/config/connector/origin-request.ts';
 import { parseYaml } from '../../../src/config/yaml-file.ts';
 import { parseDuration } from '../../../src/core/duration.ts';
 import { tableRows } from '../../arch/markdown-table.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ConfigSource } from '../../../src/config/config-source.ts';
-import { connectorSchema } from '../../../src/config/connector-schema.ts';
+import { connectorSchema } from '../../../src/config/connector/connector-schema.ts';
 import { gatewaySchema } from '../../../src/config/gateway-schema.ts';
 import {
   matchesHostname,
@@ -10,8 +10,8 @@ import {
   parseHostnamePattern,
 } from '../../../src/config/hostname-pattern.ts';
 import { parseListenAddress } from '../../../src/config/listen-address.ts';
-import { parseService } from '../../../src/config/origin-service.ts';
-import { compilePath } from '../../../src/config/path-pattern.ts';
+import { parseService } from '../../../src/config/connector/origin-service.ts';
+import { compilePath } from '../../../src/config/connector/path-pattern.ts';
 import { parseYaml } from '../../../src/config/yaml-file.ts';
 import { codeOf, messageOf } from '../../../src/core/error.ts';
 

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { loadConnectorConfig } from '../../../src/config/connector-config.ts';
+import { loadConnectorConfig } from '../../../src/config/connector/connector-config.ts';
 import { loadGatewayConfig } from '../../../src/config/gateway-config.ts';
 import { codeOf, messageOf } from '../../../src/core/error.ts';
 

@@ -1,9 +1,9 @@
 /** Ingress rules for tests: a service as it is written in a file, with cloudflared's defaults for the rest. */
 import { parseHostnamePattern } from '../../../src/config/hostname-pattern.ts';
-import { ingressRule, type IngressRule } from '../../../src/config/ingress-rule.ts';
-import type { OriginRequest } from '../../../src/config/origin-request.ts';
-import { parseService } from '../../../src/config/origin-service.ts';
-import { compilePath } from '../../../src/config/path-pattern.ts';
+import { ingressRule, type IngressRule } from '../../../src/config/connector/ingress-rule.ts';
+import type { OriginRequest } from '../../../src/config/connector/origin-request.ts';
+import { parseService } from '../../../src/config/connector/origin-service.ts';
+import { compilePath } from '../../../src/config/connector/path-pattern.ts';
 
 export interface RuleOptions extends Partial<OriginRequest> {
   readonly hostname?: string;

@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import { decide, type AccessRules, type Ask } from '../../../../src/access/policy/decide.ts';
 import { explain } from '../../../../src/access/policy/explain.ts';
 import type { PolicyContext } from '../../../../src/access/policy/policy-context.ts';
-import type { AccessGroup } from '../../../../src/config/access-group.ts';
-import type { Application } from '../../../../src/config/application.ts';
-import { parseIpRange } from '../../../../src/config/ip-range.ts';
-import type { Policy } from '../../../../src/config/policy.ts';
-import type { Selector } from '../../../../src/config/selector.ts';
+import type { AccessGroup } from '../../../../src/config/access/access-group.ts';
+import type { Application } from '../../../../src/config/access/application.ts';
+import { parseIpRange } from '../../../../src/config/access/ip-range.ts';
+import type { Policy } from '../../../../src/config/access/policy.ts';
+import type { Selector } from '../../../../src/config/access/selector.ts';
 import { somebody } from '../../../support/access-rules.ts';
 import { fuzzOptions } from '../../../fuzz/fuzz-runs.ts';
 

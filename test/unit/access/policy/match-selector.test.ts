@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Evaluation } from '../../../../src/access/policy/evaluation.ts';
 import type { Identity } from '../../../../src/access/identity.ts';
 import type { PolicyContext } from '../../../../src/access/policy/policy-context.ts';
-import { selectorSchema } from '../../../../src/config/selector.ts';
+import { selectorSchema } from '../../../../src/config/access/selector.ts';
 import { accessRules, somebody } from '../../../support/access-rules.ts';
 
 const GROUPS = [

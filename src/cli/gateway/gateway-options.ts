@@ -1,0 +1,59 @@
+/**
+ * The options of `gateway run` and `gateway validate`: one for every setting that has an environment variable, named
+ * like it. They win over the environment and the file.
+ */
+import type { Options } from 'yargs';
+import { runPolicyTests } from '../../access/policy/run-tests.ts';
+import { GATEWAY_ENVIRONMENT } from '../../config/gateway-schema.ts';
+import { loadGatewayConfig, type GatewayConfig } from '../../config/gateway-config.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../../config/log-config.ts';
+import { CONFIG_OPTION, gatewayConfigFile } from '../config-file.ts';
+
+const textOption = (describe: string) => ({ type: 'string', requiresArg: true, describe }) as const;
+
+/** Options that say what is logged. */
+export const LOG_OPTIONS = {
+  'log-level': { choices: LOG_LEVELS, requiresArg: true, describe: 'The least level to log' },
+  'log-format': { choices: LOG_FORMATS, requiresArg: true, describe: 'Form of the log' },
+} as const satisfies Record<string, Options>;
+
+/** Options that a gateway's configuration is made of. */
+export const GATEWAY_OPTIONS = {
+  config: CONFIG_OPTION.gateway,
+  domain: textOption('Domain of the gateway; sign-in is on auth.<domain>'),
+  'data-dir': textOption('Folder of the database, keys and admin socket'),
+  'listen-https': textOption('Address for users and connectors'),
+  'listen-http': textOption('Address that redirects to https, or serves with --plaintext'),
+  'listen-metrics': textOption('Address for /metrics and /ready'),
+  plaintext: { type: 'boolean', describe: 'Serve plain HTTP, behind a TLS proxy or for trials' },
+  'tls-cert': textOption('PEM file with the certificate chain'),
+  'tls-key': textOption('PEM file with the private key'),
+  'grace-period': textOption('How long a drain may take, such as 30s'),
+  'resume-timeout': textOption('How long streams of a connector that is away are kept'),
+  'external-port': textOption('Port of https that users see, behind a load balancer'),
+  'default-policy': textOption('What happens to hostnames without an application: deny or public'),
+  'session-duration': textOption('How long a sign-in lasts, such as 24h'),
+  'client-session-duration': textOption('How long "postern access login" lasts'),
+  'signing-key-rotation': textOption('How often the keys of tokens are replaced'),
+  'country-database': textOption('MaxMind database file with countries'),
+  'client-ca': textOption('PEM file of the authorities of client certificates'),
+  ...LOG_OPTIONS,
+} as const satisfies Record<string, Options>;
+
+type GatewayArgs = { readonly config: string | undefined } & Readonly<Record<string, unknown>>;
+
+/** The configuration that the options, the environment and the file make, its tests passed. Throws CONFIG_*. */
+export async function configOfGateway({ config, ...args }: GatewayArgs): Promise<GatewayConfig> {
+  const flags = Object.entries(GATEWAY_ENVIRONMENT).map(([variable, key]) => {
+    const name = variable
+      .replace(/^POSTERN_/, '')
+      .toLowerCase()
+      .replaceAll('_', '-');
+    return [key, args[name]];
+  });
+  const loaded = await loadGatewayConfig(gatewayConfigFile(config), {
+    flags: Object.fromEntries(flags),
+  });
+  runPolicyTests(loaded);
+  return loaded;
+}

@@ -1,0 +1,65 @@
+/** Applications, which are what policies protect, as the gateway's file describes them. design.md §6, §10. */
+import { parsePathPrefix } from '../canonical-path.ts';
+import { duration, flag, list, mapping, parsed, text } from '../field.ts';
+import { parseHostnamePattern } from '../hostname-pattern.ts';
+import type { HostnamePattern } from '../hostname-pattern.ts';
+import { policySchema, SESSION_RANGE } from './policy.ts';
+import type { Policy } from './policy.ts';
+import { policyTestSchema } from './policy-test.ts';
+import type { PolicyTest } from './policy-test.ts';
+import { sshAccessSchema } from './ssh-access.ts';
+import type { SshAccess } from './ssh-access.ts';
+
+/** What policies protect: a hostname, or a part of one. */
+export interface Application {
+  /** Unique; used in logs and metrics, and the audience of its tokens. */
+  readonly name: string;
+  readonly hostname: HostnamePattern;
+  /** Paths at and below it are the application's; `/` is the whole hostname. */
+  readonly path: string;
+  /** How long a sign-in at this application lasts. A policy may say otherwise. */
+  readonly sessionDurationMs: number;
+  /** Whether people must say why they want in. A policy may say otherwise. */
+  readonly purposeJustification: boolean;
+  /** Absent: no SSH certificates are issued for it. */
+  readonly ssh?: SshAccess | undefined;
+  /** In order; the first that matches decides. None means denied. */
+  readonly policies: readonly Policy[];
+  readonly tests: readonly PolicyTest[];
+  /** Position in the file, from 0. */
+  readonly index: number;
+}
+
+/** One entry of `applications`, without its position. */
+export const applicationSchema = mapping({
+  name: text('a name such as wiki').max(64, { error: 'is too long; use at most 64 characters' }),
+  hostname: parsed('a hostname such as wiki.example.com', parseHostnamePattern),
+  path: parsed('a path such as /admin', parsePathPrefix).prefault('/'),
+  'session-duration': duration(SESSION_RANGE).prefault('8h'),
+  'purpose-justification': flag().default(false),
+  ssh: sshAccessSchema.optional(),
+  policies: list(policySchema).default([]),
+  tests: list(policyTestSchema).default([]),
+}).transform(
+  ({
+    'session-duration': sessionDurationMs,
+    'purpose-justification': purposeJustification,
+    policies,
+    ...rest
+  }) => ({
+    ...rest,
+    sessionDurationMs,
+    purposeJustification,
+    policies: policies.map((policy, at): Policy => ({
+      ...policy,
+      name: policy.name ?? `policy ${at + 1}`,
+    })),
+  }),
+);
+
+/** Sorts so that the first application whose hostname and path match is the most specific one. */
+export function bySpecificity(a: Application, b: Application): number {
+  const rank = ({ hostname }: Application): number =>
+    hostname.kind === 'exact' ? Number.MAX_SAFE_INTEGER : hostname.text.length;
+  return rank(b) - rank(a) || b.path.length - a.path.length;
+}

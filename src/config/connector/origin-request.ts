@@ -1,0 +1,149 @@
+/**
+ * `originRequest`: how a connector, and for HTTP the gateway, speaks to an origin. Names and meaning are cloudflared's.
+ *
+ * A rule's own value wins over the file's top-level one, which wins over the default. Every key of cloudflared is
+ * either here or refused with a reason; none is ignored.
+ */
+import { PosternError } from '../../core/error.ts';
+import { z } from 'zod';
+import { LIMITS } from '../../core/limits.ts';
+import { durationOrSeconds, flag, list, mapping, parsed, text, wholeNumber } from '../field.ts';
+import { parseHostname } from '../hostname-pattern.ts';
+
+/** All values resolved. Times are ms, files are absolute. */
+export interface OriginRequest {
+  /** How long the TCP connection to the origin may take. */
+  readonly connectTimeoutMs: number;
+  /** How long the TLS handshake with the origin may take. */
+  readonly tlsTimeoutMs: number;
+  /** Idle time before TCP keep-alive probes; 0 sends none. */
+  readonly tcpKeepAliveMs: number;
+  /** Whether IPv4 is tried when IPv6 is slow to answer. */
+  readonly happyEyeballs: boolean;
+  /** Idle HTTP connections kept for the rule. */
+  readonly keepAliveConnections: number;
+  /** How long an idle HTTP connection is kept. */
+  readonly keepAliveTimeoutMs: number;
+  /** Sent as Host instead of the user's. */
+  readonly httpHostHeader?: string | undefined;
+  /** The name asked for and expected in the origin's certificate, instead of the service's host. */
+  readonly originServerName?: string | undefined;
+  /** A PEM file of authorities trusted beside the system's. */
+  readonly caFile?: string | undefined;
+  /** `none` accepts any certificate of the origin (`noTLSVerify: true`). */
+  readonly tlsVerification: 'required' | 'none';
+  /** Absent: the connector leaves it to the gateway who comes in. */
+  readonly access?: RequiredAccess | undefined;
+}
+
+/** The connector itself checks that somebody came in through an application of the gateway. */
+export interface RequiredAccess {
+  /** Names of those that will do; undefined for any. */
+  readonly applications?: readonly string[] | undefined;
+}
+
+/** cloudflared's defaults. */
+export const ORIGIN_REQUEST_DEFAULTS: OriginRequest = {
+  connectTimeoutMs: 30_000,
+  tlsTimeoutMs: 10_000,
+  tcpKeepAliveMs: 30_000,
+  happyEyeballs: true,
+  keepAliveConnections: 100,
+  keepAliveTimeoutMs: 90_000,
+  tlsVerification: 'required',
+};
+
+const UNSUPPORTED = 'known cloudflared key, not supported in this version; remove it';
+
+/** A switch of cloudflared's that this version cannot turn on. */
+function unsupportedSwitch() {
+  return z.literal(false, { error: () => UNSUPPORTED }).optional();
+}
+
+function unsupported() {
+  return z.undefined({ error: () => UNSUPPORTED }).optional();
+}
+
+const TEAM_NAME =
+  'has no meaning here, where applications are those of your gateway; remove it and name them in audTag';
+
+const accessSchema = mapping({
+  required: flag(),
+  audTag: list(
+    text('the name of an application of the gateway').max(64, {
+      error: 'is too long; applications have names of at most 64 characters',
+    }),
+  )
+    .min(1, { error: 'lets nobody in; name an application, or remove it for any' })
+    .max(LIMITS.requiredApplications, {
+      error: `is too long; name at most ${LIMITS.requiredApplications} applications`,
+    })
+    .optional(),
+  teamName: z.undefined({ error: () => TEAM_NAME }).optional(),
+});
+
+/** `originRequest` as it is written, of a rule or of the whole file. */
+export const originRequestSchema = mapping({
+  connectTimeout: durationOrSeconds({ least: 1 }).optional(),
+  tlsTimeout: durationOrSeconds({ least: 1 }).optional(),
+  tcpKeepAlive: durationOrSeconds().optional(),
+  noHappyEyeballs: flag().optional(),
+  keepAliveConnections: wholeNumber(1, 10_000).optional(),
+  keepAliveTimeout: durationOrSeconds({ least: 1 }).optional(),
+  httpHostHeader: parsed('a host such as app.internal', parseHostHeader).optional(),
+  originServerName: parsed('a name such as app.internal', parseHostname).optional(),
+  caPool: text('the name of a PEM file').optional(),
+  noTLSVerify: flag().optional(),
+  access: accessSchema.optional(),
+  matchSNItoHost: unsupportedSwitch(),
+  disableChunkedEncoding: unsupportedSwitch(),
+  http2Origin: unsupportedSwitch(),
+  bastionMode: unsupportedSwitch(),
+  proxyAddress: unsupported(),
+  proxyPort: unsupported(),
+  proxyType: unsupported(),
+  ipRules: unsupported(),
+});
+
+/** What was written of an `originRequest`. */
+export type WrittenOriginRequest = z.output<typeof originRequestSchema>;
+
+/** Lays what was written, `caPool` already absolute, over `below`. */
+export function mergeOriginRequest(
+  below: OriginRequest,
+  written: WrittenOriginRequest = {},
+): OriginRequest {
+  const { noHappyEyeballs, noTLSVerify } = written;
+  return {
+    connectTimeoutMs: written.connectTimeout ?? below.connectTimeoutMs,
+    tlsTimeoutMs: written.tlsTimeout ?? below.tlsTimeoutMs,
+    tcpKeepAliveMs: written.tcpKeepAlive ?? below.tcpKeepAliveMs,
+    happyEyeballs: noHappyEyeballs === undefined ? below.happyEyeballs : !noHappyEyeballs,
+    keepAliveConnections: written.keepAliveConnections ?? below.keepAliveConnections,
+    keepAliveTimeoutMs: written.keepAliveTimeout ?? below.keepAliveTimeoutMs,
+    httpHostHeader: written.httpHostHeader ?? below.httpHostHeader,
+    originServerName: written.originServerName ?? below.originServerName,
+    caFile: written.caPool ?? below.caFile,
+    tlsVerification: noTLSVerify === undefined ? below.tlsVerification : verification(noTLSVerify),
+    access: written.access === undefined ? below.access : requiredAccess(written.access),
+  };
+}
+
+function verification(noTlsVerify: boolean): OriginRequest['tlsVerification'] {
+  return noTlsVerify ? 'none' : 'required';
+}
+
+function requiredAccess({
+  required,
+  audTag,
+}: z.output<typeof accessSchema>): OriginRequest['access'] {
+  if (!required) return undefined;
+  return audTag === undefined ? {} : { applications: audTag };
+}
+
+/** It goes into a request head, so nothing but a host and a port may be in it. */
+function parseHostHeader(host: string): string {
+  if (/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host)) return host;
+  const message = `"${host}" is not a host; write a name such as app.internal, or name:port`;
+  throw new PosternError('CONFIG_INVALID', message);
+}

@@ -1,0 +1,130 @@
+/**
+ * The `service:` of an ingress rule: what a connector reaches for it. cloudflared's forms keep their meaning.
+ *
+ * A service is an address, never a location: a URL with a path, query or user is refused, because the path of the
+ * request is the one that is sent. Whether an address may be dialled is the connector's decision, not this module's.
+ */
+import { isIPv6 } from 'node:net';
+import { PosternError } from '../../core/error.ts';
+
+/** What answers behind an ingress rule. `host` has no brackets. */
+export type OriginService =
+  | {
+      readonly kind: 'http';
+      readonly tls: boolean;
+      readonly host: string;
+      readonly port: number;
+      /** `http://host:port` or `https://host:port`, always with the port. */
+      readonly url: string;
+    }
+  | { readonly kind: 'unix'; readonly path: string; readonly tls: boolean }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly scheme: string }
+  | { readonly kind: 'http-status'; readonly status: number }
+  | { readonly kind: 'hello-world' };
+
+const HTTP_PORTS = new Map([
+  ['http', 80],
+  ['https', 443],
+  ['ws', 80],
+  ['wss', 443],
+]);
+
+/** Ports that a scheme stands for; cloudflared's. Any other scheme must name its port. */
+const TCP_PORTS = new Map([
+  ['tcp', 7864],
+  ['ssh', 22],
+  ['rdp', 3389],
+  ['smb', 445],
+]);
+
+/** The longest path that fits a socket address on Linux, bytes, without the closing NUL. */
+const MAX_SOCKET_PATH = 107;
+
+/** Parses a service. Throws CONFIG_INVALID that quotes the text and says how to write it. */
+export function parseService(text: string): OriginService {
+  if (text === 'bastion' || text === 'socks-proxy') {
+    throw invalid(text, 'is not supported in this version', 'give each destination its own rule');
+  }
+  if (text === 'hello-world') throw invalid(text, 'is not a service', 'write hello_world');
+  if (text === 'hello_world') return { kind: 'hello-world' };
+  if (text.startsWith('http_status:')) return parseStatus(text);
+  if (/^unix(\+tls)?:/.test(text)) return parseUnix(text);
+  return parseAddress(text);
+}
+
+function parseStatus(text: string): OriginService {
+  const digits = text.slice('http_status:'.length);
+  const status = Number(digits);
+  if (!/^\d{3}$/.test(digits) || status < 200) {
+    throw invalid(text, 'has no status from 200 to 999', 'write http_status:404');
+  }
+  return { kind: 'http-status', status };
+}
+
+function parseUnix(text: string): OriginService {
+  const tls = text.startsWith('unix+tls:');
+  const path = text.slice(text.indexOf(':') + 1).replace(/^\/{2,}/, '/');
+  if (!path.startsWith('/') || path.includes('\0')) {
+    throw invalid(text, 'has no absolute path', 'write unix:/run/app.sock');
+  }
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
+    throw invalid(text, `has a path of more than ${MAX_SOCKET_PATH} bytes`, 'use a shorter one');
+  }
+  return { kind: 'unix', path, tls };
+}
+
+function parseAddress(text: string): OriginService {
+  const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text);
+  const scheme = match?.[1]?.toLowerCase();
+  const rest = match?.[2];
+  if (scheme === undefined || rest === undefined) {
+    const example = /^[\w.[\]:-]+$/.test(text) && text !== '' ? text : 'localhost:8080';
+    throw invalid(text, 'is not a service', `write it with a scheme, such as http://${example}`);
+  }
+  if (scheme === 'udp') throw invalid(text, 'is not supported', 'only TCP can be carried');
+  const { host, port: written } = parseHostPort(text, rest);
+  const httpPort = HTTP_PORTS.get(scheme);
+  const port = written ?? httpPort ?? TCP_PORTS.get(scheme);
+  if (port === undefined) {
+    throw invalid(text, 'has no port', `write ${scheme}://${bracketed(host)}:PORT`);
+  }
+  if (httpPort === undefined) return { kind: 'tcp', host, port, scheme };
+  // A URL cannot hold one, and HTTP speaks of its origin in URLs.
+  if (host.includes('%')) throw invalid(text, 'has a zone', 'only raw TCP services may name one');
+  const tls = httpPort === 443;
+  const url = `${tls ? 'https' : 'http'}://${bracketed(host)}:${port}`;
+  return { kind: 'http', tls, host, port, url };
+}
+
+function parseHostPort(text: string, rest: string): { host: string; port: number | undefined } {
+  if (rest.includes('@')) {
+    throw invalid(text.replace(/\/\/.*@/, '//…@'), 'has a user', 'write only the address');
+  }
+  if (/[/?#]/.test(rest.replace(/\/$/, ''))) {
+    throw invalid(text, 'has a path', 'write only the address; the path of the request is kept');
+  }
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(rest.replace(/\/$/, ''));
+  const host = (match?.[1] ?? match?.[2])?.toLowerCase();
+  const isHost = match?.[1] === undefined ? isNameOrIpv4(host ?? '') : isIPv6(match[1]);
+  if (host === undefined || !isHost) {
+    throw invalid(text, 'has no host, or a bad port', 'write it like http://localhost:8080');
+  }
+  const port = match?.[3] === undefined ? undefined : Number(match[3]);
+  if (port !== undefined && (port < 1 || port > 65_535)) {
+    throw invalid(text, 'has a port out of range', 'ports are 1 to 65535');
+  }
+  return { host, port };
+}
+
+function isNameOrIpv4(host: string): boolean {
+  // What is left to say no is the resolver: names of containers may hold underscores, and search domains are short.
+  return /^[\p{L}\p{N}]([\p{L}\p{N}._-]*[\p{L}\p{N}_-])?\.?$/u.test(host) && host.length <= 253;
+}
+
+function bracketed(host: string): string {
+  return isIPv6(host) ? `[${host}]` : host;
+}
+
+function invalid(text: string, problem: string, remedy: string): PosternError {
+  return new PosternError('CONFIG_INVALID', `service "${text}" ${problem}; ${remedy}`);
+}

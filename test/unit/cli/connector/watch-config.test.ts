@@ -1,0 +1,171 @@
+/** The watched configuration, on real files, with a clock that the test moves. */
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { beforeEach, describe, expect, it } from '@jest/globals';
+
+import { watchConfig } from '../../../../src/cli/connector/watch-config.ts';
+import { loadConnectorConfig } from '../../../../src/config/connector/connector-config.ts';
+import { createLog } from '../../../../src/telemetry/log.ts';
+import { cleanup } from '../../../support/cleanup.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { tempDir } from '../../../support/temp-dir.ts';
+
+let dir = '';
+let file = '';
+let clock: FakeClock;
+let applied: string[];
+let lines: string[];
+
+beforeEach(() => {
+  dir = tempDir('watch');
+  file = join(dir, 'config.yml');
+  clock = new FakeClock();
+  applied = [];
+  lines = [];
+});
+
+function text(status: number, more = ''): string {
+  return `gateway: https://gw\n${more}ingress:\n  - { service: "http_status:${status}" }\n`;
+}
+
+async function start(): Promise<void> {
+  const load = async () => loadConnectorConfig(file, { env: {} });
+  const log = createLog({
+    component: 'test',
+    format: 'json',
+    destination: { write: (line) => void lines.push(line) },
+  });
+  const config = await load();
+  const watch = watchConfig({
+    config,
+    clock,
+    log,
+    load,
+    apply: (rules) => applied.push(...rules.map(({ service }) => JSON.stringify(service))),
+  });
+  cleanup(() => watch.cancel());
+  await looked();
+}
+
+/** Resolves when the look under way has ended: the next one is planned. */
+async function looked(): Promise<void> {
+  await eventually(() => clock.pending === 1, { what: 'the next look to be planned' });
+}
+
+/** Lets the watch look at the file once. */
+async function look(): Promise<void> {
+  clock.run(500);
+  await looked();
+}
+
+const STATUS = (status: number): string => JSON.stringify({ kind: 'http-status', status });
+
+describe('watchConfig()', () => {
+  it('puts changed rules in force at the second look that finds them', async () => {
+    writeFileSync(file, text(404));
+    await start();
+    await look();
+    await look();
+    expect(applied).toEqual([]);
+    writeFileSync(file, text(410));
+    await look();
+    expect(applied).toEqual([]);
+    await look();
+    expect(applied).toEqual([STATUS(410)]);
+    await look();
+    expect(applied).toEqual([STATUS(410)]);
+  });
+
+  it('follows an editor that writes beside and renames', async () => {
+    writeFileSync(file, text(404));
+    await start();
+    writeFileSync(`${file}.new`, text(410));
+    renameSync(`${file}.new`, file);
+    await look();
+    await look();
+    expect(applied).toEqual([STATUS(410)]);
+  });
+
+  it('follows a link that is turned to another folder, as mounted configurations are', async () => {
+    for (const [name, status] of [
+      ['v1', 404],
+      ['v2', 410],
+    ] as const) {
+      mkdirSync(join(dir, name));
+      writeFileSync(join(dir, name, 'config.yml'), text(status));
+    }
+    symlinkSync('v1', join(dir, 'now'));
+    file = join(dir, 'now', 'config.yml');
+    await start();
+    symlinkSync('v2', join(dir, 'next'));
+    renameSync(join(dir, 'next'), join(dir, 'now'));
+    await look();
+    await look();
+    expect(applied).toEqual([STATUS(410)]);
+  });
+
+  it('keeps the old rules while the file is broken or gone, and says so once', async () => {
+    writeFileSync(file, text(404));
+    await start();
+    writeFileSync(file, 'ingress: [');
+    await look();
+    await look();
+    await look();
+    expect(applied).toEqual([]);
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      level: 'error',
+      errCode: 'CONFIG_SYNTAX',
+      msg: 'the changed configuration is refused; the old one stays in force',
+    });
+    rmSync(file);
+    await look();
+    await look();
+    expect(lines).toHaveLength(2);
+    writeFileSync(file, text(410));
+    await look();
+    await look();
+    expect(applied).toEqual([STATUS(410)]);
+  });
+
+  it('does nothing for a file that says the same', async () => {
+    writeFileSync(file, text(404));
+    await start();
+    writeFileSync(file, `# A comment.\n${text(404)}`);
+    await look();
+    await look();
+    expect(applied).toEqual([]);
+    expect(lines).toEqual([]);
+  });
+
+  it('names what needs a restart', async () => {
+    writeFileSync(file, text(404));
+    await start();
+    writeFileSync(file, text(410, 'ha-connections: 2\nmetrics: 127.0.0.1:1\n'));
+    await look();
+    await look();
+    expect(applied).toEqual([STATUS(410)]);
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+      level: 'warn',
+      reason: 'changed: metrics, ha-connections',
+    });
+  });
+
+  it('looks no more once it is cancelled', async () => {
+    writeFileSync(file, text(404));
+    const config = await loadConnectorConfig(file, { env: {} });
+    const log = createLog({ component: 'test', level: 'silent' });
+    const watch = watchConfig({
+      config,
+      clock,
+      log,
+      load: async () => config,
+      apply: () => undefined,
+    });
+    await looked();
+    watch.cancel();
+    expect(clock.pending).toBe(0);
+  });
+});
