@@ -45,6 +45,7 @@ export class PrincipalReader {
 
   /** Reads it for an application; undefined where there is none, so that only the certificate matters. */
   read(request: IncomingMessage, application: Application | undefined): Result | Promise<Result> {
+    if (!mayIdentify(request.rawHeaders)) return anonymous(request);
     const { headers } = request;
     const id = headers['postern-service-token-id'];
     const secret = headers['postern-service-token-secret'];
@@ -109,6 +110,16 @@ export class PrincipalReader {
     this.#cookieNames.set(application, name);
     return name;
   }
+}
+
+/** Where nothing could say who asks, Node need not make the object of fields, which takes longer than all the rest. */
+const IDENTIFYING = /^(?:cookie|authorization|postern-)/i;
+
+function mayIdentify(rawHeaders: readonly string[]): boolean {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (IDENTIFYING.test(rawHeaders[index] ?? '')) return true;
+  }
+  return false;
 }
 
 interface TokenUse {
