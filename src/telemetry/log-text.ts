@@ -46,9 +46,22 @@ const JSON_CONTROLS = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206
 
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
+/** Short texts that were looked at and have no secret: names of policies and the like are in every line. */
+const CLEAN = new Set<string>();
+const MAX_CLEAN = 1_000;
+const MAX_CLEAN_LENGTH = 64;
+
 /** `text` without secrets of a known form, cut at MAX_TEXT_LENGTH. */
 export function cleanText(text: string): string {
   if (text.length <= MAX_TEXT_LENGTH && !MAY_HOLD_SECRET.test(text)) return text;
+  if (text.length > MAX_CLEAN_LENGTH) return withoutSecrets(text);
+  if (CLEAN.has(text)) return text;
+  const cleaned = withoutSecrets(text);
+  if (cleaned === text && CLEAN.size < MAX_CLEAN) CLEAN.add(text);
+  return cleaned;
+}
+
+function withoutSecrets(text: string): string {
   let cleaned = text.length > MAX_SEARCHED_LENGTH ? text.slice(0, MAX_SEARCHED_LENGTH) : text;
   for (const [pattern, replacement] of SECRETS) cleaned = cleaned.replace(pattern, replacement);
   if (cleaned.length <= MAX_TEXT_LENGTH) return cleaned;

@@ -25,12 +25,7 @@ export function logRequest(
       [FIELD.tunnel]: summary.tunnelId,
       [FIELD.tunnelName]: summary.tunnelName,
       [FIELD.client]: summary.client.address,
-      [FIELD.user]: access?.user,
-      [FIELD.session]: access?.session,
-      [FIELD.application]: access?.application,
-      [FIELD.policy]: access?.policy,
-      [FIELD.decision]: access?.decision,
-      [FIELD.accessReason]: access?.reason,
+      ...(access && accessFields(access)),
       [FIELD.method]: summary.method,
       [FIELD.hostname]: summary.hostname,
       [FIELD.path]: summary.path,
@@ -44,6 +39,17 @@ export function logRequest(
     },
     summary.isUpgraded ? 'websocket' : 'request',
   );
+}
+
+/** Without the names of what is not there: a request of somebody unknown has half of them. */
+function accessFields(access: NonNullable<RequestSummary['access']>): Record<string, unknown> {
+  const { user, session, application, policy, decision, reason } = access;
+  return {
+    ...(user !== undefined && { [FIELD.user]: user, [FIELD.session]: session }),
+    ...(application !== undefined && { [FIELD.application]: application, [FIELD.policy]: policy }),
+    [FIELD.decision]: decision,
+    [FIELD.accessReason]: reason,
+  };
 }
 
 function round(ms: number): number {
