@@ -5,7 +5,7 @@
  * fetches and passes on is of no use to it: it does not name that server. Hosts that are not ours get none. No limit per address:
  * a signature costs less than the TLS handshake before it.
  */
-import { isIPv4 } from 'node:net';
+import { isLoopback } from '../../core/loopback.ts';
 import type { WebRequest, WebResponse } from '../web-message.ts';
 import { jsonAnswer, jsonProblem } from './json-answer.ts';
 
@@ -67,9 +67,4 @@ export class Proofs {
       this.#options.isRouted(hostname)
     );
   }
-}
-
-function isLoopback(hostname: string): boolean {
-  if (hostname === 'localhost' || hostname === '::1' || hostname === '[::1]') return true;
-  return isIPv4(hostname) && hostname.startsWith('127.');
 }

@@ -5,6 +5,7 @@
  * a browser sends whatever it likes (case A7). Values belong into text and quoted attributes, never into tags, styles or URLs of
  * which they are the scheme.
  */
+import { escapeHtml } from '../../core/escape-html.ts';
 
 /** A piece of HTML, as `html` makes it. */
 export class Html {
@@ -30,20 +31,10 @@ function written(value: Value): string {
   return value.map(({ text }) => text).join('\n');
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
 // oxlint-disable-next-line no-control-regex
 const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Text with no power in HTML. Characters that turn the direction of text around, or control anything, become "�". */
 function escape(text: string): string {
-  return text
-    .replaceAll(INVISIBLE, '\ufffd')
-    .replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? '');
+  return escapeHtml(text.replaceAll(INVISIBLE, '\ufffd'));
 }

@@ -3,6 +3,7 @@
  * nothing loaded from elsewhere. Everything that comes from the request is escaped.
  */
 import { createHash } from 'node:crypto';
+import { escapeHtml } from '../../core/escape-html.ts';
 import type { DemoJourney, DemoRequest } from './demo-journey.ts';
 
 const STYLE = `
@@ -58,7 +59,8 @@ export function renderDemoPage(journey: DemoJourney, request: DemoRequest): stri
     hop('Origin', origin, 'made this page. It listens for this machine only.'),
   ];
   const rows = request.headers.map(
-    ([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value)}</td></tr>`,
+    ([name, value]) =>
+      `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
   );
   return `<!doctype html>
 <html lang="en">
@@ -76,10 +78,10 @@ export function renderDemoPage(journey: DemoJourney, request: DemoRequest): stri
 ${hops.join('\n')}
 </ol>
 <h2>Look around</h2>
-<pre>${commands.map(escape).join('\n')}</pre>
+<pre>${commands.map(escapeHtml).join('\n')}</pre>
 <h2>Your request, as it arrived</h2>
 <table>
-<tr><th scope="row">request</th><td>${escape(`${request.method} ${request.url}`)}</td></tr>
+<tr><th scope="row">request</th><td>${escapeHtml(`${request.method} ${request.url}`)}</td></tr>
 ${rows.join('\n')}
 </table>
 </main>
@@ -105,17 +107,5 @@ Request id: ${request.requestId}
 }
 
 function hop(title: string, where: string, what: string): string {
-  return `<li><b>${escape(title)}</b><code>${escape(where)}</code><p>${escape(what)}</p></li>`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escape(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+  return `<li><b>${escapeHtml(title)}</b><code>${escapeHtml(where)}</code><p>${escapeHtml(what)}</p></li>`;
 }

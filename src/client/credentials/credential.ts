@@ -4,6 +4,7 @@
  *
  * Pure. Text that is not whole is no credential: it never throws, and never counts as half of one (case L4).
  */
+import { isGatewayOrigin, isThumbprint } from '../gateway-identity.ts';
 
 export interface Credential {
   /** Origin of the host on which people sign in, `https://auth.example.com[:port]`: the name of the gateway here. */
@@ -22,7 +23,6 @@ export interface Credential {
 export const MAX_CREDENTIAL_BYTES = 16 * 1024;
 
 const TOKEN = /^pcl_[\w-]{20,200}$/;
-const THUMBPRINT = /^[\w-]{43}$/;
 
 /** The text to keep. */
 export function formatCredential(credential: Credential): string {
@@ -36,20 +36,12 @@ export function parseCredential(text: string): Credential | undefined {
   const { gateway, token, expiresAt, email, keys }: Partial<Record<string, unknown>> = {
     ...fields,
   };
-  if (typeof gateway !== 'string' || !isOrigin(gateway)) return undefined;
+  if (typeof gateway !== 'string' || !isGatewayOrigin(gateway)) return undefined;
   if (typeof token !== 'string' || !TOKEN.test(token)) return undefined;
   if (typeof expiresAt !== 'number' || !Number.isSafeInteger(expiresAt)) return undefined;
   if (!Array.isArray(keys) || !keys.every(isThumbprint)) return undefined;
   const who = typeof email === 'string' ? { email } : {};
   return { gateway, token, expiresAt, keys, ...who };
-}
-
-function isOrigin(text: string): boolean {
-  return URL.canParse(text) && new URL(text).origin === text && text.startsWith('https://');
-}
-
-function isThumbprint(value: unknown): value is string {
-  return typeof value === 'string' && THUMBPRINT.test(value);
 }
 
 function parseJson(text: string): unknown {

@@ -1,8 +1,8 @@
 /** What a command asks of a gateway once it knows who it is, or before anybody has said who they are. */
-import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError } from '../../core/error.ts';
 import type { Credential } from '../credentials/credential.ts';
 import { notAGateway, type GatewayAnswer, type GatewayHttp } from './gateway-http.ts';
+import { refusalIn, type RefusalWords } from './refusal-words.ts';
 
 /** Where a command wants to go: '' for raw TCP. */
 export interface Destination {
@@ -26,7 +26,7 @@ export interface AppToken {
 }
 
 /** What the gateway refuses with, in words for who asked. */
-const REFUSALS: Partial<Record<ErrorCode, string>> = {
+const REFUSALS: RefusalWords = {
   ACCESS_SIGN_IN: 'you are not signed in, or no longer; "postern access login" signs in',
   ACCESS_DENIED: 'you may not use this application',
   ACCESS_PURPOSE: 'it wants to be told why; say so with --purpose',
@@ -96,20 +96,16 @@ export class GatewayClient {
 
   #refusal({ status, json }: GatewayAnswer, hostname: string | undefined): PosternError {
     const { host } = new URL(this.#gateway);
-    const [code, why] = Object.entries(REFUSALS).find(([name]) => name === json['code']) ?? [];
+    const known = refusalIn(REFUSALS, json['code']);
     const id = typeof json['requestId'] === 'string' ? json['requestId'] : '';
     const request = /^[\w-]{1,64}$/.test(id) ? ` (request ${id})` : '';
     const what = hostname === undefined ? `Cannot use "${host}"` : `Cannot reach "${hostname}"`;
-    if (code !== undefined && isRefusal(code)) {
-      return new PosternError(code, `${what}: ${why}${request}`);
+    if (known !== undefined) {
+      return new PosternError(known.code, `${what}: ${known.why}${request}`);
     }
     const message = `${what}: gateway "${host}" answers ${status}${request}`;
     return new PosternError('LINK_HANDSHAKE', message);
   }
-}
-
-function isRefusal(code: string): code is keyof typeof REFUSALS {
-  return code in REFUSALS;
 }
 
 function authorization({ token }: Credential): Record<string, string> {

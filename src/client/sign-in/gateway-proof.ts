@@ -9,6 +9,7 @@ import { calculateJwkThumbprint, compactVerify, EmbeddedJWK } from 'jose';
 import { messageOf } from '../../core/error.ts';
 import { quoteForeign } from '../../transport/dial-error.ts';
 import { notAGateway, type GatewayHttp } from './gateway-http.ts';
+import { isGatewayOrigin, isThumbprint } from '../gateway-identity.ts';
 
 /** What a host has proved. */
 export interface ProvenHost {
@@ -45,7 +46,7 @@ async function check(proof: string, nonce: string, hostname: string): Promise<Pr
   if (signed !== nonce) throw new Error('it is for another request');
   if (bare(String(host)) !== bare(hostname))
     throw new Error(`it is for the host "${String(host)}"`);
-  if (typeof iss !== 'string' || !isOrigin(iss)) throw new Error('it names no gateway');
+  if (typeof iss !== 'string' || !isGatewayOrigin(iss)) throw new Error('it names no gateway');
   if (protectedHeader.jwk === undefined) throw new Error('it names no key');
   const key = await calculateJwkThumbprint(protectedHeader.jwk);
   if (!Array.isArray(keys) || !keys.every(isThumbprint) || !keys.includes(key)) {
@@ -54,15 +55,7 @@ async function check(proof: string, nonce: string, hostname: string): Promise<Pr
   return { gateway: iss, key, keys };
 }
 
-function isThumbprint(value: unknown): value is string {
-  return typeof value === 'string' && /^[\w-]{43}$/.test(value);
-}
-
 /** Without the brackets of IPv6. */
 function bare(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '').toLowerCase();
-}
-
-function isOrigin(text: string): boolean {
-  return text.startsWith('https://') && URL.canParse(text) && new URL(text).origin === text;
 }

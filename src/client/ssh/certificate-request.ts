@@ -1,8 +1,8 @@
 /** Asks the gateway for a certificate: docs/access.md "SSH". */
-import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError } from '../../core/error.ts';
 import type { Pass } from '../sign-in/ensure-credential.ts';
 import { notAGateway, type GatewayHttp } from '../sign-in/gateway-http.ts';
+import { refusalIn, type RefusalWords } from '../sign-in/refusal-words.ts';
 
 export interface CertificateAsk {
   readonly http: GatewayHttp;
@@ -22,7 +22,7 @@ export interface IssuedCertificate {
 }
 
 /** What the gateway refuses with, in words for who asked. */
-const REFUSALS: Partial<Record<ErrorCode, string>> = {
+const REFUSALS: RefusalWords = {
   ACCESS_SIGN_IN: 'you are not signed in, or no longer',
   ACCESS_DENIED: 'you may not use this application',
   ACCESS_SSH_PRINCIPAL: 'the gateway knows no user name for you',
@@ -63,13 +63,7 @@ function credentialHeaders(pass: Exclude<Pass, { kind: 'none' }>): Record<string
 
 function refusal(hostname: string, status: number, code: unknown): PosternError {
   const what = `Cannot get an SSH certificate for "${hostname}"`;
-  const known = Object.entries(REFUSALS).find(([name]) => name === code);
-  if (known !== undefined && isRefusal(known[0])) {
-    return new PosternError(known[0], `${what}: ${known[1]}`);
-  }
+  const known = refusalIn(REFUSALS, code);
+  if (known !== undefined) return new PosternError(known.code, `${what}: ${known.why}`);
   return new PosternError('LINK_HANDSHAKE', `${what}: the gateway answers ${status}`);
-}
-
-function isRefusal(code: string): code is keyof typeof REFUSALS {
-  return code in REFUSALS;
 }

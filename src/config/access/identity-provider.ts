@@ -1,6 +1,7 @@
 /** Where users sign in, as the gateway's file describes it. File names are as written; identity-files.ts resolves them. */
 import { z } from 'zod';
 import { PosternError } from '../../core/error.ts';
+import { isLoopback } from '../../core/loopback.ts';
 import { duration, expected, flag, list, mapping, oneOf, parsed, show, text } from '../field.ts';
 
 /** What every provider has. */
@@ -87,10 +88,6 @@ const issuer = parsed('an address such as https://idp.example.com', (address) =>
   }
   return address;
 });
-
-function isLoopback(hostname: string): boolean {
-  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname);
-}
 
 const label = text('a name such as Example Corp')
   .max(64, { error: 'is too long; use at most 64 characters' })

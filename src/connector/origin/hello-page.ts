@@ -5,6 +5,7 @@
  * a script on the page's own site could read them here, though the browser hides them from it. Pure.
  */
 import { createHash } from 'node:crypto';
+import { escapeHtml } from '../../core/escape-html.ts';
 
 /** Who answers. Shown to whoever may reach the page. */
 export interface HelloIdentity {
@@ -57,12 +58,12 @@ export function renderHelloPage(identity: HelloIdentity, request: HelloRequest):
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
-<title>Hello from ${escape(identity.tunnel)}</title>
+<title>Hello from ${escapeHtml(identity.tunnel)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
-<h1>It works. Hello from <span>${escape(identity.tunnel)}</span></h1>
+<h1>It works. Hello from <span>${escapeHtml(identity.tunnel)}</span></h1>
 <p>This page was made by the connector itself. Replace <code>hello_world</code> with the address of your service to show that instead.</p>
 <h2>Who answered</h2>
 ${table([
@@ -93,19 +94,8 @@ function shown(headers: HelloRequest['headers']): HelloRequest['headers'] {
 
 function table(rows: HelloRequest['headers']): string {
   const body = rows.map(
-    ([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value)}</td></tr>`,
+    ([name, value]) =>
+      `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
   );
   return `<table>${body.join('\n')}</table>`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }

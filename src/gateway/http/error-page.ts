@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { ErrorCode } from '../../core/error-codes.ts';
+import { escapeHtml } from '../../core/escape-html.ts';
 
 /** What is shown. */
 export interface ErrorPageInput {
@@ -252,16 +253,4 @@ function html(input: ErrorPageInput, text: Text, status: number): string {
 </body>
 </html>
 `;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? '');
 }

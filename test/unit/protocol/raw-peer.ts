@@ -4,7 +4,13 @@
 import type { PosternError } from '../../../src/core/error.ts';
 import type { ControlMessage, OpenMessage } from '../../../src/protocol/control-message.ts';
 import { decodeFrame, encodeJson, encodePing, type Frame } from '../../../src/protocol/frame.ts';
-import { Link, type LinkEvents, type Slot, type StreamHolder } from '../../../src/protocol/link.ts';
+import {
+  Link,
+  NOBODY,
+  type LinkEvents,
+  type Slot,
+  type StreamHolder,
+} from '../../../src/protocol/link.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { memoryChannels, type MemoryChannel } from '../../support/memory-channel.ts';
 import { settle } from './turns.ts';
@@ -20,15 +26,7 @@ export function openMessage(changes: Partial<OpenMessage> = {}): OpenMessage {
 
 /** A holder that does nothing, with `methods` of a test's own. */
 export function holder(methods: Partial<StreamHolder> = {}): StreamHolder {
-  return {
-    onFrame: () => undefined,
-    onReset: () => undefined,
-    onLinkClosed: () => undefined,
-    nextAck: () => undefined,
-    nextFrame: () => undefined,
-    onTick: () => undefined,
-    ...methods,
-  };
+  return { ...NOBODY, ...methods };
 }
 
 export interface RawPeerOptions {

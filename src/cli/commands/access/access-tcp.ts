@@ -2,13 +2,10 @@
 import { pipeStream } from '../../../client/forward/pipe-stream.ts';
 import { TcpForward } from '../../../client/forward/tcp-forward.ts';
 import { loadClientConfig, type Forward } from '../../../config/client-config.ts';
-import {
-  formatListenAddress,
-  isLoopback,
-  parseListenAddress,
-} from '../../../config/listen-address.ts';
+import { formatListenAddress, parseListenAddress } from '../../../config/listen-address.ts';
 import { PosternError } from '../../../core/error.ts';
 import { LIMITS } from '../../../core/limits.ts';
+import { isLoopback } from '../../../core/loopback.ts';
 import {
   CLIENT_LOG_OPTION,
   gatewayArgument,
@@ -93,7 +90,7 @@ async function serveForwards(client: ClientLink, forwards: readonly Forward[]): 
   const opened: TcpForward[] = [];
   try {
     for (const { hostname, listen } of forwards) {
-      if (!isLoopback(listen)) {
+      if (!isLoopback(listen.host)) {
         const shown = formatListenAddress(listen);
         printNote(`${shown} is not a loopback address: others can connect as you`);
       }
