@@ -123,6 +123,7 @@ export class ConnectorLink implements LinkRole {
       this.#refuse(asTemporary(error));
       return;
     }
+    this.#options.host.onAdmitted('connector');
     metrics.registration();
     log.info(this.#fields(), 'link registered');
   }

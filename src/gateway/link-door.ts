@@ -54,6 +54,9 @@ export interface LinkDoorOptions {
 export class LinkDoor {
   readonly #options: LinkDoorOptions;
   readonly #visitors = new Set<Visitor>();
+  /** Those of them that nobody knows yet, and those that are clients: counted for every link that comes. */
+  readonly #strangers = new Set<Visitor>();
+  readonly #clients = new Set<Visitor>();
   #revocations = 0;
 
   constructor(options: LinkDoorOptions) {
@@ -62,7 +65,7 @@ export class LinkDoor {
 
   /** Whether one more link may come in that nobody knows yet. */
   get hasRoom(): boolean {
-    return this.#strangers < LIMITS.unregisteredLinks;
+    return this.#strangers.size < LIMITS.unregisteredLinks;
   }
 
   get linkCount(): number {
@@ -71,21 +74,24 @@ export class LinkDoor {
 
   /** Links of clients that were let in. */
   get clientCount(): number {
-    let count = 0;
-    for (const visitor of this.#visitors) {
-      if (visitor.isAdmitted && visitor.tunnelId === undefined) count += 1;
-    }
-    return count;
+    return this.#clients.size;
   }
 
   /** Takes over a channel whose upgrade just finished. */
   admit(channel: FrameChannel, address: string): void {
     const visitor = new Visitor(this.#options, channel, address, {
-      onGone: () => this.#visitors.delete(visitor),
+      onGone: () => {
+        for (const list of [this.#visitors, this.#strangers, this.#clients]) list.delete(visitor);
+      },
+      onAdmitted: (kind) => {
+        this.#strangers.delete(visitor);
+        if (kind === 'client') this.#clients.add(visitor);
+      },
       revocations: () => this.#revocations,
       hasClientRoom: () => this.clientCount < LIMITS.clientLinks,
     });
     this.#visitors.add(visitor);
+    this.#strangers.add(visitor);
   }
 
   /** Tells every replica which of its hostnames are routed, after the routes changed. */
@@ -109,12 +115,6 @@ export class LinkDoor {
     for (const visitor of this.#visitors) {
       if (tunnelId === undefined || visitor.tunnelId === tunnelId) visitor.close(code, error);
     }
-  }
-
-  get #strangers(): number {
-    let count = 0;
-    for (const visitor of this.#visitors) if (!visitor.isAdmitted) count += 1;
-    return count;
   }
 }
 

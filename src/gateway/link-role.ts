@@ -26,6 +26,8 @@ export interface LinkRole {
 export interface RoleHost {
   /** Grows with every revocation: a credential that was checked before one must be checked again. */
   revocations(): number;
+  /** The link was let in: it is a stranger's no more. */
+  onAdmitted(kind: 'connector' | 'client'): void;
   /** Whether one more client may be let in. */
   hasClientRoom(): boolean;
 }

@@ -86,6 +86,7 @@ export class ClientLink implements LinkRole {
       return;
     }
     this.#peer = peer;
+    host.onAdmitted('client');
     this.#watch = door.gate.watch(peer.principal, (error) => this.#refuse(error));
     link.trust();
     const { user } = peer.principal;
