@@ -29,6 +29,7 @@ const EFFECTS =
 export const LAYERS: Readonly<Record<string, Layer>> = {
   core: { folders: [], packages: [] },
   telemetry: { folders: ['core'], packages: ['pino', 'pino-pretty', 'prom-client'] },
+  supervisor: { folders: ['core', 'telemetry'], packages: [] },
   config: { folders: ['core'], packages: ['zod', 'yaml', 're2js'] },
   protocol: { folders: ['core'], packages: [], forbidden: EFFECTS },
   transport: {
@@ -66,7 +67,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   cli: {
     folders:
-      'core telemetry config protocol transport store access connector gateway admin client'.split(
+      'core telemetry supervisor config protocol transport store access connector gateway admin client'.split(
         ' ',
       ),
     packages: ['yargs'],
