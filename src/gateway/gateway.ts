@@ -22,7 +22,7 @@ import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 import { startOpsServer, type OpsServer } from '../telemetry/ops-server.ts';
 import { ChannelAccepter } from '../transport/accept-channel.ts';
-import { listenOn } from '../transport/listen-on.ts';
+import { BoundSockets, type ListeningSockets } from '../transport/listen-on.ts';
 import { LINK_PATH } from '../transport/ws-frame-channel.ts';
 import { GatewayAccess } from './access/gateway-access.ts';
 import { Certificates } from './certificates.ts';
@@ -42,6 +42,7 @@ import { RouteTable } from './route-table.ts';
 import { StreamRouter } from './stream-router.ts';
 import { TcpPort } from './tcp/tcp-port.ts';
 import { loadCertificate, type ServerCertificate } from './tls/load-certificate.ts';
+import { sharedTickets, type SharedTickets } from './tls/shared-tickets.ts';
 import { TunnelRegistry } from './tunnel-registry.ts';
 
 /** Connectors dial again within this time after a drain, ms: spread out, and still quick. */
@@ -58,12 +59,20 @@ export interface GatewayOptions {
   readonly store: Store;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
+  /** Who opens the listening sockets. Default: this process binds them. */
+  readonly sockets?: ListeningSockets;
+  /**
+   * 48 bytes that session tickets of TLS are sealed with, for every port that speaks it: a worker that has the same takes
+   * those of its predecessor. Default: keys of its own.
+   */
+  readonly ticketKeys?: Buffer;
 }
 
 export class Gateway {
   /** Names this run of the gateway to connectors. */
   readonly id = newId();
   readonly #options: GatewayOptions;
+  readonly #sockets: ListeningSockets;
   readonly #startedAt = systemClock.wall();
   readonly #routes = new RouteTable();
   readonly #audit: ConnectorAudit;
@@ -79,6 +88,7 @@ export class Gateway {
   readonly #tcpPorts: TcpPort[] = [];
   /** Of a TLS server: asks users for a certificate, and takes them without. */
   #clientCa: Pick<TlsOptions, 'ca' | 'requestCert' | 'rejectUnauthorized'> = {};
+  readonly #tickets: SharedTickets;
   readonly #addresses: Record<string, string> = {};
   #ops: OpsServer | undefined;
   #isReady = false;
@@ -87,6 +97,8 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     const { config, store, log, metrics } = options;
     this.#options = options;
+    this.#sockets = options.sockets ?? new BoundSockets();
+    this.#tickets = sharedTickets(options.ticketKeys);
     this.#audit = new ConnectorAudit({
       clock: systemClock,
       log,
@@ -281,10 +293,12 @@ export class Gateway {
       const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
       const { tcp: access, streams: signer } = this.#access;
       const parts = { router: this.#router, access, signer, log };
-      const port = new TcpPort({ listen, hostname, tls: certificate, ...parts });
+      const name = `tcp[${index}]`;
+      const socket = { name, listen, sockets: this.#sockets, tickets: this.#tickets };
+      const port = new TcpPort({ ...socket, hostname, tls: certificate, ...parts });
       this.#tcpPorts.push(port);
       if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
-      await this.#opened(`tcp[${index}]`, ['tcp', index, 'listen'], port.open());
+      await this.#opened(name, ['tcp', index, 'listen'], port.open());
     }
     if (ops !== undefined)
       await this.#opened('metrics', ['listen', 'metrics'], this.#listenOps(ops));
@@ -298,15 +312,16 @@ export class Gateway {
       // Without the old name, `curl --http1.0` and its like would be refused by the handshake.
       ALPNProtocols: ['http/1.1', 'http/1.0'],
       handshakeTimeout: TLS_HANDSHAKE_MS,
+      ...this.#tickets,
       ...this.#clientCa,
     });
     // What is renewed replaces all of it, the authorities of users' certificates too.
     this.#certificates.onRenewed((renewed) => {
-      server.setSecureContext({ ...renewed, ...this.#clientCa });
+      server.setSecureContext({ ...renewed, ...this.#tickets, ...this.#clientCa });
     });
     this.#http.attach(server);
     this.#httpServers.push(server);
-    const opening = listenOn(server, address);
+    const opening = this.#sockets.listen('https', address, server);
     await this.#opened('https', ['listen', 'https'], opening);
     const { externalPort } = this.#options.config;
     this.#access.address.setPort(externalPort ?? (await opening).port);
@@ -315,7 +330,7 @@ export class Gateway {
   async #listenHttp(address: ListenAddress): Promise<void> {
     const server = this.#createHttpServer();
     this.#httpServers.push(server);
-    await this.#opened('http', ['listen', 'http'], listenOn(server, address));
+    await this.#opened('http', ['listen', 'http'], this.#sockets.listen('http', address, server));
   }
 
   #createHttpServer(): HttpServer {
@@ -329,6 +344,7 @@ export class Gateway {
   async #listenOps(listen: ListenAddress): Promise<ListenAddress> {
     this.#ops = await startOpsServer({
       listen,
+      open: async (server, address) => this.#sockets.listen('metrics', address, server),
       registry: this.#options.metrics.registry,
       ready: () => ({ ready: this.isReady, detail: this.status() }),
     });

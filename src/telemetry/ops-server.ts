@@ -7,6 +7,7 @@
  */
 import { once } from 'node:events';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import type { Server as NetServer } from 'node:net';
 import type { Registry } from 'prom-client';
 import { PosternError, codeOf, messageOf } from '../core/error.ts';
 
@@ -17,9 +18,17 @@ export interface Readiness {
   readonly detail: object;
 }
 
+/** Where to listen. */
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface OpsServerOptions {
-  /** Where to listen. Port 0 takes any free port. */
-  readonly listen: { readonly host: string; readonly port: number };
+  /** Port 0 takes any free port. */
+  readonly listen: Address;
+  /** Has the server accept connections, and returns the real address. Default: binds `listen`. */
+  readonly open?: (server: NetServer, listen: Address) => Promise<Address>;
   readonly registry: Registry;
   /** Asked at each `/ready`. Not ready where it throws. */
   readonly ready: () => Readiness;
@@ -27,7 +36,7 @@ export interface OpsServerOptions {
 
 export interface OpsServer {
   /** Where it listens, with the real port. */
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: Address;
   /** Stops listening, lets answers that are under way finish for CLOSE_GRACE_MS, and cuts the rest. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -59,17 +68,15 @@ export async function startOpsServer(options: OpsServerOptions): Promise<OpsServ
     (request, response) => void respond(options, request, response),
   );
   server.maxConnections = MAX_CONNECTIONS;
-  await listen(server, options.listen);
-  const bound = server.address();
-  const port = typeof bound === 'object' && bound !== null ? bound.port : options.listen.port;
+  const address = await (options.open ?? bind)(server, options.listen);
   let closed: Promise<void> | undefined;
   return {
-    address: { host: options.listen.host, port },
+    address,
     close: () => (closed ??= closeServer(server)),
   };
 }
 
-async function listen(server: Server, { host, port }: OpsServerOptions['listen']): Promise<void> {
+async function bind(server: NetServer, { host, port }: Address): Promise<Address> {
   try {
     server.listen(port, host);
     await once(server, 'listening');
@@ -82,6 +89,8 @@ async function listen(server: Server, { host, port }: OpsServerOptions['listen']
       { cause },
     );
   }
+  const bound = server.address();
+  return { host, port: typeof bound === 'object' && bound !== null ? bound.port : port };
 }
 
 async function closeServer(server: Server): Promise<void> {

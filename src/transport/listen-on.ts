@@ -1,7 +1,8 @@
 /**
- * Opens listening sockets, from an address or from an inherited descriptor, and says clearly why one cannot be opened.
+ * Opens listening sockets, and says clearly why one cannot be opened.
  *
- * The only place that binds what carries traffic: a supervisor may hand the descriptors over instead (design.md §4).
+ * The only place that binds what carries traffic. What listens asks a ListeningSockets, so that a supervisor may hand
+ * sockets over that it bound itself (design.md §4).
  */
 import { once } from 'node:events';
 import { isIPv6, type AddressInfo, type Server } from 'node:net';
@@ -14,6 +15,32 @@ const BACKLOG = 4_096;
 export interface SocketAddress {
   readonly host: string;
   readonly port: number;
+}
+
+/** Who opens the listening sockets of a process. */
+export interface ListeningSockets {
+  /**
+   * Has `server` accept connections to what is called `name` (`https`, `http`, `metrics`, `tcp[0]`) and returns the real
+   * address. Asked again for a server that was closed, when a drain is taken back: it gets the same address.
+   * Throws CONFIG_PORT_IN_USE.
+   */
+  listen(name: string, address: SocketAddress, server: Server): Promise<SocketAddress>;
+}
+
+/** Binds every socket itself. */
+export class BoundSockets implements ListeningSockets {
+  /** Ports that the system chose, by name. */
+  readonly #ports = new Map<string, number>();
+
+  async listen(
+    name: string,
+    { host, port }: SocketAddress,
+    server: Server,
+  ): Promise<SocketAddress> {
+    const bound = await listenOn(server, { host, port: port || (this.#ports.get(name) ?? 0) });
+    this.#ports.set(name, bound.port);
+    return bound;
+  }
 }
 
 /** Binds `server` and returns the real address. Throws CONFIG_PORT_IN_USE. */

@@ -14,10 +14,11 @@ import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
 import type { TcpAccess, TcpGrant, TcpStreamFacts } from '../access/tcp-access.ts';
-import { listenOn } from '../../transport/listen-on.ts';
+import type { ListeningSockets } from '../../transport/listen-on.ts';
 import { signedStream, type StreamSigner } from '../signed-stream.ts';
 import type { StreamRouter } from '../stream-router.ts';
 import type { ServerCertificate } from '../tls/load-certificate.ts';
+import type { SharedTickets } from '../tls/shared-tickets.ts';
 
 /** A TLS handshake on a port may take this long, ms. */
 const TLS_HANDSHAKE_MS = 10_000;
@@ -26,10 +27,14 @@ const KEEP_ALIVE_MS = 60_000;
 
 export interface TcpPortOptions {
   readonly listen: ListenAddress;
+  /** What the port is called among the listening sockets, and who opens them. */
+  readonly name: string;
+  readonly sockets: ListeningSockets;
   /** Normal form. */
   readonly hostname: string;
   /** Terminate TLS with this certificate; absent: pass bytes as they are. */
   readonly tls?: Pick<ServerCertificate, 'cert' | 'key'> | undefined;
+  readonly tickets: SharedTickets;
   readonly router: StreamRouter;
   readonly access: TcpAccess;
   readonly signer: StreamSigner;
@@ -56,10 +61,10 @@ export class TcpPort {
     this.#options = options;
     const common = { allowHalfOpen: true, noDelay: true };
     const serve = (socket: Socket): void => this.#serve(socket);
+    const { tls, tickets } = options;
+    const secure = { ...common, ...tls, ...tickets, handshakeTimeout: TLS_HANDSHAKE_MS };
     this.#server =
-      options.tls === undefined
-        ? createTcpServer(common, serve)
-        : createTlsServer({ ...common, ...options.tls, handshakeTimeout: TLS_HANDSHAKE_MS }, serve);
+      tls === undefined ? createTcpServer(common, serve) : createTlsServer(secure, serve);
   }
 
   /** Connections that are open. */
@@ -73,12 +78,15 @@ export class TcpPort {
 
   /** Opens the port and returns the real address. Throws CONFIG_PORT_IN_USE. */
   async open(): Promise<ListenAddress> {
-    return listenOn(this.#server, this.#options.listen);
+    const { name, listen, sockets } = this.#options;
+    return sockets.listen(name, listen, this.#server);
   }
 
   /** Serves this certificate from now on, where TLS ends here. Live connections are untouched. */
   renew({ cert, key }: Pick<ServerCertificate, 'cert' | 'key'>): void {
-    if ('setSecureContext' in this.#server) this.#server.setSecureContext({ cert, key });
+    if ('setSecureContext' in this.#server) {
+      this.#server.setSecureContext({ cert, key, ...this.#options.tickets });
+    }
   }
 
   /** Takes no new connections; those that are open go on. */

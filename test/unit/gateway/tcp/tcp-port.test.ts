@@ -9,9 +9,11 @@ import { TcpAccess } from '../../../../src/gateway/access/tcp-access.ts';
 import { RouteTable } from '../../../../src/gateway/route-table.ts';
 import { StreamRouter } from '../../../../src/gateway/stream-router.ts';
 import { TcpPort, type TcpPortOptions } from '../../../../src/gateway/tcp/tcp-port.ts';
+import { sharedTickets } from '../../../../src/gateway/tls/shared-tickets.ts';
 import { TunnelRegistry } from '../../../../src/gateway/tunnel-registry.ts';
 import { GatewayMetrics } from '../../../../src/telemetry/gateway-metrics.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
+import { BoundSockets } from '../../../../src/transport/listen-on.ts';
 import { accessCore } from '../../../support/access-core.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { whenReset } from '../../../support/real/peer-end.ts';
@@ -32,8 +34,11 @@ async function openPort(tls?: TcpPortOptions['tls']): Promise<{ port: TcpPort; n
   const access = new TcpAccess({ gate, onDenied: () => undefined, note: () => undefined });
   const port = new TcpPort({
     listen: { host: '127.0.0.1', port: 0 },
+    name: 'tcp[0]',
+    sockets: new BoundSockets(),
     hostname: HOSTNAME,
     tls,
+    tickets: sharedTickets(undefined),
     router: new StreamRouter({ routes: new RouteTable(), registry }),
     access,
     signer: { sign: () => undefined },
