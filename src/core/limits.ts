@@ -261,4 +261,9 @@ export const LIMITS = {
   keyTendMs: 3_600_000,
   /** The least time between two looks for an unknown signing key, ms. signing-keys.test.ts */
   keyLookMs: 1_000,
+
+  /** How long systemd may take to read a notice, ms, before it is given up. test/unit/supervisor/sd-notify.test.ts */
+  noticeMs: 5_000,
+  /** Notices to systemd that wait for their turn; more are dropped. sd-notify.test.ts */
+  noticesWaiting: 16,
 } as const;

@@ -51,6 +51,8 @@ export const TOOLS = {
   setpriv: { package: 'util-linux' },
   flock: { package: 'util-linux' },
   unshare: { package: 'util-linux' },
+  perl: { package: 'perl-base' },
+  'systemd-notify': { package: 'systemd' },
   'dbus-run-session': { package: 'dbus-daemon' },
   'gnome-keyring-daemon': { package: 'gnome-keyring' },
 } as const satisfies Record<string, Tool>;
