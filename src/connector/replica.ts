@@ -20,6 +20,7 @@ import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 import { dialChannel } from '../transport/dial-channel.ts';
 import { LinkKeeper, sayGoodbye, type KeptLink, type LinkEnd } from '../transport/link-keeper.ts';
+import { watchNetwork } from '../transport/network-watch.ts';
 import { watchSleep } from '../transport/sleep-watch.ts';
 import { announce } from './ingress/ingress.ts';
 import { StreamAccess } from './ingress/stream-access.ts';
@@ -65,6 +66,7 @@ export class Replica {
   /** Rules that were replaced, while a gateway may not have heard of it. */
   #fadingRules: readonly IngressRule[] = [];
   #sleepWatch: Timer | undefined;
+  #networkWatch: Timer | undefined;
   #running: Promise<unknown> = Promise.resolve();
   /** How long the drain may take, ms, once there is one. */
   #drainGraceMs: number | undefined;
@@ -125,6 +127,9 @@ export class Replica {
   async start(): Promise<void> {
     const { linkCount, log } = this.#options;
     this.#sleepWatch = watchSleep(systemClock, () => this.dialAgain('the machine slept'));
+    this.#networkWatch = watchNetwork(systemClock, (change) => {
+      for (const keeper of this.#keepers) keeper.onNetworkChange(change);
+    });
     const first = new Promise<void>((resolve) => (this.#onFirstLink = resolve));
     const keepers = Array.from({ length: linkCount }, (_, index) => this.#createKeeper(index));
     this.#keepers.push(...keepers);
@@ -177,6 +182,7 @@ export class Replica {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#sleepWatch?.cancel();
+    this.#networkWatch?.cancel();
     for (const keeper of this.#keepers) keeper.stop();
     this.#onFirstLink();
     this.#accepter.resetAll('STREAM_LOST', 'Cannot go on: the connector stops');
@@ -236,7 +242,7 @@ export class Replica {
         },
       },
     });
-    kept = { link, gateway, ended };
+    kept = { link, gateway, ended, localAddress: channel.localAddress };
     if (!link.isClosed) this.#links.add(kept);
     if (isDrained) this.#keepDrained(kept);
     this.#options.log.info(

@@ -59,6 +59,15 @@ export const LIMITS = {
   handshakeMs: 10_000,
   /** TCP, TLS and WebSocket upgrade together, ms. */
   dialMs: 15_000,
+  /**
+   * TCP alone, ms: where the packets vanish. The kernel would send three of them in this time, and then wait for longer than
+   * somebody whose network is back. test/unit/transport/dial-channel.test.ts
+   */
+  connectMs: 5_000,
+  /** How long a link that is in doubt may take to answer before it is dropped, ms. test/unit/transport/link-keeper.test.ts */
+  doubtMs: 2_000,
+  /** How long nothing may come back to a client that sent something before its link is in doubt, ms. test/unit/transport/silence-watch.test.ts */
+  silenceMs: 3_000,
   /** How long the closing handshake of a WebSocket may take, ms. test/unit/transport/ws-frame-channel.test.ts */
   closeMs: 2_000,
   /** Pieces of one unfinished frame kept apart in memory: 16 bytes each on average. ws-frame-channel.test.ts */

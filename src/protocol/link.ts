@@ -154,6 +154,11 @@ export class Link {
     return this.#liveness.isMeasured ? this.#liveness.roundTripMs : undefined;
   }
 
+  /** For how long nothing arrived, ms. */
+  get silentMs(): number {
+    return this.#liveness.silentMs;
+  }
+
   /** Allows streams. Until then only CONTROL, PING and PONG may arrive (§4). */
   trust(): void {
     this.#isTrusted = true;

@@ -49,6 +49,11 @@ export class Liveness {
     this.#lastHeard = this.#clock.now();
   }
 
+  /** For how long nothing arrived, ms. */
+  get silentMs(): number {
+    return this.#clock.now() - this.#lastHeard;
+  }
+
   /** Smoothed round trip, ms. */
   get roundTripMs(): number {
     return this.#roundTripMs ?? UNKNOWN_ROUND_TRIP_MS;
@@ -72,7 +77,7 @@ export class Liveness {
 
   #tick(): void {
     const now = this.#clock.now();
-    const silentMs = now - this.#lastHeard;
+    const { silentMs } = this;
     if (silentMs >= LIMITS.deadPeerMs) {
       this.#events.onDead();
       return;

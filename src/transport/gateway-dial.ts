@@ -33,6 +33,8 @@ export interface GatewayDialOptions {
   readonly proxy?: 'env' | URL | undefined;
   /** For all steps together, ms. Default LIMITS.dialMs. */
   readonly timeoutMs?: number | undefined;
+  /** For TCP alone, ms. Default LIMITS.connectMs. */
+  readonly connectMs?: number | undefined;
   /** Gives the dial up; it rejects with LINK_CLOSED. */
   readonly signal?: AbortSignal | undefined;
   /** Resolves names instead of the system. */
@@ -137,15 +139,27 @@ class GatewayDial {
 
   async #openTcp(stage: DialStage, { host, port }: ProxyTarget): Promise<Socket> {
     this.#enter(stage);
+    const { lookup, connectMs = LIMITS.connectMs } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
     const socket = connectTcp({
       host,
       port,
-      lookup: boundLookup(this.#parties, this.#options.lookup),
+      lookup: boundLookup(this.#parties, lookup),
       noDelay: true,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
     });
-    await this.#opened(socket, 'connect');
+    // From the first packet on: a resolver that is slow has its own time.
+    socket.once('connectionAttempt', () => {
+      timer = setTimeout(() => {
+        this.#giveUp('LINK_TIMEOUT', `${awaitedAt(stage)} within ${connectMs} ms`);
+      }, connectMs);
+    });
+    try {
+      await this.#opened(socket, 'connect');
+    } finally {
+      clearTimeout(timer);
+    }
     return socket;
   }
 

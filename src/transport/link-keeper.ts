@@ -8,11 +8,13 @@
  */
 import { Backoff } from '../core/backoff.ts';
 import type { Clock } from '../core/clock.ts';
-import { isPosternError, type PosternError } from '../core/error.ts';
+import { isPosternError, PosternError } from '../core/error.ts';
+import { LIMITS } from '../core/limits.ts';
 import type { DrainMessage } from '../protocol/control-message.ts';
 import { CLOSE_CODE, type Link } from '../protocol/link.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
+import { plainAddress, type NetworkChange } from './network-watch.ts';
 
 /**
  * A link that was up for as long as it had been away before proves that the gateway is well, and the next dial may be
@@ -32,6 +34,8 @@ const MAX_DIAL_AGAIN_MS = 30_000;
 export interface KeptLink {
   readonly link: Link;
   readonly gateway: string;
+  /** Our address under it. */
+  readonly localAddress?: string | undefined;
   /** Resolves when the link closed (`error` says why) or when it drains and another must be dialled. */
   readonly ended: Promise<LinkEnd>;
 }
@@ -67,6 +71,9 @@ export class LinkKeeper {
   readonly #stop = new AbortController();
   #hurry: (() => void) | undefined;
   #current: KeptLink | undefined;
+  /** The dial that is under way. */
+  #dial: { readonly abort: AbortController; readonly since: number } | undefined;
+  #isInDoubt = false;
   #attempt = 0;
   /** Since when there has been no link. */
   #awaySince: number;
@@ -91,24 +98,65 @@ export class LinkKeeper {
   /** Dials no more. What is up stays up. */
   stop(): void {
     this.#stop.abort();
+    this.#dial?.abort.abort();
     this.#hurry?.();
   }
 
-  /** The machine slept or its network changed: what is up is probably dead, and waiting makes no sense. */
+  /** What is up, or under way, is probably dead, and waiting makes no sense: the machine slept for example. */
   dialAgain(error: PosternError): void {
     this.#backoff.reset();
     this.#current?.link.terminate(error);
+    const { clock } = this.#options;
+    // One that has just begun was not under way when whatever happened did.
+    if (this.#dial !== undefined && clock.now() - this.#dial.since > LIMITS.doubtMs) {
+      this.#dial.abort.abort(error);
+    }
     this.#hurry?.();
+  }
+
+  /** This machine's addresses changed. A link from one that is gone is dead, and any other is asked whether it is. */
+  onNetworkChange({ gone }: NetworkChange): void {
+    const kept = this.#current;
+    const address = kept?.localAddress;
+    if (kept !== undefined && (address === undefined || !gone.has(plainAddress(address)))) {
+      this.doubt('the network of this machine changed');
+      return;
+    }
+    const why = 'the address of this machine that it used is gone';
+    this.dialAgain(new PosternError('LINK_CLOSED', `Cannot go on with the link: ${why}`));
+  }
+
+  /** Asks the other side for a sign of life, and drops the link when there is none within `doubtMs`. `why` completes "because …". */
+  doubt(why: string): void {
+    const kept = this.#current;
+    if (kept === undefined || this.#isInDoubt) return;
+    this.#isInDoubt = true;
+    const { link } = kept;
+    let hasAnswered = false;
+    void link.roundTrip().then(() => (hasAnswered = true));
+    // A satellite is not dead because it is far.
+    const withinMs = Math.max(LIMITS.doubtMs, 3 * link.roundTripMs);
+    this.#options.clock.after(withinMs, () => {
+      this.#isInDoubt = false;
+      // Whatever arrived since will do: behind much data the answer may be late.
+      if (this.#current !== kept || hasAnswered || link.silentMs < withinMs) return;
+      const text = `Cannot trust the link: no answer within ${Math.round(withinMs)} ms, asked because ${why}`;
+      this.dialAgain(new PosternError('LINK_DEAD', text));
+    });
   }
 
   /** Dials, and stays with the link until it ends. Returns how long to wait before the next one, ms. */
   async #keepOne(): Promise<number> {
     const { clock } = this.#options;
     let kept: KeptLink;
+    const abort = new AbortController();
+    this.#dial = { abort, since: clock.now() };
     try {
-      kept = await this.#options.dial(this.#attempt++, this.#stop.signal);
+      kept = await this.#options.dial(this.#attempt++, abort.signal);
     } catch (error) {
       return this.#dialFailed(error);
+    } finally {
+      this.#dial = undefined;
     }
     this.#options.onDialled();
     this.#refusedBackoff.reset();

@@ -62,6 +62,8 @@ export class WsFrameChannel implements FrameChannel {
   /** Address of the other side of the socket; a proxy, where there is one. */
   readonly remoteAddress: string | undefined;
   readonly remotePort: number | undefined;
+  /** Our own address, which the connection lives and dies with. */
+  readonly localAddress: string | undefined;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   /** Absent where messages need real masks, which `ws` makes. */
@@ -89,6 +91,7 @@ export class WsFrameChannel implements FrameChannel {
     }
     this.remoteAddress = socket.remoteAddress;
     this.remotePort = socket.remotePort;
+    this.localAddress = socket.localAddress;
     socket.setNoDelay(true);
     // Until somebody listens nothing is read: frames may follow the upgrade in the same packet.
     ws.pause();

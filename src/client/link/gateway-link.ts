@@ -23,6 +23,8 @@ import {
   type LinkEnd,
 } from '../../transport/link-keeper.ts';
 import { registerLink } from '../../transport/register-link.ts';
+import { watchNetwork } from '../../transport/network-watch.ts';
+import { watchSilence } from '../../transport/silence-watch.ts';
 import { watchSleep } from '../../transport/sleep-watch.ts';
 
 /** How long the first dial is tried again where the gateway may just be starting, ms. */
@@ -64,7 +66,7 @@ export class GatewayLink {
   readonly #draining = new Set<Link>();
   #firstError: ((error: PosternError) => void) | undefined;
   #startedAt = 0;
-  #sleepWatch: Timer | undefined;
+  #watches: readonly Timer[] = [];
   #running: Promise<void> = Promise.resolve();
   #onUp: (() => void)[] = [];
   #isStopped = false;
@@ -98,7 +100,14 @@ export class GatewayLink {
     this.#startedAt = systemClock.now();
     const { promise: failed, reject } = withResolvers<never>();
     this.#firstError = reject;
-    this.#sleepWatch = watchSleep(systemClock, () => this.dialAgain('the machine slept'));
+    this.#watches = [
+      watchSleep(systemClock, () => this.dialAgain('the machine slept')),
+      watchNetwork(systemClock, (change) => this.#keeper.onNetworkChange(change)),
+      watchSilence(systemClock, {
+        link: () => this.#keeper.link,
+        onSilence: () => this.#keeper.doubt('nothing comes back'),
+      }),
+    ];
     const up = new Promise<void>((resolve) => this.#onUp.push(resolve));
     this.#running = this.#keeper.run();
     try {
@@ -133,7 +142,7 @@ export class GatewayLink {
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#sleepWatch?.cancel();
+    for (const watch of this.#watches) watch.cancel();
     this.#keeper.stop();
     this.#opener.failAll(new PosternError('STREAM_CANCELLED', 'Cannot go on: the client stops'));
     for (const link of this.#links) sayGoodbye(link, 'the client stops');
@@ -167,7 +176,7 @@ export class GatewayLink {
     void ended.then(({ kind }) => {
       if (kind === 'drain' && !link.isClosed) this.#draining.add(link);
     });
-    return { link, gateway, ended };
+    return { link, gateway, ended, localAddress: channel.localAddress };
   }
 
   #linkUp({ link }: KeptLink): void {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import { createServer, type LookupFunction, type Socket } from 'node:net';
+import { connect, createServer, type LookupFunction, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
@@ -14,6 +14,7 @@ import { dialChannel, type DialOptions } from '../../../src/transport/dial-chann
 import type { WsFrameChannel } from '../../../src/transport/ws-frame-channel.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/eventually.ts';
+import { startProcess } from '../../support/processes.ts';
 import { freePort } from '../../support/real/port.ts';
 import { mustRun, posternEnv } from '../../support/run.ts';
 import { listen, record, startLinkServer } from './link-ends.ts';
@@ -234,6 +235,15 @@ describe('dialChannel() fails with LINK_TIMEOUT', () => {
     await eventually(() => open.size === 0);
   });
 
+  it('after connectMs when the packets of the TCP connection vanish', async () => {
+    const port = await startFull();
+    const error = await failureOf({ url: `https://127.0.0.1:${port}`, connectMs: 150 });
+    expect(error).toMatchObject({
+      code: 'LINK_TIMEOUT',
+      message: expect.stringContaining('no answer to the TCP connection within 150 ms'),
+    });
+  }, 20_000);
+
   it('when the body of a refusal never ends', async () => {
     const url = await startWeb((_req, res) => void res.writeHead(500).write('never '));
     expect(await failureOf({ url, timeoutMs: 100 })).toMatchObject({ code: 'LINK_TIMEOUT' });
@@ -441,3 +451,24 @@ describe('dialChannel() and URLs', () => {
     },
   );
 });
+
+/** A port whose listener is stopped and full, so that the kernel drops what comes. */
+async function startFull(): Promise<number> {
+  const script = `require('net').createServer().listen(
+    { port: 0, host: '127.0.0.1', backlog: 1 },
+    function () { console.log('on ' + this.address().port); },
+  )`;
+  const stopped = startProcess(process.execPath, ['-e', script]);
+  const port = Number((await stopped.waitForLine(/^on (\d+)$/))[1]);
+  stopped.kill('SIGSTOP');
+  const waiting = Array.from({ length: 8 }, () => connect(port, '127.0.0.1'));
+  for (const socket of waiting) socket.on('error', () => undefined);
+  cleanup(() => {
+    for (const socket of waiting) socket.destroy();
+    stopped.kill('SIGKILL');
+  });
+  await eventually(() => waiting.some(({ connecting }) => !connecting));
+  // The queue holds two; the others get no answer.
+  await eventually(() => waiting.filter(({ connecting }) => connecting).length >= 5);
+  return port;
+}
