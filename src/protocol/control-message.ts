@@ -46,6 +46,8 @@ export interface StreamRequest {
   readonly owner?: string;
   /** A client's stream: how long the endpoints keep it while it is detached, ms. */
   readonly detachedMs?: number;
+  /** A client's stream: how long its user may have it at most, ms. Nobody keeps it detached beyond that. */
+  readonly endsMs?: number;
   /** From the gateway, where the rule wants it: a JWT that says by what right the stream is opened (§12). */
   readonly assertion?: string;
 }
@@ -84,6 +86,9 @@ export interface AcceptInfo {
   readonly origin?: string;
   /** From a gateway that relays: the replica where the stream lives. */
   readonly replica?: string;
+  /** From a gateway that relays: as in its OPEN to the acceptor. */
+  readonly detachedMs?: number;
+  readonly endsMs?: number;
 }
 
 export interface AcceptMessage {
@@ -292,8 +297,16 @@ export function parseAccept(json: Uint8Array): AcceptMessage {
       ...optional('alpn', info.optionalText('alpn')),
       ...optional('origin', info.optionalText('origin')),
       ...optional('replica', info.optionalText('replica')),
+      ...lifeOf(info),
     },
     ...relayMsOf(fields),
+  };
+}
+
+function lifeOf(fields: JsonFields): { detachedMs?: number; endsMs?: number } {
+  return {
+    ...(fields.has('detachedMs') && { detachedMs: fields.integer('detachedMs', MAX_TIMER_MS) }),
+    ...(fields.has('endsMs') && { endsMs: fields.integer('endsMs') }),
   };
 }
 
@@ -363,7 +376,7 @@ function parseRequest(fields: JsonFields): StreamRequest {
     ...optional('replica', fields.optionalText('replica', 64)),
     ...optional('purpose', fields.optionalText('purpose', LIMITS.auditTextChars)),
     ...optional('owner', fields.optionalText('owner', 64)),
-    ...(fields.has('detachedMs') && { detachedMs: fields.integer('detachedMs', MAX_TIMER_MS) }),
+    ...lifeOf(fields),
     ...optional('assertion', fields.optionalText('assertion', LIMITS.streamAssertionChars)),
   };
 }

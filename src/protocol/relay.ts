@@ -11,6 +11,7 @@ import { LIMITS } from '../core/limits.ts';
 import {
   MAX_RELAY_MS,
   parseAccept,
+  type AcceptInfo,
   type OpenMessage,
   type StreamRequest,
 } from './control-message.ts';
@@ -34,8 +35,8 @@ export interface RelayOptions {
   readonly message: OpenMessage;
   /** What the acceptor is asked for. */
   readonly request: StreamRequest;
-  /** Where the acceptor is; the initiator is told, so that it is led there again. */
-  readonly replica: string;
+  /** What the initiator is told beside what the acceptor says: where that is, so that it is led there again, and how long. */
+  readonly told: Pick<AcceptInfo, 'replica' | 'detachedMs' | 'endsMs'>;
   /** What waits in all relays of the process. */
   readonly budget: ByteBudget;
   /** The acceptor has answered: the stream goes on here, and no longer where it was before. */
@@ -156,10 +157,12 @@ export class Relay {
     const { position, info, relayMs } = parseAccept(json);
     this.#out.synced(position, this.#options.message.epoch === 0);
     this.#isSynced = true;
-    const { replica } = this.#options;
+    const { alpn, origin } = info;
+    const ofOrigin = { ...(alpn !== undefined && { alpn }), ...(origin !== undefined && { origin }) };
     near.accept({
       position,
-      info: { ...info, replica },
+      // What only a gateway may say is not taken from a connector.
+      info: { ...ofOrigin, ...this.#options.told },
       relayMs: behind(relayMs, end.slot?.link),
     });
     this.#options.onAccepted?.();

@@ -8,6 +8,7 @@
  */
 import { Backoff } from '../core/backoff.ts';
 import type { Clock, Timer } from '../core/clock.ts';
+import { formatDuration } from '../core/duration.ts';
 import { PosternError } from '../core/error.ts';
 import { newSecret } from '../core/id.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -44,6 +45,8 @@ const CUT_BACKOFF = { baseMs: 100, maxMs: 2_000 };
 interface Patience {
   /** When it gives up, as the clock counts. */
   readonly deadline: number;
+  /** Why then. */
+  readonly why: string;
   readonly backoff: Backoff;
   /** Not to be attached before. */
   notBefore: number;
@@ -80,6 +83,15 @@ export class ResumableOpener implements StreamKeeper {
 
   get detachedCount(): number {
     return this.#waiting.size;
+  }
+
+  /** Until when the streams that wait for a link do, as the clock counts: the first that gives up. Undefined: none waits. */
+  get waitsUntil(): number | undefined {
+    let first: number | undefined;
+    for (const stream of this.#waiting.keys()) {
+      first = Math.min(this.#patienceOf(stream).deadline, first ?? Infinity);
+    }
+    return first;
   }
 
   get linkCount(): number {
@@ -172,7 +184,7 @@ export class ResumableOpener implements StreamKeeper {
     }
     if (this.#waiting.has(stream)) return;
     const timer = this.#clock.after(Math.max(0, patience.deadline - now), () => {
-      this.#giveUp(stream, `no way to its other end within ${this.#detachedMs / 1000} s`);
+      this.#giveUp(stream, patience.why);
     });
     this.#waiting.set(stream, timer);
     this.#tryLater();
@@ -201,8 +213,14 @@ export class ResumableOpener implements StreamKeeper {
   #patienceOf(stream: Stream): Patience {
     const known = this.#patience.get(stream);
     if (known !== undefined && !stream.wasSynced) return known;
-    const deadline = this.#clock.now() + this.#detachedMs;
-    const patience = { deadline, backoff: new Backoff(CUT_BACKOFF), notBefore: 0 };
+    const { detachedMs = this.#detachedMs, endsAt = Infinity } = stream.life;
+    const lostAt = this.#clock.now() + detachedMs;
+    const why =
+      endsAt < lostAt
+        ? 'no way to its other end until access to it ended'
+        : `no way to its other end within ${formatDuration(detachedMs)}`;
+    const deadline = Math.min(lostAt, endsAt);
+    const patience = { deadline, why, backoff: new Backoff(CUT_BACKOFF), notBefore: 0 };
     this.#patience.set(stream, patience);
     return patience;
   }

@@ -6,6 +6,7 @@
  * streams and the ends of finished ones, both for a bounded time and in a bounded number.
  */
 import type { Clock, Timer } from '../core/clock.ts';
+import { formatDuration } from '../core/duration.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { OpenMessage, Position } from './control-message.ts';
@@ -30,6 +31,13 @@ export interface AccepterOptions {
 /** No stream may be detached for longer, ms, whoever asks. */
 const DAY_MS = 24 * 3_600_000;
 
+/** How long a stream is waited for once it is detached. */
+interface Patience {
+  readonly forMs: number;
+  /** Never after this, as the clock counts. */
+  readonly endsAt: number;
+}
+
 /** How a stream ended, for a peer that asks again. */
 interface Tombstone {
   readonly until: number;
@@ -43,7 +51,7 @@ interface Tombstone {
 export class StreamAccepter implements StreamKeeper {
   readonly #options: AccepterOptions;
   readonly #detachedMs: number;
-  readonly #patience = new WeakMap<Stream, number>();
+  readonly #patience = new WeakMap<Stream, Patience>();
   readonly #streams = new Map<string, Stream>();
   readonly #detached = new Map<Stream, Timer>();
   /** In the order of their end, so the oldest come first. */
@@ -71,10 +79,11 @@ export class StreamAccepter implements StreamKeeper {
     const holder = this.#open(slot, message);
     const stream = this.#streams.get(message.key);
     if (stream !== undefined && holder === stream) {
-      const own = message.request.detachedMs;
+      const { detachedMs: own, endsMs } = message.request;
       // Its initiator may notice the end of the link that much later than we do.
       const ownMs = own === undefined ? undefined : Math.min(own, DAY_MS) + LIMITS.deadPeerMs;
-      this.#patience.set(stream, ownMs ?? detachedMs);
+      const endsAt = endsMs === undefined ? Infinity : this.#options.clock.now() + endsMs;
+      this.#patience.set(stream, { forMs: ownMs ?? detachedMs, endsAt });
     }
     return holder;
   }
@@ -112,8 +121,10 @@ export class StreamAccepter implements StreamKeeper {
 
   onDetached(stream: Stream): void {
     // One that only lacks acknowledgements holds nothing that anybody waits for.
-    const detachedMs = this.#patienceOf(stream);
-    const patienceMs = stream.isWindingDown ? Math.min(detachedMs, LIMITS.tombstoneMs) : detachedMs;
+    const { forMs, endsAt } = this.#patienceOf(stream);
+    const windDownMs = stream.isWindingDown ? LIMITS.tombstoneMs : Infinity;
+    const leftMs = Math.max(0, endsAt - this.#options.clock.now());
+    const patienceMs = Math.min(forMs, windDownMs, leftMs);
     const timer = this.#options.clock.after(patienceMs, () => this.#giveUp(stream));
     this.#detached.set(stream, timer);
     if (this.#detached.size > LIMITS.detachedStreams) {
@@ -183,13 +194,16 @@ export class StreamAccepter implements StreamKeeper {
   }
 
   #giveUp(stream: Stream): void {
-    const seconds = this.#patienceOf(stream) / 1000;
-    const why = `Cannot resume the stream: nobody came back within ${seconds} s`;
-    stream.fail(new PosternError('STREAM_LOST', why));
+    const { forMs, endsAt } = this.#patienceOf(stream);
+    const isOver = endsAt <= this.#options.clock.now();
+    const since = isOver ? 'before access to it ended' : `within ${formatDuration(forMs)}`;
+    stream.fail(
+      new PosternError('STREAM_LOST', `Cannot resume the stream: nobody came back ${since}`),
+    );
   }
 
-  #patienceOf(stream: Stream): number {
-    return this.#patience.get(stream) ?? this.#detachedMs;
+  #patienceOf(stream: Stream): Patience {
+    return this.#patience.get(stream) ?? { forMs: this.#detachedMs, endsAt: Infinity };
   }
 
   #keepDetached(stream: Stream): void {
@@ -205,7 +219,7 @@ export class StreamAccepter implements StreamKeeper {
     }
     this.#tombstones.set(stream.key, {
       // For as long as the initiator may come back, or it would not learn that everything arrived.
-      until: now + Math.max(LIMITS.tombstoneMs, this.#patienceOf(stream)),
+      until: now + Math.max(LIMITS.tombstoneMs, this.#patienceOf(stream).forMs),
       epoch: stream.epoch,
       position: stream.position(),
       sentPositions: stream.bytesSent + 1,

@@ -64,6 +64,25 @@ export interface StreamMeter {
   received(bytes: number): void;
 }
 
+/** How long a stream may go on without a link. */
+export interface StreamLife {
+  /** For at most this long, ms; absent: as its keeper says. */
+  readonly detachedMs?: number;
+  /** Never after this, as the clock counts; absent: no such time. */
+  readonly endsAt?: number;
+}
+
+/** The same from what a peer tells. */
+export function lifeFrom(
+  { detachedMs, endsMs }: { readonly detachedMs?: number; readonly endsMs?: number },
+  now: number,
+): StreamLife {
+  return {
+    ...(detachedMs !== undefined && { detachedMs }),
+    ...(endsMs !== undefined && { endsAt: now + endsMs }),
+  };
+}
+
 export interface StreamOptions {
   readonly key: string;
   readonly request: StreamRequest;
@@ -106,6 +125,7 @@ export class Stream implements StreamHolder {
   #isWriterWaiting = false;
   #info: AcceptInfo = {};
   #replica: string | undefined;
+  #life: StreamLife = {};
   #error: PosternError | undefined;
   /** Where our RESET was sent and is not answered yet. */
   #resetSlot: Slot | undefined;
@@ -148,6 +168,11 @@ export class Stream implements StreamHolder {
   /** Where the other endpoint is, as a gateway on the way has told: a relayed stream goes on there or nowhere. */
   get replica(): string | undefined {
     return this.#replica;
+  }
+
+  /** How long it may be detached, as a gateway on the way has told. */
+  get life(): StreamLife {
+    return this.#life;
   }
 
   /** Why the stream ended, if it ended with an error. */
@@ -346,6 +371,7 @@ export class Stream implements StreamHolder {
     this.#synced();
     this.#relayMs = relayMs;
     this.#replica = info.replica ?? this.#replica;
+    this.#life = lifeFrom(info, this.#clock.now());
     const isFirst = this.#state === 'opening';
     this.#state = 'open';
     if (isFirst) this.handler.onAccept?.(info);

@@ -3,7 +3,7 @@ import { parsePathPrefix } from '../canonical-path.ts';
 import { duration, flag, list, mapping, parsed, text } from '../field.ts';
 import { parseHostnamePattern } from '../hostname-pattern.ts';
 import type { HostnamePattern } from '../hostname-pattern.ts';
-import { policySchema, SESSION_RANGE } from './policy.ts';
+import { DETACHED_RANGE, policySchema, SESSION_RANGE } from './policy.ts';
 import type { Policy } from './policy.ts';
 import { policyTestSchema } from './policy-test.ts';
 import type { PolicyTest } from './policy-test.ts';
@@ -19,6 +19,8 @@ export interface Application {
   readonly path: string;
   /** How long a sign-in at this application lasts. A policy may say otherwise. */
   readonly sessionDurationMs: number;
+  /** How long a stream of `access ssh` or `access tcp` may be detached. A policy may say otherwise. */
+  readonly detachedTimeoutMs: number;
   /** Whether people must say why they want in. A policy may say otherwise. */
   readonly purposeJustification: boolean;
   /** Absent: no SSH certificates are issued for it. */
@@ -36,6 +38,7 @@ export const applicationSchema = mapping({
   hostname: parsed('a hostname such as wiki.example.com', parseHostnamePattern),
   path: parsed('a path such as /admin', parsePathPrefix).prefault('/'),
   'session-duration': duration(SESSION_RANGE).prefault('8h'),
+  'detached-timeout': duration(DETACHED_RANGE).prefault('5m'),
   'purpose-justification': flag().default(false),
   ssh: sshAccessSchema.optional(),
   policies: list(policySchema).default([]),
@@ -43,12 +46,14 @@ export const applicationSchema = mapping({
 }).transform(
   ({
     'session-duration': sessionDurationMs,
+    'detached-timeout': detachedTimeoutMs,
     'purpose-justification': purposeJustification,
     policies,
     ...rest
   }) => ({
     ...rest,
     sessionDurationMs,
+    detachedTimeoutMs,
     purposeJustification,
     policies: policies.map((policy, at): Policy => ({
       ...policy,

@@ -17,10 +17,15 @@ export interface Policy extends Conditions {
   readonly purposeJustification?: boolean | undefined;
   /** How long somebody whom it lets in stays in. Absent: as the application says. */
   readonly sessionDurationMs?: number | undefined;
+  /** How long their streams may be detached. Absent: as the application says. */
+  readonly detachedTimeoutMs?: number | undefined;
 }
 
 /** A session that lasts, ms: the least and the most. */
 export const SESSION_RANGE = { least: 60_000, most: 365 * 86_400_000 } as const;
+
+/** How long a stream may be detached, ms: its endpoints hold an origin and a client for it. */
+export const DETACHED_RANGE = { least: 0, most: 86_400_000 } as const;
 
 /** One entry of `policies`, its name not yet filled in. */
 export const policySchema = mapping({
@@ -31,10 +36,12 @@ export const policySchema = mapping({
   ...conditionLists,
   'purpose-justification': flag().optional(),
   'session-duration': duration(SESSION_RANGE).optional(),
+  'detached-timeout': duration(DETACHED_RANGE).optional(),
 }).transform(
   ({
     'purpose-justification': purposeJustification,
     'session-duration': sessionDurationMs,
+    'detached-timeout': detachedTimeoutMs,
     ...rest
-  }) => ({ ...rest, purposeJustification, sessionDurationMs }),
+  }) => ({ ...rest, purposeJustification, sessionDurationMs, detachedTimeoutMs }),
 );

@@ -128,6 +128,7 @@ export class GatewayAccess {
       note: this.audit.note,
     });
     this.clients = new ClientGate({
+      clock,
       gate: this.#auditedGate,
       sessions: this.sessions,
       serviceTokens: this.serviceTokens,

@@ -5,7 +5,9 @@ import { createHash } from 'node:crypto';
 import type { Gate, GateAsk, Principal, Verdict } from '../../access/gate.ts';
 import type { ServiceTokens } from '../../access/service-tokens.ts';
 import type { Sessions } from '../../access/sessions/sessions.ts';
+import type { Clock } from '../../core/clock.ts';
 import { PosternError } from '../../core/error.ts';
+import { LIMITS } from '../../core/limits.ts';
 import type { ClientPrincipal, StreamAsk, StreamGate, StreamVerdict } from './stream-gate.ts';
 
 /** What the secret of a client's session begins with; service tokens are `id.secret`. */
@@ -14,6 +16,7 @@ const SESSION_PREFIX = 'pcl_';
 export interface SignedInClient extends ClientPrincipal, Principal {}
 
 export interface ClientGateOptions {
+  readonly clock: Pick<Clock, 'wall'>;
   readonly gate: Pick<Gate, 'judge' | 'hold'>;
   readonly sessions: Pick<Sessions, 'verify' | 'peek' | 'onEnded'>;
   readonly serviceTokens: Pick<ServiceTokens, 'verifyPair' | 'isLive'>;
@@ -54,7 +57,8 @@ export class ClientGate implements StreamGate<SignedInClient> {
     if (serviceToken !== undefined && !this.#options.serviceTokens.isLive(serviceToken)) {
       return { allow: false, error: signInAgain() };
     }
-    return judged(this.#options.gate.judge(this.#gateAsk(ask)), ask);
+    const { gate, clock } = this.#options;
+    return judged(gate.judge(this.#gateAsk(ask)), ask, clock.wall());
   }
 
   hold(ask: StreamAsk<SignedInClient>, end: (error: PosternError) => void): { release(): void } {
@@ -92,10 +96,21 @@ async function principalOf(
   throw signInAgain();
 }
 
-function judged(verdict: Verdict, { hostname }: StreamAsk<ClientPrincipal>): StreamVerdict {
-  const { outcome, application, reason } = verdict;
-  if (outcome === 'allow') return { allow: true, application: application?.name, right: verdict };
-  return { allow: false, error: refusal(hostname, outcome, reason) };
+function judged(
+  verdict: Verdict,
+  { hostname }: StreamAsk<ClientPrincipal>,
+  now: number,
+): StreamVerdict {
+  const { outcome, application, policy, reason, endsAt } = verdict;
+  if (outcome !== 'allow') return { allow: false, error: refusal(hostname, outcome, reason) };
+  return {
+    allow: true,
+    application: application?.name,
+    right: verdict,
+    detachedMs:
+      policy?.detachedTimeoutMs ?? application?.detachedTimeoutMs ?? LIMITS.clientDetachedMs,
+    ...(Number.isFinite(endsAt) && { endsMs: Math.max(0, Math.round(endsAt - now)) }),
+  };
 }
 
 function refusal(

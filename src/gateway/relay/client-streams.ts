@@ -164,7 +164,8 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const { key, epoch, request } = message;
     this.#expectOwner(key, ask.principal);
     const verdict = this.#judge(key, ask);
-    const { application, right, detachedMs = LIMITS.clientDetachedMs } = verdict;
+    const { application, right, detachedMs = LIMITS.clientDetachedMs, endsMs } = verdict;
+    const life = { detachedMs, ...(endsMs !== undefined && { endsMs }) };
     if (this.#attached >= this.#most.relayed) {
       const why = `Cannot open a stream: ${this.#most.relayed} are relayed`;
       throw new PosternError('STREAM_LIMIT', why);
@@ -181,12 +182,12 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const link = linkTo(replica, hostname, isResumed);
     const told = this.#told({ ...ask, application, replica, isResumed });
     const attach = this.#watch(key, ask, replica, detachedMs);
-    const asked = requestFor(peer, ask, rule?.id ?? '', detachedMs);
+    const asked = requestFor(peer, ask, rule?.id ?? '', life);
     const relay: Relay = new Relay({
       near: slot,
       message,
       request: signedStream(this.#options.signer, rule, asked, right),
-      replica: replica.id,
+      told: { replica: replica.id, ...life },
       budget: this.#budget,
       onAccepted: () => this.#forgetDetached(attach),
       onEnd: (end) => {
@@ -340,7 +341,7 @@ function requestFor(
   { principal, address, port }: ClientPeer<ClientPrincipal>,
   { hostname, requestId }: StreamAsk<ClientPrincipal>,
   rule: string,
-  detachedMs: number,
+  life: Pick<StreamRequest, 'detachedMs' | 'endsMs'>,
 ): StreamRequest {
   return {
     kind: 'tcp',
@@ -348,7 +349,7 @@ function requestFor(
     rule,
     requestId,
     client: { address, port },
-    detachedMs,
+    ...life,
     ...(principal.owner !== undefined && { owner: principal.owner }),
   };
 }

@@ -32,7 +32,10 @@ export type StreamVerdict =
       readonly application: string | undefined;
       /** For connectors that want to know. */
       readonly right?: StreamRight;
+      /** How long the stream may be detached, ms. */
       readonly detachedMs?: number;
+      /** How long it may live by what was decided, ms. Absent: for as long as nothing changes. */
+      readonly endsMs?: number;
     }
   | { readonly allow: false; readonly error: PosternError };
 

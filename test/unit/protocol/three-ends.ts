@@ -51,7 +51,7 @@ export class RelayProcess {
       near,
       message,
       request: message.request,
-      replica: REPLICA,
+      told: { replica: REPLICA },
       budget: this.budget,
       onEnd: (end) => {
         this.relays.delete(relay);

@@ -109,6 +109,7 @@ function rulesOf(list: readonly Policy[], groupList: readonly AccessGroup[]): Ac
     hostname: { kind: 'exact', text: 'wiki.test', hostname: 'wiki.test' },
     path: '/',
     sessionDurationMs: 0,
+    detachedTimeoutMs: 0,
     purposeJustification: false,
     policies: list,
     tests: [],

@@ -34,10 +34,10 @@ interface Lab extends AccessCore {
 
 async function start(): Promise<Lab> {
   const core = await accessCore({ rules: rules({ email: ANN.email }) });
-  const { gate, sessions, serviceTokens } = core;
+  const { clock, gate, sessions, serviceTokens } = core;
   return {
     ...core,
-    clients: new ClientGate({ gate, sessions, serviceTokens }),
+    clients: new ClientGate({ clock, gate, sessions, serviceTokens }),
   };
 }
 
@@ -134,6 +134,27 @@ describe('ClientGate.judge()', () => {
     expect(clients.judge(ask(machine, 'db.postern.test'))).toMatchObject({
       error: { code: 'ACCESS_SIGN_IN' },
     });
+  });
+
+  it('says how long a stream may be detached, as the policy or else the application has it, and when access ends', async () => {
+    const { clients, gate, sessions, clock } = await start();
+    const HOUR_MS = 3_600_000;
+    const ann = await clients.admit((await sessions.create(ANNS_CLIENT)).secret);
+    const said = (application: object, policy: object): unknown => {
+      const policies = [{ action: 'allow', include: ['everyone'], ...policy }];
+      const one = { name: 'ssh', hostname: HOSTNAME, ...application, policies };
+      gate.setRules(accessRules({ applications: [one] }));
+      return clients.judge(ask(ann));
+    };
+    const asked = { 'detached-timeout': '1h' };
+    expect(said({}, {})).toMatchObject({ detachedMs: 300_000, endsMs: 8 * HOUR_MS });
+    expect(said(asked, {})).toMatchObject({ detachedMs: HOUR_MS });
+    expect(said(asked, { 'detached-timeout': '0s' })).toMatchObject({ detachedMs: 0 });
+    clock.setWall(HOUR_MS);
+    expect(said(asked, { 'session-duration': '48h' })).toMatchObject({ endsMs: 23 * HOUR_MS });
+    const open = said({}, { action: 'bypass' });
+    expect(open).toMatchObject({ allow: true, detachedMs: 300_000 });
+    expect(open).not.toHaveProperty('endsMs');
   });
 
   it('judges by the claims of now, not of when the link came', async () => {

@@ -334,6 +334,86 @@ describe('a stream that is no longer allowed', () => {
   });
 });
 
+describe('how long a stream may be detached', () => {
+  const MINUTE_MS = 60_000;
+
+  it.each([
+    ['less than usual', { detachedMs: MINUTE_MS }, MINUTE_MS],
+    ['more than usual', { detachedMs: 60 * MINUTE_MS }, 60 * MINUTE_MS],
+    [
+      'no longer than its user has access',
+      { detachedMs: 60 * MINUTE_MS, endsMs: 2 * MINUTE_MS },
+      2 * MINUTE_MS,
+    ],
+  ])('is %s where the policy says so, at both ends', async (_what, life, keptMs) => {
+    const lab = new RelayLab();
+    lab.gate.life = life;
+    const { connector, alice, stream } = await open(lab);
+    expect(connector.app().stream.request).toMatchObject(life);
+    await alice.cut();
+    await lab.pass(keptMs - 4_000);
+    expect([stream.closedWith, connector.app().closedWith]).toEqual([undefined, undefined]);
+    await lab.pass(4_000);
+    expect(stream.closedWith).toBe('STREAM_LOST');
+    await lab.pass(LIMITS.deadPeerMs);
+    expect(connector.app().closedWith).toBe('STREAM_LOST');
+    // The gateway's own watch: here nobody tells it that access has ended.
+    await lab.pass(life.detachedMs);
+    expectNothingLeft(lab);
+  });
+
+  it('is counted from when the stream is detached, and its end from when it was judged', async () => {
+    const lab = new RelayLab();
+    lab.gate.life = { detachedMs: 10 * MINUTE_MS, endsMs: 11 * MINUTE_MS };
+    const { connector, alice, stream } = await open(lab);
+    await lab.pass(10 * MINUTE_MS);
+    await alice.cut();
+    await lab.pass(MINUTE_MS - 4_000);
+    expect([stream.closedWith, connector.app().closedWith]).toEqual([undefined, undefined]);
+    await lab.pass(4_000);
+    expect(stream.stream.error?.message).toContain('until access to it ended');
+    expect(connector.app().stream.error?.message).toContain('before access to it ended');
+  });
+
+  it('is judged anew with each attach', async () => {
+    const lab = new RelayLab();
+    lab.gate.life = { detachedMs: MINUTE_MS, endsMs: 2 * MINUTE_MS };
+    const { connector, alice, stream } = await open(lab);
+    await alice.cut();
+    lab.gate.life = { detachedMs: 10 * MINUTE_MS };
+    await alice.dial();
+    await settle();
+    await alice.cut();
+    await lab.pass(9 * MINUTE_MS);
+    expect([stream.closedWith, connector.app().closedWith]).toEqual([undefined, undefined]);
+    await alice.dial();
+    stream.write(' again');
+    await settle();
+    expect(connector.app().text).toBe('hello again');
+  });
+
+  it('is as long as ever with a gateway that does not say', async () => {
+    const lab = new RelayLab();
+    const { alice, stream } = await open(lab);
+    await alice.cut();
+    await lab.pass(LIMITS.clientDetachedMs - 4_000);
+    expect(stream.closedWith).toBeUndefined();
+    await lab.pass(4_000);
+    expect(stream.closedWith).toBe('STREAM_LOST');
+  });
+
+  it('is never what the client says', async () => {
+    const lab = new RelayLab();
+    lab.gate.life = { detachedMs: MINUTE_MS };
+    const connector = await lab.connector();
+    const alice = await lab.client('alice');
+    alice.opener.open({ ...REQUEST, hostname: HOSTNAME, detachedMs: 9e8, endsMs: 9e12 });
+    await settle();
+    expect(connector.app().stream.request).toMatchObject({ detachedMs: MINUTE_MS });
+    expect(connector.app().stream.request).not.toHaveProperty('endsMs');
+  });
+});
+
 describe('many streams of clients', () => {
   it('are refused beyond those that may be relayed at once', async () => {
     const lab = new RelayLab({ relayed: 2, detached: 10 });

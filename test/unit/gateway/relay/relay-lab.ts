@@ -54,6 +54,8 @@ class TestGate implements StreamGate<ClientPrincipal> {
   readonly denied = new Set<string>();
   readonly holds = new Map<StreamAsk<ClientPrincipal>, (error: PosternError) => void>();
   readonly watches = new Set<(error: PosternError) => void>();
+  /** How long streams may be detached, and live. */
+  life: { readonly detachedMs?: number; readonly endsMs?: number } = {};
   /** What admit() fails with. */
   failure: Error | undefined;
 
@@ -73,7 +75,7 @@ class TestGate implements StreamGate<ClientPrincipal> {
     const error = new PosternError('ACCESS_DENIED', 'Cannot reach it: not allowed');
     return isDenied
       ? { allow: false, error }
-      : { allow: true, application: 'app', right: { by: 'user', principal: {} } };
+      : { allow: true, application: 'app', right: { by: 'user', principal: {} }, ...this.life };
   }
 
   hold(ask: StreamAsk<ClientPrincipal>, end: (error: PosternError) => void): { release(): void } {
