@@ -89,6 +89,8 @@ export const LIMITS = {
   endedKeys: 500,
   /** How long the endpoints keep a detached stream of a client, ms, where nobody says otherwise. */
   clientDetachedMs: 5 * 60_000,
+  /** Links that a gateway which drains sends elsewhere in a second: each costs its successor a TLS handshake. test/unit/gateway/drain.test.ts */
+  handshakesPerSecond: 500,
   /** Replicas of one tunnel. */
   replicasPerTunnel: 100,
   /** Links of one replica. */

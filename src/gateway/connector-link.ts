@@ -43,6 +43,10 @@ export class ConnectorLink implements LinkRole {
     return this.#replica?.tunnel.id;
   }
 
+  get replicaId(): string | undefined {
+    return this.#replica?.id;
+  }
+
   get fields(): Record<string, unknown> {
     const replica = this.#replica;
     return replica === undefined

@@ -25,6 +25,26 @@ export interface ReplicaStatus {
   readonly hostnames: readonly string[];
 }
 
+/** What is under way of one kind. */
+export interface LiveWork {
+  readonly count: number;
+  /** How long the oldest has been under way, ms; absent where there is none. */
+  readonly oldestMs?: number;
+}
+
+/** What a drain still waits for: counts, and how much of the grace period is left. */
+export interface DrainWait {
+  readonly httpRequests: number;
+  readonly webSockets: number;
+  readonly tcpConnections: number;
+  readonly clientStreams: number;
+  /** Users' connections without a request. */
+  readonly idleConnections: number;
+  /** Links of clients. */
+  readonly clients: number;
+  readonly graceLeftMs: number;
+}
+
 export interface GatewayStatus {
   readonly id: string;
   readonly version: string;
@@ -39,4 +59,10 @@ export interface GatewayStatus {
   /** Their streams that are relayed now. */
   readonly clientStreams: number;
   readonly addresses: Readonly<Record<string, string>>;
+  /** What is under way, by kind. */
+  readonly live: Readonly<
+    Record<'httpRequests' | 'webSockets' | 'tcpConnections' | 'clientStreams' | 'links', LiveWork>
+  >;
+  /** While it drains. */
+  readonly waitsFor?: DrainWait;
 }

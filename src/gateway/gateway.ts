@@ -3,14 +3,7 @@
  *
  * Composes the parts and owns their order: what users reach is opened last and closed first. It decides nothing itself.
  */
-import { readFile } from 'node:fs/promises';
-import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
-import type { TlsOptions } from 'node:tls';
 import type { GatewayConfig } from '../config/gateway-config.ts';
-import { formatListenAddress, type ListenAddress } from '../config/listen-address.ts';
-import { placedError } from '../config/value-place.ts';
-import type { KeyPath } from '../config/yaml-file.ts';
 import { systemClock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { newId } from '../core/id.ts';
@@ -20,35 +13,26 @@ import type { Store, Tunnel } from '../store/store.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
-import { startOpsServer, type OpsServer } from '../telemetry/ops-server.ts';
 import { ChannelAccepter } from '../transport/accept-channel.ts';
 import { BoundSockets, type ListeningSockets } from '../transport/listen-on.ts';
 import { LINK_PATH } from '../transport/ws-frame-channel.ts';
 import { GatewayAccess } from './access/gateway-access.ts';
-import { Certificates } from './certificates.ts';
 import type { ConnectedReplica } from './connected-replica.ts';
 import { ConnectorAudit } from './connector-audit.ts';
-import type { GatewayStatus, ReplicaStatus } from './gateway-status.ts';
+import { Drain } from './drain.ts';
+import type { GatewayStatus, LiveWork, ReplicaStatus } from './gateway-status.ts';
 import { HttpDestinations } from './http-destinations.ts';
 import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
-import { createRedirectServer } from './http/redirect-server.ts';
-import { HTTP_SERVER_OPTIONS } from './http/server-options.ts';
 import { CLOSE_RESTART } from './http/upgrade-registry.ts';
 import { LinkDoor } from './link-door.ts';
+import { Listeners } from './listeners.ts';
 import { clientStreamLog } from './relay/client-stream-log.ts';
 import type { SignedInClient } from './relay/client-gate.ts';
 import { ClientStreams } from './relay/client-streams.ts';
 import { RouteTable } from './route-table.ts';
 import { StreamRouter } from './stream-router.ts';
-import { TcpPort } from './tcp/tcp-port.ts';
-import { loadCertificate, type ServerCertificate } from './tls/load-certificate.ts';
-import { sharedTickets, type SharedTickets } from './tls/shared-tickets.ts';
 import { TunnelRegistry } from './tunnel-registry.ts';
 
-/** Connectors dial again within this time after a drain, ms: spread out, and still quick. */
-const DIAL_AGAIN_MS = 1_000;
-/** A TLS handshake may take this long, ms. Node's own limit is two minutes, in which a stranger holds a socket for nothing. */
-const TLS_HANDSHAKE_MS = 10_000;
 /** WebSockets that are told to come back are gone within two seconds, ms; one that becomes live just then is not told. */
 const CLOSE_WEBSOCKETS_MS = 2_500;
 /** Sockets that are cut have closed within a moment, ms. */
@@ -72,7 +56,6 @@ export class Gateway {
   /** Names this run of the gateway to connectors. */
   readonly id = newId();
   readonly #options: GatewayOptions;
-  readonly #sockets: ListeningSockets;
   readonly #startedAt = systemClock.wall();
   readonly #routes = new RouteTable();
   readonly #audit: ConnectorAudit;
@@ -83,22 +66,16 @@ export class Gateway {
   readonly #destinations: HttpDestinations;
   readonly #router: StreamRouter;
   readonly #http: HttpHandler;
-  readonly #certificates: Certificates;
-  readonly #httpServers: (HttpServer | HttpsServer)[] = [];
-  readonly #tcpPorts: TcpPort[] = [];
-  /** Of a TLS server: asks users for a certificate, and takes them without. */
-  #clientCa: Pick<TlsOptions, 'ca' | 'requestCert' | 'rejectUnauthorized'> = {};
-  readonly #tickets: SharedTickets;
-  readonly #addresses: Record<string, string> = {};
-  #ops: OpsServer | undefined;
+  readonly #listeners: Listeners;
   #isReady = false;
-  #isDraining = false;
+  /** From the first word of a drain on, until it is taken back. */
+  #drain: Drain | undefined;
+  /** What is left is being cut: there is no way back. */
+  #isStopping = false;
 
   constructor(options: GatewayOptions) {
     const { config, store, log, metrics } = options;
     this.#options = options;
-    this.#sockets = options.sockets ?? new BoundSockets();
-    this.#tickets = sharedTickets(options.ticketKeys);
     this.#audit = new ConnectorAudit({
       clock: systemClock,
       log,
@@ -153,21 +130,16 @@ export class Gateway {
         series.httpRequest(status, durationMs / 1000);
       },
     });
-    this.#certificates = new Certificates({
-      dataDir: config.dataDir,
-      domain: config.domain,
-      files: config.tls,
-      log,
-    });
+    this.#listeners = this.#createListeners();
   }
 
   /** Real addresses of what listens, by name: `https`, `http`, `metrics`, `tcp[0]`. */
   get addresses(): Readonly<Record<string, string>> {
-    return this.#addresses;
+    return this.#listeners.addresses;
   }
 
   get isReady(): boolean {
-    return this.#isReady && !this.#isDraining;
+    return this.#isReady && this.#drain === undefined;
   }
 
   /** Opens everything. Throws CONFIG_* and leaves nothing open. */
@@ -175,13 +147,13 @@ export class Gateway {
     try {
       await this.loadRoutes();
       await this.#access.start();
-      await this.#listen();
+      await this.#listeners.open();
     } catch (error) {
       await this.stop();
       throw error;
     }
     this.#isReady = true;
-    const fields = { [FIELD.version]: VERSION, addresses: this.#addresses };
+    const fields = { [FIELD.version]: VERSION, addresses: this.addresses };
     this.#options.log.info(fields, 'gateway ready');
   }
 
@@ -223,31 +195,55 @@ export class Gateway {
 
   status(): GatewayStatus {
     const { requests, upgrades } = this.#http.stats;
+    const clientStreams = this.#clientStreams.attachedCount;
+    const { tcpConnections, tcpSince } = this.#listeners;
     return {
       id: this.id,
       version: VERSION,
       startedAt: this.#startedAt,
-      isDraining: this.#isDraining,
+      isDraining: this.#drain !== undefined,
       links: this.#door.linkCount,
       httpRequests: requests,
       webSockets: upgrades,
-      tcpConnections: this.#tcpPorts.reduce((sum, port) => sum + port.connectionCount, 0),
+      tcpConnections,
       clients: this.#door.clientCount,
-      clientStreams: this.#clientStreams.attachedCount,
-      addresses: this.#addresses,
+      clientStreams,
+      addresses: this.addresses,
+      live: {
+        httpRequests: liveWork(requests, this.#http.busySince),
+        webSockets: liveWork(upgrades, this.#http.upgrades.oldestSince),
+        tcpConnections: liveWork(tcpConnections, tcpSince),
+        clientStreams: liveWork(clientStreams, this.#clientStreams.oldestSince),
+        links: liveWork(this.#door.linkCount, this.#door.oldestSince),
+      },
+      ...(this.#drain !== undefined && { waitsFor: this.#drain.waitsFor }),
     };
   }
 
   /**
-   * Takes nothing new, lets what is under way end, then stops. Returns how many requests, WebSockets and TCP connections
-   * were cut when `graceMs` was over.
+   * Takes nothing new, lets what is under way end or move, then stops. Returns how many requests, WebSockets and TCP
+   * connections were cut when `graceMs` was over; undefined when resume() took it back. `isHandOver`: another process takes
+   * what comes from now on.
    */
-  async drain(graceMs: number): Promise<number> {
-    this.#isDraining = true;
-    for (const server of this.#httpServers) server.close();
-    for (const port of this.#tcpPorts) port.stopAccepting();
-    this.#door.drain(DIAL_AGAIN_MS, graceMs);
-    await Promise.race([this.#idle(), wait(graceMs)]);
+  async drain(
+    graceMs: number,
+    { isHandOver = false }: { readonly isHandOver?: boolean } = {},
+  ): Promise<number | undefined> {
+    const stopped = this.#listeners.stopAccepting(isHandOver);
+    void this.#http.drain();
+    const drain = new Drain({
+      clock: systemClock,
+      graceMs,
+      isHandOver,
+      http: this.#http,
+      door: this.#door,
+      tcpConnections: () => this.#listeners.tcpConnections,
+      clientStreams: () => this.#clientStreams.attachedCount,
+    });
+    this.#drain = drain;
+    await stopped;
+    if ((await drain.ended) === 'cancelled') return undefined;
+    this.#isStopping = true;
     const { httpRequests, webSockets, tcpConnections } = this.status();
     const error = new PosternError('STREAM_REFUSED', 'Cannot go on: the gateway stops');
     this.#http.upgrades.close(CLOSE_RESTART, error);
@@ -256,108 +252,61 @@ export class Gateway {
     return httpRequests + webSockets + tcpConnections;
   }
 
+  /**
+   * Takes a drain back: accepts connections again and goes on as if there had been none. Peers that were asked to leave are
+   * taken back when they come. False where there is no drain, or it has ended. Throws CONFIG_PORT_IN_USE, and the drain goes on.
+   */
+  async resume(): Promise<boolean> {
+    const drain = this.#drain;
+    if (drain === undefined || this.#isStopping) return false;
+    await this.#listeners.acceptAgain();
+    if (this.#hasStopped) {
+      await this.#listeners.stopAccepting(true);
+      return false;
+    }
+    drain.cancel();
+    this.#drain = undefined;
+    this.#http.resume();
+    this.#door.resume();
+    this.#options.log.info('the drain was taken back');
+    return true;
+  }
+
   /** Stops at once. Safe to call twice, and after a start that failed half-way. */
   async stop(): Promise<void> {
     this.#isReady = false;
-    this.#certificates.stop();
-    for (const server of this.#httpServers) server.close();
-    const gone = this.#idle();
-    for (const port of this.#tcpPorts) port.close();
+    this.#isStopping = true;
+    const gone = Promise.all([this.#http.drain(), this.#listeners.idle()]);
+    this.#listeners.close();
     this.#http.close();
     // What is cut resets its stream once its socket has closed, and connectors must hear of it: they would keep their
     // connection to the origin until the resume timeout.
     await Promise.race([gone, wait(CUT_MS)]);
     await new Promise((resolve) => setImmediate(resolve));
     this.#door.close(CLOSE_CODE.goingAway, new PosternError('LINK_CLOSED', 'the gateway stops'));
-    await this.#ops?.close();
-    this.#ops = undefined;
+    await this.#listeners.closeOps();
     await this.#access.stop();
   }
 
-  /** Takes nothing new on users' connections, and resolves when none of them carries anything. */
-  async #idle(): Promise<void> {
-    await Promise.all([this.#http.drain(), ...this.#tcpPorts.map((port) => port.idle())]);
+  /** Asked again where it may have changed meanwhile. */
+  get #hasStopped(): boolean {
+    return this.#isStopping;
   }
 
-  async #listen(): Promise<void> {
-    const { config, log } = this.#options;
-    const { https, http, metrics: ops } = config.listen;
-    const own = await this.#certificates.load();
-    if (config.clientCaFile !== undefined) {
-      const ca = await readFile(config.clientCaFile);
-      this.#clientCa = { ca, requestCert: true, rejectUnauthorized: false };
-    }
-    if (https !== undefined) await this.#listenHttps(https, own);
-    if (http !== undefined) await this.#listenHttp(http);
-    for (const [index, { listen, hostname, tls }] of config.tcp.entries()) {
-      const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
-      const { tcp: access, streams: signer } = this.#access;
-      const parts = { router: this.#router, access, signer, log };
-      const name = `tcp[${index}]`;
-      const socket = { name, listen, sockets: this.#sockets, tickets: this.#tickets };
-      const port = new TcpPort({ ...socket, hostname, tls: certificate, ...parts });
-      this.#tcpPorts.push(port);
-      if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
-      await this.#opened(name, ['tcp', index, 'listen'], port.open());
-    }
-    if (ops !== undefined)
-      await this.#opened('metrics', ['listen', 'metrics'], this.#listenOps(ops));
-  }
-
-  async #listenHttps(address: ListenAddress, { cert, key }: ServerCertificate): Promise<void> {
-    const server = createHttpsServer({
-      ...HTTP_SERVER_OPTIONS,
-      cert,
-      key,
-      // Without the old name, `curl --http1.0` and its like would be refused by the handshake.
-      ALPNProtocols: ['http/1.1', 'http/1.0'],
-      handshakeTimeout: TLS_HANDSHAKE_MS,
-      ...this.#tickets,
-      ...this.#clientCa,
-    });
-    // What is renewed replaces all of it, the authorities of users' certificates too.
-    this.#certificates.onRenewed((renewed) => {
-      server.setSecureContext({ ...renewed, ...this.#tickets, ...this.#clientCa });
-    });
-    this.#http.attach(server);
-    this.#httpServers.push(server);
-    const opening = this.#sockets.listen('https', address, server);
-    await this.#opened('https', ['listen', 'https'], opening);
-    const { externalPort } = this.#options.config;
-    this.#access.address.setPort(externalPort ?? (await opening).port);
-  }
-
-  async #listenHttp(address: ListenAddress): Promise<void> {
-    const server = this.#createHttpServer();
-    this.#httpServers.push(server);
-    await this.#opened('http', ['listen', 'http'], this.#sockets.listen('http', address, server));
-  }
-
-  #createHttpServer(): HttpServer {
-    const { plaintext, listen } = this.#options.config;
-    if (!plaintext) return createRedirectServer({ httpsPort: listen.https?.port ?? 443 });
-    const server = createHttpServer(HTTP_SERVER_OPTIONS);
-    this.#http.attach(server);
-    return server;
-  }
-
-  async #listenOps(listen: ListenAddress): Promise<ListenAddress> {
-    this.#ops = await startOpsServer({
-      listen,
-      open: async (server, address) => this.#sockets.listen('metrics', address, server),
-      registry: this.#options.metrics.registry,
+  #createListeners(): Listeners {
+    const { config, log, metrics, sockets, ticketKeys } = this.#options;
+    const { tcp: access, streams: signer } = this.#access;
+    return new Listeners({
+      config,
+      sockets: sockets ?? new BoundSockets(),
+      ticketKeys,
+      log,
+      metrics,
+      http: this.#http,
+      tcp: { router: this.#router, access, signer },
       ready: () => ({ ready: this.isReady, detail: this.status() }),
+      onHttps: (port) => this.#access.address.setPort(config.externalPort ?? port),
     });
-    return this.#ops.address;
-  }
-
-  /** Keeps the real address of a listener. The error of one that cannot be opened says where its address was written. */
-  async #opened(name: string, at: KeyPath, opening: Promise<ListenAddress>): Promise<void> {
-    try {
-      this.#addresses[name] = formatListenAddress(await opening);
-    } catch (error) {
-      throw placedError(this.#options.config, at, error);
-    }
   }
 
   #createAccess(): GatewayAccess {
@@ -375,7 +324,7 @@ export class Gateway {
 
   #linkIntercept(): HttpIntercept {
     const accepter = new ChannelAccepter({
-      hasRoom: () => !this.#isDraining && this.#door.hasRoom,
+      hasRoom: () => this.#drain === undefined && this.#door.hasRoom,
     });
     return {
       upgrade: (request, socket, head, { path }) => {
@@ -416,6 +365,11 @@ export class Gateway {
   #dropIdleConnections(replica: ConnectedReplica): void {
     for (const key of this.#destinations.poolKeysOf(replica)) this.#http.dropPool(key);
   }
+}
+
+function liveWork(count: number, since: number | undefined): LiveWork {
+  if (count === 0 || since === undefined) return { count };
+  return { count, oldestMs: Math.round(systemClock.now() - since) };
 }
 
 async function wait(ms: number): Promise<void> {

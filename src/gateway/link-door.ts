@@ -104,9 +104,53 @@ export class LinkDoor {
     for (const visitor of this.#visitors) visitor.announceKeys();
   }
 
-  /** Asks every peer to dial again elsewhere; this process opens no more streams. */
-  drain(dialAgainMs: number, graceMs: number): void {
-    for (const visitor of this.#visitors) visitor.drain(dialAgainMs, graceMs);
+  /**
+   * Asks connectors to dial again elsewhere, those that were not asked before: one link of each replica, so that every
+   * tunnel is served there soon, or all. Returns within how long they do, ms. Streams may still be opened on their links.
+   */
+  drainConnectors(which: 'first' | 'all', graceMs: number): number {
+    const connectors = this.#admitted('connector');
+    const known = new Set<string | undefined>();
+    const asked = connectors.filter(({ isLeaving, replicaId }) => {
+      const isFirst = which === 'all' || !known.has(replicaId);
+      known.add(replicaId);
+      return isFirst && !isLeaving;
+    });
+    return leave(asked, graceMs);
+  }
+
+  /** The same for all clients. */
+  drainClients(graceMs: number): number {
+    return leave(
+      this.#admitted('client').filter(({ isLeaving }) => !isLeaving),
+      graceMs,
+    );
+  }
+
+  /** Closes links that were asked to leave and carry nothing. */
+  closeDrained(kind: 'connector' | 'client'): void {
+    const error = new PosternError('LINK_CLOSED', 'the gateway stops');
+    for (const visitor of this.#admitted(kind)) {
+      if (visitor.isLeaving && visitor.streamCount === 0)
+        visitor.close(CLOSE_CODE.goingAway, error);
+    }
+  }
+
+  /** Nobody is asked to leave any more; those who were may be asked again. */
+  resume(): void {
+    for (const visitor of this.#visitors) visitor.isLeaving = false;
+  }
+
+  /** When the oldest link was let in, as the clock counts; undefined without any. */
+  get oldestSince(): number | undefined {
+    const [oldest] = this.#visitors;
+    return oldest?.since;
+  }
+
+  #admitted(kind: 'connector' | 'client'): Visitor[] {
+    const isKind = (visitor: Visitor): boolean =>
+      this.#clients.has(visitor) === (kind === 'client');
+    return [...this.#visitors].filter((visitor) => visitor.isAdmitted && isKind(visitor));
   }
 
   /** Closes all links of a tunnel, or all there are. */
@@ -129,6 +173,10 @@ class Visitor {
   readonly #options: LinkDoorOptions;
   readonly #address: string;
   readonly #link: Link;
+  /** As the clock counts. */
+  readonly since: number;
+  /** Whether it was asked to dial again elsewhere. */
+  isLeaving = false;
   #hello: HelloMessage | undefined;
   #role: LinkRole | undefined;
 
@@ -136,6 +184,7 @@ class Visitor {
     this.#options = options;
     this.#door = door;
     this.#address = address;
+    this.since = options.clock.now();
     const timer = options.clock.after(LIMITS.handshakeMs, () => this.#timedOut());
     this.#link = new Link({
       channel,
@@ -168,6 +217,14 @@ class Visitor {
     return this.#role?.tunnelId;
   }
 
+  get replicaId(): string | undefined {
+    return this.#role?.replicaId;
+  }
+
+  get streamCount(): number {
+    return this.#link.streamCount;
+  }
+
   announceRoutes(): void {
     this.#role?.announceRoutes();
   }
@@ -176,10 +233,11 @@ class Visitor {
     this.#role?.announceKeys();
   }
 
-  drain(dialAgainMs: number, graceMs: number): void {
+  /** Asks it to dial again elsewhere. This side may still open streams: for users whose connections are here. */
+  leave(dialAgainMs: number, graceMs: number): void {
+    this.isLeaving = true;
     const reason = 'the gateway stops';
     this.#link.sendControl({ type: 'drain', reason, dialAgainMs, graceMs });
-    this.#link.drain();
   }
 
   close(code: number, error: PosternError): void {
@@ -245,6 +303,13 @@ class Visitor {
     else log.debug(fields, 'a link closed that had not registered');
     this.#role?.onClose();
   }
+}
+
+/** Asks them to leave, at a pace that whoever takes them can shake hands at. Returns within how long, ms. */
+function leave(visitors: readonly Visitor[], graceMs: number): number {
+  const dialAgainMs = Math.ceil((visitors.length / LIMITS.handshakesPerSecond) * 1_000);
+  for (const visitor of visitors) visitor.leave(dialAgainMs, Math.round(graceMs));
+  return dialAgainMs;
 }
 
 function unexpected(what: string): PosternError {

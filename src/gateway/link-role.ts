@@ -10,6 +10,8 @@ export interface LinkRole {
   readonly isAdmitted: boolean;
   /** A connector's tunnel, once it is let in. */
   readonly tunnelId: string | undefined;
+  /** A connector's run, once it is let in; absent for a client. */
+  readonly replicaId: string | undefined;
   /** What log lines say of it. */
   readonly fields: Record<string, unknown>;
   onControl(message: ControlMessage): void;

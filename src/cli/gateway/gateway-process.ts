@@ -82,7 +82,7 @@ export class GatewayProcess implements LongRunning {
   }
 
   async drain(graceMs: number): Promise<number> {
-    return this.#parts.gateway.drain(graceMs);
+    return (await this.#parts.gateway.drain(graceMs)) ?? 0;
   }
 
   async stop(): Promise<void> {

@@ -21,6 +21,8 @@ export interface Running {
 
 interface Connection {
   isBusy: boolean;
+  /** Since when it has been busy or idle, as performance.now() counts. */
+  since: number;
   /** Kept here and not in a map of its own: one that changes with each request costs more to collect than to use. */
   running: Running | undefined;
   readonly waiting: (() => void)[];
@@ -53,6 +55,7 @@ export class ClientConnections {
     if (connection.isClosing) return;
     if (!connection.isBusy) {
       connection.isBusy = true;
+      connection.since = performance.now();
       serve();
     } else if (connection.waiting.length < MAX_PIPELINED) {
       connection.waiting.push(serve);
@@ -67,6 +70,7 @@ export class ClientConnections {
     const connection = this.#connections.get(socket);
     if (connection === undefined) return;
     connection.isBusy = false;
+    connection.since = performance.now();
     connection.running = undefined;
     if (connection.endsAfter) endAndLinger(socket);
     if (isLast || connection.endsAfter) connection.isClosing = true;
@@ -74,6 +78,7 @@ export class ClientConnections {
     const next = connection.waiting.shift();
     if (next === undefined) return;
     connection.isBusy = true;
+    connection.since = performance.now();
     next();
   }
 
@@ -117,11 +122,26 @@ export class ClientConnections {
     this.#connections.delete(socket);
   }
 
-  /** Closes connections without a request under way. */
-  closeIdle(): void {
+  /**
+   * Ends connections that have carried nothing for this long, ms. A request that crosses the end is lost to its user, as it
+   * is whenever a server ends an idle connection: the longer it was idle, the less likely.
+   */
+  closeIdle(idleMs: number): void {
+    const now = performance.now();
     for (const [socket, connection] of this.#connections) {
-      if (!connection.isBusy) socket.destroy();
+      if (connection.isBusy || connection.isClosing || now - connection.since < idleMs) continue;
+      connection.isClosing = true;
+      endAndLinger(socket);
     }
+  }
+
+  /** Since when the oldest request has been under way, as performance.now() counts; undefined without any. */
+  get busySince(): number | undefined {
+    let oldest: number | undefined;
+    for (const { isBusy, since } of this.#connections.values()) {
+      if (isBusy && (oldest === undefined || since < oldest)) oldest = since;
+    }
+    return oldest;
   }
 
   /** Closes all of them at once. */
@@ -132,6 +152,7 @@ export class ClientConnections {
   #add(socket: Socket): Connection {
     const connection: Connection = {
       isBusy: false,
+      since: performance.now(),
       running: undefined,
       waiting: [],
       isClosing: false,

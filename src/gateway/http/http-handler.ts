@@ -29,9 +29,6 @@ import { CLOSE_REVOKED, UpgradeRegistry } from './upgrade-registry.ts';
 import { type LiveUpgrade, PendingUpgrade } from './upgrade.ts';
 import { sendWebResponse, toWebRequest } from './web-exchange.ts';
 
-/** How often a drain looks for idle connections to close, ms: long enough that a busy user's next request is answered. */
-const DRAIN_SWEEP_MS = 500;
-
 /** Lets other parts of the gateway answer some requests themselves. Asked after the guard, before the router. */
 export interface HttpIntercept {
   /** Returns true when it will answer. */
@@ -81,7 +78,6 @@ export class HttpHandler {
   readonly #passes = new WeakMap<RequestRecord, RequestPass>();
   #requests = 0;
   #isDraining = false;
-  #sweep: NodeJS.Timeout | undefined;
   #onDrained: (() => void) | undefined;
 
   constructor(options: HttpHandlerOptions) {
@@ -129,13 +125,23 @@ export class HttpHandler {
     this.#pools.drop(poolKey);
   }
 
+  /** When the oldest request under way began, as performance.now() counts; undefined without any. */
+  get busySince(): number | undefined {
+    return this.#connections.busySince;
+  }
+
+  /** Forgets all idle origin connections; those in use close after their request. */
+  dropPools(): void {
+    this.#pools.close();
+  }
+
   /**
    * Finishes what is under way and takes no connection for a second request. Resolves when no request and no WebSocket
-   * is left; the caller closes the listeners before, and `upgrades` when it is tired of waiting. Safe to call twice.
+   * is left; the caller closes the listeners before, idle connections after a while, and `upgrades` when it is tired of
+   * waiting. Safe to call twice.
    */
   async drain(): Promise<void> {
     this.#isDraining = true;
-    this.#sweep ??= setInterval(() => this.#connections.closeIdle(), DRAIN_SWEEP_MS).unref();
     if (this.#isIdle()) return;
     await new Promise<void>((resolve) => {
       const before = this.#onDrained;
@@ -146,9 +152,18 @@ export class HttpHandler {
     });
   }
 
+  /** Takes drain() back: connections carry any number of requests again. */
+  resume(): void {
+    this.#isDraining = false;
+  }
+
+  /** Ends connections that have carried nothing for this long, ms. */
+  closeIdle(idleMs: number): void {
+    this.#connections.closeIdle(idleMs);
+  }
+
   /** Ends everything at once. */
   close(): void {
-    clearInterval(this.#sweep);
     this.upgrades.destroy();
     this.#connections.destroy();
     this.#pools.close();

@@ -63,7 +63,8 @@ export class RequestRecord {
   bytesReceived = 0;
   bytesSent = 0;
   isUpgraded = false;
-  readonly #startedAt = performance.now();
+  /** As performance.now() counts. */
+  readonly startedAt = performance.now();
   #originMs: number | undefined;
 
   constructor(requestId: string, client: ClientAddress, method: string) {
@@ -81,7 +82,7 @@ export class RequestRecord {
 
   /** The origin's head has arrived. */
   originAnswered(): void {
-    this.#originMs ??= performance.now() - this.#startedAt;
+    this.#originMs ??= performance.now() - this.startedAt;
   }
 
   /** The request is over. */
@@ -89,7 +90,7 @@ export class RequestRecord {
     const { requestId, client, method, hostname, path, tunnelId, tunnelName } = this;
     const { replicaId, access } = this;
     const { status, code, error, bytesReceived, bytesSent, isUpgraded } = this;
-    const durationMs = performance.now() - this.#startedAt;
+    const durationMs = performance.now() - this.startedAt;
     return {
       requestId,
       client,

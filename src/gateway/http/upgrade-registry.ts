@@ -21,6 +21,12 @@ export class UpgradeRegistry {
     return this.#live.size;
   }
 
+  /** When the request came that began the oldest, as performance.now() counts; undefined without any. */
+  get oldestSince(): number | undefined {
+    const [oldest] = this.#live;
+    return oldest?.record.startedAt;
+  }
+
   /** The requests that began the live WebSockets. */
   *records(): Generator<RequestRecord> {
     for (const upgrade of this.#live) yield upgrade.record;

@@ -31,6 +31,7 @@ export class ClientLink implements LinkRole {
   #peer: ClientPeer<ClientPrincipal> | undefined;
   #watch: { release(): void } | undefined;
   readonly tunnelId = undefined;
+  readonly replicaId = undefined;
 
   /** Checks the credential at once, and answers on the link. */
   constructor(options: ClientLinkOptions) {

@@ -79,6 +79,8 @@ interface Attach {
   readonly owner: string | undefined;
   readonly replica: ConnectedReplica;
   readonly detachedMs: number;
+  /** As the clock counts. */
+  readonly since: number;
   readonly hold: { release(): void };
   /** While it is relayed here. */
   relay: Relay | undefined;
@@ -112,6 +114,17 @@ export class ClientStreams<Principal extends ClientPrincipal> {
   /** Streams that are relayed now. */
   get attachedCount(): number {
     return this.#attached;
+  }
+
+  /** Since when the oldest of them is, as the clock counts; undefined without any. */
+  get oldestSince(): number | undefined {
+    let oldest: number | undefined;
+    for (const attaches of this.#attaches.values()) {
+      for (const { relay, since } of attaches) {
+        if (relay !== undefined && (oldest === undefined || since < oldest)) oldest = since;
+      }
+    }
+    return oldest;
   }
 
   /** Streams that are watched because they may come back. */
@@ -256,6 +269,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       owner,
       replica,
       detachedMs,
+      since: this.#options.clock.now(),
       hold,
       relay: undefined,
       timer: undefined,

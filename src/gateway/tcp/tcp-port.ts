@@ -54,7 +54,8 @@ interface CarriedConnection {
 export class TcpPort {
   readonly #options: TcpPortOptions;
   readonly #server: Server | TlsServer;
-  readonly #sockets = new Set<Socket>();
+  /** Open connections, the oldest first, and since when. */
+  readonly #sockets = new Map<Socket, number>();
   #onIdle: () => void = () => undefined;
 
   constructor(options: TcpPortOptions) {
@@ -70,6 +71,12 @@ export class TcpPort {
   /** Connections that are open. */
   get connectionCount(): number {
     return this.#sockets.size;
+  }
+
+  /** When the oldest open connection came, as the system's clock counts; undefined without any. */
+  get oldestSince(): number | undefined {
+    const [oldest] = this.#sockets.values();
+    return oldest;
   }
 
   get hostname(): string {
@@ -103,7 +110,7 @@ export class TcpPort {
   /** Cuts what is open. */
   close(): void {
     this.stopAccepting();
-    for (const socket of this.#sockets) abortSocket(socket);
+    for (const socket of this.#sockets.keys()) abortSocket(socket);
   }
 
   #serve(socket: Socket): void {
@@ -116,7 +123,7 @@ export class TcpPort {
       [FIELD.client]: client.address,
     };
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    this.#sockets.add(socket);
+    this.#sockets.set(socket, systemClock.now());
     socket.once('close', () => {
       this.#sockets.delete(socket);
       if (this.#sockets.size === 0) this.#onIdle();

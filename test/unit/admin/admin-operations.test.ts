@@ -40,6 +40,13 @@ const gateway: RunningGateway = {
     clients: 0,
     clientStreams: 0,
     addresses: { https: '127.0.0.1:8443' },
+    live: {
+      httpRequests: { count: 0 },
+      webSockets: { count: 0 },
+      tcpConnections: { count: 0 },
+      clientStreams: { count: 0 },
+      links: { count: 4, oldestMs: 1_000 },
+    },
   }),
   replicas: (id) => [
     { ...REPLICA, id: `replica of ${id}`, links: [LINK, LINK] },

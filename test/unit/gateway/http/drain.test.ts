@@ -57,7 +57,12 @@ describe('drain()', () => {
     used.send(GET);
     await used.sees(/ok[^]*ok/);
     expect(await used.closed()).toMatch(/Connection: close\r\n[^]*ok$/i);
+    used.socket.end();
+    handler.closeIdle(60_000);
+    await eventually(() => handler.stats.connections === 1);
+    handler.closeIdle(0);
     expect(await idle.closed()).toBe('');
+    idle.socket.end();
     await eventually(() => handler.stats.connections === 0);
   });
 
@@ -91,6 +96,48 @@ describe('drain()', () => {
     await handler.upgrades.gone();
     await drained;
     await handler.upgrades.gone();
+  });
+});
+
+describe('closeIdle()', () => {
+  it('leaves connections alone that carry a request, and those that did a moment ago', async () => {
+    let response: ServerResponse | undefined;
+    const origin = await httpOrigin((request, arrived) => {
+      if (request.url === '/wait') response = arrived;
+      else arrived.end('ok');
+    });
+    const { port, handler } = await startGateway({ origin });
+    const [busy, used] = [await RawClient.connect(port), await RawClient.connect(port)];
+    busy.send(GET.replace('/', '/wait'));
+    used.send(GET);
+    await used.sees('ok');
+    await eventually(() => response !== undefined);
+    expect(handler.busySince).toBeLessThan(performance.now());
+    handler.closeIdle(5_000);
+    used.send(GET);
+    await used.sees(/ok[^]*ok/);
+    handler.closeIdle(0);
+    expect(await used.closed()).toMatch(/ok$/);
+    response?.end('late');
+    await busy.sees('late');
+    expect(handler.busySince).toBeUndefined();
+    expect(busy.socket.readableEnded).toBe(false);
+  });
+});
+
+describe('resume()', () => {
+  it('serves any number of requests on a connection again', async () => {
+    const origin = await httpOrigin((_request, response) => response.end('ok'));
+    const { port, handler } = await startGateway({ origin });
+    const client = await RawClient.connect(port);
+    await handler.drain();
+    handler.resume();
+    expect(handler.stats.isDraining).toBe(false);
+    client.send(GET);
+    await client.sees('ok');
+    client.send(GET);
+    await client.sees(/ok[^]*ok/);
+    expect(client.text).not.toMatch(/connection: close/i);
   });
 });
 

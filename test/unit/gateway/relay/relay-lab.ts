@@ -197,6 +197,7 @@ export class Connector {
   readonly apps: AppEnd[] = [];
   readonly accepter: StreamAccepter;
   readonly ends: ControlMessage[] = [];
+  readonly drains: ControlMessage[] = [];
   readonly #lab: RelayLab;
   readonly process: string;
   #channel: MemoryChannel | undefined;
@@ -215,8 +216,8 @@ export class Connector {
     });
   }
 
-  /** Makes a link; one that there is loses its place. */
-  async dial(): Promise<void> {
+  /** Makes a link; one that there is with this index loses its place. */
+  async dial(index = 0): Promise<void> {
     const [ours, theirs] = memoryChannels();
     this.#lab.door.admit(theirs, '192.0.2.7:7');
     const { link } = await registerLink<RegisteredMessage>({
@@ -227,7 +228,7 @@ export class Connector {
         type: 'register',
         role: 'connector',
         token: 't',
-        link: 0,
+        link: index,
         replica: { hostname: 'h', platform: 'p', startedAt: 0 },
         rules: RULES,
       },
@@ -235,6 +236,7 @@ export class Connector {
       events: {
         onOpen: (slot, message) => this.accepter.open(slot, message),
         onControl: (message) => {
+          if (message.type === 'drain') this.drains.push(message);
           if (message.type !== 'end') return;
           this.ends.push(message);
           this.accepter.end(message.keys, new PosternError('ACCESS_REVOKED', 'no longer'));
@@ -262,6 +264,8 @@ export class Connector {
 /** An honest client. */
 export class Client {
   readonly opener: ResumableOpener;
+  readonly drains: ControlMessage[] = [];
+  link: Link | undefined;
   readonly #lab: RelayLab;
   readonly #credential: string | undefined;
   #channel: MemoryChannel | undefined;
@@ -292,12 +296,15 @@ export class Client {
       answer: 'admitted',
       events: {
         onOpen: () => NOBODY,
-        onControl: () => undefined,
+        onControl: (message) => {
+          if (message.type === 'drain') this.drains.push(message);
+        },
         onClose: () => this.opener.removeLink(link),
       },
     });
     this.user = answer.user;
     this.#channel = ours;
+    this.link = link;
     this.opener.addLink(link);
   }
 
