@@ -54,12 +54,17 @@ export function printResult<T>(form: OutputForm, result: T, lines: (result: T) =
 /** Prints an error as one line. A token that was written in the wrong place is not repeated: stderr may be a log. */
 export function printError(message: string, code: string): void {
   const line = printable(cleanText(message)).replaceAll(/\s*\n\s*/g, ' ');
-  process.stderr.write(`postern: ${line} (${code})\n`);
+  writeLine(`postern: ${line} (${code})`);
 }
 
 /** Says something to whoever sits at the terminal that is neither a result nor an error. */
 export function printNote(sentence: string): void {
-  process.stderr.write(`postern: ${printable(cleanText(sentence))}\n`);
+  writeLine(`postern: ${printable(cleanText(sentence))}`);
+}
+
+/** ssh, which may have started us, leaves its terminal in a state where a new line does not begin on the left. */
+function writeLine(text: string): void {
+  process.stderr.write(process.stderr.isTTY ? `${text}\r\n` : `${text}\n`);
 }
 
 /** Rows under headings, each column as wide as its widest cell. */

@@ -43,6 +43,8 @@ const CUT_BACKOFF = { baseMs: 100, maxMs: 2_000 };
 
 /** What is left to a stream that is not in step with its other endpoint. */
 interface Patience {
+  /** Of the attach that was lost. */
+  readonly epoch: number;
   /** When it gives up, as the clock counts. */
   readonly deadline: number;
   /** Why then. */
@@ -85,13 +87,13 @@ export class ResumableOpener implements StreamKeeper {
     return this.#waiting.size;
   }
 
-  /** Until when the streams that wait for a link do, as the clock counts: the first that gives up. Undefined: none waits. */
-  get waitsUntil(): number | undefined {
-    let first: number | undefined;
-    for (const stream of this.#waiting.keys()) {
-      first = Math.min(this.#patienceOf(stream).deadline, first ?? Infinity);
-    }
-    return first;
+  /** Streams that have lost the way to their other end, and how long the first of them to give up still looks for it, ms. */
+  get lost(): { readonly streams: readonly Stream[]; readonly leftMs: number } {
+    const streams = [...this.#streams].filter(
+      (stream) => this.#waiting.has(stream) || (stream.state === 'open' && !stream.isInStep),
+    );
+    const deadlines = streams.map((stream) => this.#patienceOf(stream).deadline);
+    return { streams, leftMs: Math.max(0, Math.min(...deadlines) - this.#clock.now()) };
   }
 
   get linkCount(): number {
@@ -212,7 +214,8 @@ export class ResumableOpener implements StreamKeeper {
   /** Begins anew once the stream has been in step again. */
   #patienceOf(stream: Stream): Patience {
     const known = this.#patience.get(stream);
-    if (known !== undefined && !stream.wasSynced) return known;
+    const { epoch } = stream;
+    if (known !== undefined && (!stream.wasSynced || known.epoch === epoch)) return known;
     const { detachedMs = this.#detachedMs, endsAt = Infinity } = stream.life;
     const lostAt = this.#clock.now() + detachedMs;
     const why =
@@ -220,7 +223,7 @@ export class ResumableOpener implements StreamKeeper {
         ? 'no way to its other end until access to it ended'
         : `no way to its other end within ${formatDuration(detachedMs)}`;
     const deadline = Math.min(lostAt, endsAt);
-    const patience = { deadline, why, backoff: new Backoff(CUT_BACKOFF), notBefore: 0 };
+    const patience = { epoch, deadline, why, backoff: new Backoff(CUT_BACKOFF), notBefore: 0 };
     this.#patience.set(stream, patience);
     return patience;
   }

@@ -160,6 +160,11 @@ export class Stream implements StreamHolder {
     return this.#epoch;
   }
 
+  /** Whether frames flow: it is attached, and both ends agree where they are. */
+  get isInStep(): boolean {
+    return this.#isSynced;
+  }
+
   /** Whether both ends agreed on their positions since the last attach, also when that is over. */
   get wasSynced(): boolean {
     return this.#wasSynced;

@@ -3,7 +3,7 @@
  */
 import { systemClock } from '../../core/clock.ts';
 import { GatewayLink } from '../../client/link/gateway-link.ts';
-import { LinkNotice } from '../../client/link/link-notice.ts';
+import { watchTrouble } from '../../client/link/link-notice.ts';
 import {
   isSignedOut,
   type CredentialAsk,
@@ -64,21 +64,20 @@ async function dialWith(
   { address: { gateway, ca }, logLevel, purpose }: ClientLinkOptions,
 ): Promise<ClientLink> {
   const log = createLog({ level: logLevel, format: 'auto', component: 'client' });
-  const notice = new LinkNotice(systemClock, printNote);
   const link = new GatewayLink({
     gateway,
     ca,
     credential: credentialOf(pass),
     purpose,
     log,
-    onState: (state) => notice.onState(state),
   });
   await link.start();
+  const notice = watchTrouble(systemClock, { trouble: () => link.trouble, say: printNote });
   return {
     link,
     log,
     stop: async () => {
-      notice.stop();
+      notice.cancel();
       await link.stop();
     },
   };

@@ -27,6 +27,15 @@ import { watchNetwork } from '../../transport/network-watch.ts';
 import { watchSilence } from '../../transport/silence-watch.ts';
 import { watchSleep } from '../../transport/sleep-watch.ts';
 
+/** What streams wait for, and how long the first of them still does. */
+export type LinkTrouble = {
+  readonly waiting: { readonly count: number; readonly leftMs: number };
+} & (
+  | { readonly away: 'gateway'; readonly why: PosternError | undefined }
+  /** The gateway has no way to the other end. */
+  | { readonly away: 'connector'; readonly hostnames: readonly string[] }
+);
+
 /** How long the first dial is tried again where the gateway may just be starting, ms. */
 const FIRST_DIAL_MS = 5_000;
 /** How long a new stream waits for a link that is away, ms. */
@@ -52,8 +61,6 @@ export interface GatewayLinkOptions {
   /** Why its user wants in, for applications that ask. */
   readonly purpose?: string | undefined;
   readonly log: Log;
-  /** The link broke, or is back. */
-  onState?(state: 'up' | 'down'): void;
 }
 
 export class GatewayLink {
@@ -69,6 +76,8 @@ export class GatewayLink {
   #watches: readonly Timer[] = [];
   #running: Promise<void> = Promise.resolve();
   #onUp: (() => void)[] = [];
+  /** Why there is no link, once there was one. */
+  #awayBecause: PosternError | undefined;
   #isStopped = false;
 
   constructor(options: GatewayLinkOptions) {
@@ -88,7 +97,7 @@ export class GatewayLink {
       onDialled: (error) => this.#dialled(error),
       dial: async (_attempt, signal) => this.#dial(signal),
       onUp: (kept) => this.#linkUp(kept),
-      onDown: () => this.#options.onState?.('down'),
+      onDown: () => undefined,
       isUrgent: () => this.#opener.detachedCount > 0,
       urgentMs: URGENT_MS,
       onRefused: (error) => this.#opener.failAll(error),
@@ -133,6 +142,16 @@ export class GatewayLink {
     });
   }
 
+  /** What keeps streams from going on now, for whoever waits for them; undefined when nothing does. */
+  get trouble(): LinkTrouble | undefined {
+    const { streams, leftMs } = this.#opener.lost;
+    const waiting = { count: streams.length, leftMs };
+    if (this.#links.size === 0) return { away: 'gateway', why: this.#awayBecause, waiting };
+    if (streams.length === 0) return undefined;
+    const hostnames = [...new Set(streams.map(({ request }) => request.hostname))];
+    return { away: 'connector', hostnames, waiting };
+  }
+
   /** Drops a link that is probably dead, and dials at once. Streams continue on the new one. */
   dialAgain(reason: string): void {
     this.#keeper.dialAgain(new PosternError('LINK_CLOSED', `Cannot trust the link: ${reason}`));
@@ -169,6 +188,7 @@ export class GatewayLink {
         },
         onClose: (error) => {
           this.#forget(link);
+          if (error !== undefined) this.#awayBecause = error;
           end({ kind: 'closed', error });
         },
       },
@@ -188,7 +208,7 @@ export class GatewayLink {
     this.#links.add(link);
     this.#opener.addLink(link);
     for (const old of this.#draining) void this.#leave(old);
-    this.#options.onState?.('up');
+    this.#awayBecause = undefined;
     for (const tell of this.#onUp.splice(0)) tell();
   }
 
@@ -207,7 +227,9 @@ export class GatewayLink {
   }
 
   #dialled(error: unknown): void {
-    if (error === undefined || this.#firstError === undefined || !isPosternError(error)) return;
+    if (!isPosternError(error)) return;
+    this.#awayBecause = error;
+    if (this.#firstError === undefined) return;
     const isPassing = PASSING.has(codeOf(error));
     if (isPassing && systemClock.now() - this.#startedAt < FIRST_DIAL_MS) return;
     this.#firstError(error);

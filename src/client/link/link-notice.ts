@@ -1,39 +1,61 @@
 /**
- * Tells whoever sits at the terminal that the gateway is away, but only when it lasts: a pause of a second is nobody's
- * business, and a line in the middle of an editor is.
+ * Tells whoever sits at the terminal what their streams wait for, but only when it lasts: a pause of a second is nobody's
+ * business, and a line in the middle of an editor is. Says also how long they will wait, and when it is over.
+ *
+ * Why a stream ended is not told here: its command prints that, with its code.
  */
 import type { Clock, Timer } from '../../core/clock.ts';
+import { formatDuration } from '../../core/duration.ts';
+import type { LinkTrouble } from './gateway-link.ts';
 
-/** How long the link may be away before a word is said, ms. */
+/** How long it must last before a word is said, ms. */
 const LASTING_MS = 3_000;
+/** Time between two looks, ms. */
+const LOOK_MS = 500;
 
-export class LinkNotice {
-  readonly #clock: Clock;
-  readonly #say: (sentence: string) => void;
-  #timer: Timer | undefined;
-  #isSaid = false;
+export interface TroubleWatchOptions {
+  readonly trouble: () => LinkTrouble | undefined;
+  readonly say: (sentence: string) => void;
+}
 
-  constructor(clock: Clock, say: (sentence: string) => void) {
-    this.#clock = clock;
-    this.#say = say;
-  }
-
-  /** The link broke, or is back. */
-  onState(state: 'up' | 'down'): void {
-    this.#timer?.cancel();
-    if (state === 'down') {
-      this.#timer = this.#clock.after(LASTING_MS, () => {
-        this.#isSaid = true;
-        this.#say('the gateway is away; what is open goes on when it is back');
-      });
-    } else if (this.#isSaid) {
-      this.#isSaid = false;
-      this.#say('the gateway is back');
+/** Looks now and then, until cancelled. */
+export function watchTrouble(clock: Clock, { trouble, say }: TroubleWatchOptions): Timer {
+  let timer: Timer;
+  let now:
+    { readonly away: LinkTrouble['away']; readonly since: number; isSaid: boolean } | undefined;
+  const look = (): void => {
+    const found = trouble();
+    if (now !== undefined && found?.away !== now.away) {
+      if (now.isSaid) say(`the ${now.away} is back after ${seconds(clock.now() - now.since)}`);
+      now = undefined;
     }
-  }
+    if (found !== undefined) {
+      now ??= { away: found.away, since: clock.now(), isSaid: false };
+      if (!now.isSaid && clock.now() - now.since >= LASTING_MS) {
+        now.isSaid = true;
+        say(describe(found));
+      }
+    }
+    timer = clock.after(LOOK_MS, look);
+  };
+  look();
+  // Not the timer itself: it is another one after each look.
+  return { cancel: () => timer.cancel() };
+}
 
-  /** Says nothing more. */
-  stop(): void {
-    this.#timer?.cancel();
+function describe(trouble: LinkTrouble): string {
+  const { count, leftMs } = trouble.waiting;
+  const rest = count === 0 ? 'dialling on' : `what is open waits for it, ${seconds(leftMs)} more`;
+  if (trouble.away === 'gateway') {
+    const why = trouble.why === undefined ? '' : ` (${trouble.why.code}: ${trouble.why.message})`;
+    return `the gateway is away; ${rest}${why}`;
   }
+  const [first = '', ...others] = trouble.hostnames;
+  const more = others.length === 0 ? '' : ` and of ${others.length} more`;
+  return `the connector of "${first}"${more} is away; ${rest}`;
+}
+
+/** Nobody counts milliseconds here. */
+function seconds(ms: number): string {
+  return formatDuration(Math.max(1, Math.round(ms / 1_000)) * 1_000);
 }
