@@ -113,6 +113,26 @@ export const LIMITS = {
   /** How long a connection to a built-in service may stay silent, ms: longer than a gateway keeps one idle. builtin.test.ts */
   builtinIdleMs: 120_000,
 
+  /** Requests a user may have open on one HTTP/2 connection; browsers want a hundred. test/unit/gateway/http2/hostile.test.ts */
+  http2Streams: 128,
+  /** Largest head of an HTTP/2 request, bytes with 32 a field; HTTP/1.1 has the same. http2/hostile.test.ts */
+  http2HeaderBytes: 32 * KiB,
+  /** What a user may send of one HTTP/2 request ahead of its origin, bytes: with `http2Streams`, what a connection can make us hold. http2/bulk.test.ts */
+  http2WindowBytes: 512 * KiB,
+  /** Memory of one HTTP/2 connection beside the windows, MB: with more than that no request is taken. http2/bulk.test.ts */
+  http2SessionMb: 16,
+  /** Requests that a user may give up on one HTTP/2 connection, at once and then per second; Node itself ends it at 1,000 and 33. http2/hostile.test.ts P33 */
+  http2Resets: 500,
+  http2ResetsPerSecond: 30,
+  /** PING and SETTINGS frames a user may send on one HTTP/2 connection, at once and then per second. http2/hostile.test.ts P34 */
+  http2ControlFrames: 200,
+  http2ControlFramesPerSecond: 20,
+  /** How long an HTTP/2 connection may take to its first request, ms, and how long it may be without one later. http2/hostile.test.ts P31 */
+  http2FirstRequestMs: 30_000,
+  http2IdleMs: 75_000,
+  /** How long requests are still taken after a user was told to use another HTTP/2 connection, ms: some are on their way. http2/drain.test.ts */
+  http2GoawayMs: 1_000,
+
   /** Access groups of a configuration; each may refer to others. test/unit/config/access/access-references.test.ts */
   accessGroups: 200,
 

@@ -22,6 +22,7 @@ import { Certificates } from './certificates.ts';
 import type { HttpHandler } from './http/http-handler.ts';
 import { createRedirectServer } from './http/redirect-server.ts';
 import { HTTP_SERVER_OPTIONS } from './http/server-options.ts';
+import { ALPN_PROTOCOLS } from './http2/http2-options.ts';
 import type { StreamSigner } from './signed-stream.ts';
 import type { StreamRouter } from './stream-router.ts';
 import { TcpPort } from './tcp/tcp-port.ts';
@@ -159,8 +160,7 @@ export class Listeners {
       ...HTTP_SERVER_OPTIONS,
       cert,
       key,
-      // Without the old name, `curl --http1.0` and its like would be refused by the handshake.
-      ALPNProtocols: ['http/1.1', 'http/1.0'],
+      ALPNProtocols: ALPN_PROTOCOLS,
       handshakeTimeout: TLS_HANDSHAKE_MS,
       ...this.#tickets,
       ...this.#clientCa,

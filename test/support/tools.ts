@@ -42,6 +42,8 @@ export const TOOLS = {
   },
   haproxy: { package: 'haproxy' },
   wrk: { package: 'wrk' },
+  nghttp: { package: 'nghttp2-client' },
+  h2load: { package: 'nghttp2-client' },
   nc: { package: 'netcat-openbsd', files: ['nc.openbsd', 'nc'] },
   curl: { package: 'curl' },
   openssl: { package: 'openssl' },

@@ -5,7 +5,6 @@
  * At once where everything is in memory, since it stands before every request. A program gets 401, a browser that visits a
  * page is led to sign in (case C16), and nobody learns which rule kept them out.
  */
-import type { IncomingMessage } from 'node:http';
 import type { AppSignIn } from '../../access/app-sign-in/app-sign-in.ts';
 import type { Gate, GateAsk, Verdict } from '../../access/gate.ts';
 import { deniedPage } from '../../access/pages/denied-page.ts';
@@ -17,6 +16,7 @@ import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import { PosternError } from '../../core/error.ts';
 import type { Admission, GateRequest, RequestGate, RequestPass } from '../http/request-gate.ts';
 import type { RequestRecord } from '../http/request-record.ts';
+import type { UserRequest } from '../http/user-message.ts';
 import type { IdentityHeaders } from './identity-headers.ts';
 import { BAD_CREDENTIAL, type KnownRequester, type PrincipalReader } from './request-principal.ts';
 
@@ -150,7 +150,7 @@ function isOwnPath(path: string): boolean {
 }
 
 /** Whether a browser goes to a page, as against a program or a script of a page that fetches something. */
-function isVisit({ method, headers }: IncomingMessage): boolean {
+function isVisit({ method, headers }: UserRequest): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false;
   if (headers['x-requested-with'] !== undefined) return false;
   const mode = headers['sec-fetch-mode'];

@@ -4,7 +4,6 @@
  * A credential that a program chose to send must be good, or the request is refused; a cookie that is not good is no
  * credential, because browsers send what they have. Sessions at the auth host are none here (case C5).
  */
-import type { IncomingMessage } from 'node:http';
 import { appCookieName, findCookie } from '../../access/app-sign-in/app-cookies.ts';
 import type { Principal } from '../../access/gate.ts';
 import type { ServiceTokens } from '../../access/service-tokens.ts';
@@ -13,6 +12,7 @@ import type { Session } from '../../access/sign-in/sign-in-ports.ts';
 import { AppTokens, type AppTokenClaims } from '../../access/tokens/app-tokens.ts';
 import type { Application } from '../../config/access/application.ts';
 import { clientCertificateOf } from '../http/client-certificate.ts';
+import type { UserRequest } from '../http/user-message.ts';
 
 /** What a request proved. */
 export interface KnownRequester {
@@ -44,7 +44,7 @@ export class PrincipalReader {
   }
 
   /** Reads it for an application; undefined where there is none, so that only the certificate matters. */
-  read(request: IncomingMessage, application: Application | undefined): Result | Promise<Result> {
+  read(request: UserRequest, application: Application | undefined): Result | Promise<Result> {
     if (!mayIdentify(request.rawHeaders)) return anonymous(request);
     const { headers } = request;
     const id = headers['postern-service-token-id'];
@@ -66,7 +66,7 @@ export class PrincipalReader {
     return this.#appToken(request, application, { token: cookie, isProgram: false });
   }
 
-  #serviceToken(request: IncomingMessage, id: unknown, secret: unknown): Result {
+  #serviceToken(request: UserRequest, id: unknown, secret: unknown): Result {
     const isWhole = typeof id === 'string' && typeof secret === 'string';
     const serviceToken = isWhole ? this.#options.serviceTokens.verify(id, secret) : undefined;
     if (serviceToken === undefined) return BAD_CREDENTIAL;
@@ -76,7 +76,7 @@ export class PrincipalReader {
   }
 
   #appToken(
-    request: IncomingMessage,
+    request: UserRequest,
     { name }: Application,
     about: TokenUse,
   ): Result | Promise<Result> {
@@ -88,7 +88,7 @@ export class PrincipalReader {
   }
 
   #withSession(
-    request: IncomingMessage,
+    request: UserRequest,
     claims: AppTokenClaims | undefined,
     about: TokenUse,
   ): Result | Promise<Result> {
@@ -136,7 +136,7 @@ function bearerOf(authorization: string | undefined): string | undefined {
 }
 
 function somebody(
-  request: IncomingMessage,
+  request: UserRequest,
   session: Session,
   { purpose }: AppTokenClaims,
   { isProgram, ownsAuthorization = false }: TokenUse,
@@ -145,11 +145,11 @@ function somebody(
   return { principal: { session, clientCertificate }, purpose, isProgram, ownsAuthorization };
 }
 
-function nobody(request: IncomingMessage, { isProgram }: TokenUse): Result {
+function nobody(request: UserRequest, { isProgram }: TokenUse): Result {
   return isProgram ? BAD_CREDENTIAL : anonymous(request);
 }
 
-function anonymous(request: IncomingMessage): KnownRequester {
+function anonymous(request: UserRequest): KnownRequester {
   const clientCertificate = clientCertificateOf(request.socket);
   const principal = clientCertificate === undefined ? {} : { clientCertificate };
   return { principal, isProgram: false, ownsAuthorization: false };

@@ -8,6 +8,7 @@ import { STATUS_CODES, ServerResponse, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { abortSocket } from '../../transport/socket-pump.ts';
 import type { ErrorPage } from './error-page.ts';
+import type { UserRequest, UserResponse } from './user-message.ts';
 
 /** How long a connection is read and thrown away after its last response, ms, so that a reset does not eat the response. */
 const LINGER_MS = 2_000;
@@ -16,13 +17,15 @@ const LINGER_MS = 2_000;
  * Makes this response the last one of its connection. Where the user is still sending, the connection is read on for
  * LINGER_MS after the response: closing at once would reset it, and many clients would never see the answer.
  */
-export function closeAfter(request: IncomingMessage, response: ServerResponse): void {
+export function closeAfter(request: UserRequest, response: UserResponse): void {
+  // An HTTP/2 stream ends alone, and its connection goes on.
+  if (!(response instanceof ServerResponse)) return;
   response.shouldKeepAlive = false;
   if (!request.complete) lingerOnClose(request.socket, request);
 }
 
 /** Writes a page of ours as the whole response. Does nothing when a response has begun. */
-export function sendPage(response: ServerResponse, page: ErrorPage, extra: string[] = []): void {
+export function sendPage(response: UserResponse, page: ErrorPage, extra: string[] = []): void {
   if (response.headersSent) return;
   const reason = STATUS_CODES[page.status] ?? '';
   response.writeHead(page.status, reason, [...page.headers, ...extra]);
@@ -33,7 +36,11 @@ export function sendPage(response: ServerResponse, page: ErrorPage, extra: strin
  * Cuts a response that has begun. Where only the end of the connection would tell the user that it is complete, the
  * connection is reset, so that half a response never looks whole.
  */
-export function cutResponse(response: ServerResponse, contentLength: number | undefined): void {
+export function cutResponse(response: UserResponse, contentLength: number | undefined): void {
+  if (!(response instanceof ServerResponse)) {
+    response.destroy();
+    return;
+  }
   const { socket } = response;
   const endsWithConnection = !response.chunkedEncoding && contentLength === undefined;
   // The response closes with its socket.
@@ -65,7 +72,7 @@ export function endAndLinger(socket: Socket): void {
   socket.once('close', () => clearTimeout(timer));
 }
 
-function lingerOnClose(socket: Socket, request: IncomingMessage): void {
+function lingerOnClose(socket: Socket, request: UserRequest): void {
   // Node calls this once the last response of a connection is written, and knows no other way to close.
   socket.destroySoon = () => {
     Reflect.deleteProperty(socket, 'destroySoon');

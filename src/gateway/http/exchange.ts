@@ -5,7 +5,6 @@
  * fails, the user gets either the origin's whole response, or a page of ours, or a connection that visibly breaks, and
  * the origin's stream ends at once when the user leaves. Does not decide who may ask (request-guard.ts, the router).
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
@@ -23,6 +22,7 @@ import type { GuardedRequest } from './request-guard.ts';
 import type { RequestRecord } from './request-record.ts';
 import { findHeader, responseHeaders } from './response-headers.ts';
 import type { LiveUpgrade, PendingUpgrade } from './upgrade.ts';
+import type { UserRequest, UserResponse } from './user-message.ts';
 
 /** What all exchanges of a gateway share. */
 export interface ExchangeHost {
@@ -35,9 +35,9 @@ export interface ExchangeHost {
 
 /** One request that the guard has let pass. */
 export interface Arrival {
-  readonly request: IncomingMessage;
+  readonly request: UserRequest;
   /** Where the response goes: the server's own, or the socket of an upgrade. */
-  readonly to: ServerResponse | PendingUpgrade;
+  readonly to: UserResponse | PendingUpgrade;
   readonly guarded: GuardedRequest;
   readonly record: RequestRecord;
   /** The user waits for `100 Continue`. */
@@ -53,7 +53,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #target: OriginTarget;
   readonly #headers: string[];
   readonly #body: RequestBody | undefined;
-  #response: ServerResponse | undefined;
+  #response: UserResponse | undefined;
   readonly #upgrade: PendingUpgrade | undefined;
   #connection: OriginConnection | undefined;
   #abort: ((error?: Error) => void) | undefined;
@@ -147,7 +147,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     try {
       response.writeHead(status, reason, headers);
     } catch (cause) {
-      response.shouldKeepAlive = false;
+      closeAfter(request, response);
       const message = 'Cannot pass on the response: its head is not valid HTTP';
       this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message, { cause }));
       return true;
@@ -262,7 +262,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status === 101) {
       const message = 'Cannot pass on the response: the origin switched protocols unasked';
       this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
-    } else if (status === 103 && this.#arrival.request.httpVersion === '1.1') {
+    } else if (status === 103 && this.#arrival.request.httpVersion !== '1.0') {
       const link = findHeader(raw, 'link');
       try {
         if (link !== undefined) this.#response?.writeEarlyHints({ link });
@@ -274,7 +274,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** The response to write to; for an upgrade this is where it stops being one. */
-  #respond(): ServerResponse {
+  #respond(): UserResponse {
     if (this.#response !== undefined) return this.#response;
     const { to } = this.#arrival;
     const response = 'respond' in to ? to.respond() : to;
@@ -282,7 +282,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return response;
   }
 
-  #useResponse(response: ServerResponse): void {
+  #useResponse(response: UserResponse): void {
     this.#response = response;
     response.on('close', () => this.#userGone());
   }
@@ -312,7 +312,7 @@ function switchingHead(raw: readonly Buffer[]): string {
 }
 
 /** Writes a part of a body. A whole frame of it is given back when it has left: nobody else has anything in that memory. */
-function writeChunk(response: ServerResponse, chunk: Buffer): boolean {
+function writeChunk(response: UserResponse, chunk: Buffer): boolean {
   if (chunk.length !== LIMITS.dataBytes) return response.write(chunk);
   return response.write(chunk, (error) => {
     if (!error) giveBackSlab(chunk);

@@ -5,12 +5,18 @@
  * RequestSummary. Knows nothing of links: see origin-opener.ts for what it is given. See design.md §4 "HTTP".
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { WebResponse } from '../../access/web-message.ts';
+import type { Clock } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError, codeOf, isPosternError } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
+import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { Http2Request } from '../http2/http2-request.ts';
+import type { Http2Response } from '../http2/http2-response.ts';
+import { UserSessions } from '../http2/user-sessions.ts';
 import { logRequest } from './access-log.ts';
 import { answerError } from './answer-error.ts';
 import { ClientConnections } from './client-connections.ts';
@@ -27,12 +33,13 @@ import { RequestRecord, type RequestSummary } from './request-record.ts';
 import { HTTP_SERVER_PROPERTIES } from './server-options.ts';
 import { CLOSE_REVOKED, UpgradeRegistry } from './upgrade-registry.ts';
 import { type LiveUpgrade, PendingUpgrade } from './upgrade.ts';
+import type { UserRequest, UserResponse } from './user-message.ts';
 import { sendWebResponse, toWebRequest } from './web-exchange.ts';
 
 /** Lets other parts of the gateway answer some requests themselves. Asked after the guard, before the router. */
 export interface HttpIntercept {
   /** Returns true when it will answer. */
-  request?(request: IncomingMessage, response: ServerResponse, guarded: GuardedRequest): boolean;
+  request?(request: UserRequest, response: UserResponse, guarded: GuardedRequest): boolean;
   /** Returns true when the socket is its own from now on: a link, for example. */
   upgrade?(
     request: IncomingMessage,
@@ -51,6 +58,8 @@ export interface HttpHandlerOptions {
   /** Called for each request when it ends, a WebSocket's included: metrics. */
   readonly onRequestEnd?: (summary: RequestSummary) => void;
   readonly pools?: OriginPoolsOptions;
+  /** For HTTP/2 connections. Default the system's. */
+  readonly clock?: Clock;
   /** Level of the access log's ordinary lines. Default `info`; `debug` leaves out what went well, at 4 µs a line. */
   readonly accessLogLevel?: 'info' | 'debug';
 }
@@ -74,6 +83,7 @@ export class HttpHandler {
   readonly #pools: OriginPools;
   readonly #host: ExchangeHost;
   readonly #connections = new ClientConnections();
+  readonly #http2: UserSessions;
   /** What lets the requests in that may become WebSockets. */
   readonly #passes = new WeakMap<RequestRecord, RequestPass>();
   #requests = 0;
@@ -83,6 +93,13 @@ export class HttpHandler {
   constructor(options: HttpHandlerOptions) {
     this.#options = options;
     const pools = new OriginPools(options.pools);
+    this.#http2 = new UserSessions({
+      clock: options.clock,
+      onRequest: (request, response) => this.#onHttp2Request(request, response),
+      onFlood: (err, socket) => {
+        options.log.warn({ err, [FIELD.client]: clientOf(socket).address }, 'connection ended');
+      },
+    });
     const isDraining = (): boolean => this.#isDraining;
     this.#pools = pools;
     this.#host = {
@@ -96,7 +113,7 @@ export class HttpHandler {
 
   get stats(): HttpStats {
     return {
-      connections: this.#connections.size,
+      connections: this.#connections.size + this.#http2.size,
       requests: this.#requests,
       upgrades: this.upgrades.size,
       origins: this.#pools.stats,
@@ -104,10 +121,14 @@ export class HttpHandler {
     };
   }
 
-  /** Serves a server made with HTTP_SERVER_OPTIONS, plain or TLS. May be called for several. */
-  attach(server: Server): void {
+  /**
+   * Serves a server made with HTTP_SERVER_OPTIONS, plain or TLS; over TLS also HTTP/2, where the server offers it. May be
+   * called for several.
+   */
+  attach(server: Server | HttpsServer): void {
     Object.assign(server, HTTP_SERVER_PROPERTIES);
     this.#connections.track(server);
+    if ('setSecureContext' in server) this.#http2.attach(server);
     server.on('request', (request, response) => this.#onRequest(request, response, false));
     server.on('checkContinue', (request, response) => this.#onRequest(request, response, true));
     server.on('checkExpectation', (request, response) => this.#onExpectation(request, response));
@@ -127,7 +148,11 @@ export class HttpHandler {
 
   /** When the oldest request under way began, as performance.now() counts; undefined without any. */
   get busySince(): number | undefined {
-    return this.#connections.busySince;
+    const oldest = Math.min(
+      this.#connections.busySince ?? Number.POSITIVE_INFINITY,
+      this.#http2.busySince ?? Number.POSITIVE_INFINITY,
+    );
+    return Number.isFinite(oldest) ? oldest : undefined;
   }
 
   /** Forgets all idle origin connections; those in use close after their request. */
@@ -142,6 +167,7 @@ export class HttpHandler {
    */
   async drain(): Promise<void> {
     this.#isDraining = true;
+    this.#http2.drain();
     if (this.#isIdle()) return;
     await new Promise<void>((resolve) => {
       const before = this.#onDrained;
@@ -155,6 +181,7 @@ export class HttpHandler {
   /** Takes drain() back: connections carry any number of requests again. */
   resume(): void {
     this.#isDraining = false;
+    this.#http2.resume();
   }
 
   /** Ends connections that have carried nothing for this long, ms. */
@@ -166,6 +193,7 @@ export class HttpHandler {
   close(): void {
     this.upgrades.destroy();
     this.#connections.destroy();
+    this.#http2.destroy();
     this.#pools.close();
   }
 
@@ -174,16 +202,32 @@ export class HttpHandler {
       const record = this.#begin(request);
       const { socket } = request;
       response.on('close', () => this.#onResponseClosed(record, response, socket));
-      const guarded = this.#guard(request, false);
-      if (!guarded.ok) {
-        answerError(request, response, record, { ...guarded, isLast: true });
-        return;
-      }
-      record.hostname = guarded.hostname;
-      record.path = guarded.path;
-      if (this.#options.intercept?.request?.(request, response, guarded) === true) return;
-      this.#serve({ request, guarded, record, to: response, expectsContinue });
+      this.#take({ request, response, record, expectsContinue });
     });
+  }
+
+  /** Requests of one connection do not wait for each other, and there is no parser's error to tell them of. */
+  #onHttp2Request(request: Http2Request, response: Http2Response): void {
+    const record = this.#begin(request);
+    response.on('close', () => this.#onResponseOver(record, response));
+    const { expect } = request.headers;
+    const expectsContinue = expect?.toLowerCase() === '100-continue';
+    if (expect !== undefined && !expectsContinue)
+      this.#refuseExpectation(request, response, record);
+    else this.#take({ request, response, record, expectsContinue });
+  }
+
+  /** Guards a request, and serves it where it means one thing only. */
+  #take({ request, response, record, expectsContinue }: Taken): void {
+    const guarded = this.#guard(request, false);
+    if (!guarded.ok) {
+      answerError(request, response, record, { ...guarded, isLast: true });
+      return;
+    }
+    record.hostname = guarded.hostname;
+    record.path = guarded.path;
+    if (this.#options.intercept?.request?.(request, response, guarded) === true) return;
+    this.#serve({ request, guarded, record, to: response, expectsContinue });
   }
 
   #onExpectation(request: IncomingMessage, response: ServerResponse): void {
@@ -191,10 +235,14 @@ export class HttpHandler {
       const record = this.#begin(request);
       const { socket } = request;
       response.on('close', () => this.#onResponseClosed(record, response, socket));
-      const message = 'Cannot serve the request: its Expect field is not "100-continue"';
-      const error = new PosternError('HTTP_BAD_REQUEST', message);
-      answerError(request, response, record, { error, status: 417, isLast: true });
+      this.#refuseExpectation(request, response, record);
     });
+  }
+
+  #refuseExpectation(request: UserRequest, response: UserResponse, record: RequestRecord): void {
+    const message = 'Cannot serve the request: its Expect field is not "100-continue"';
+    const error = new PosternError('HTTP_BAD_REQUEST', message);
+    answerError(request, response, record, { error, status: 417, isLast: true });
   }
 
   /** Also for CONNECT, which the guard refuses. */
@@ -245,13 +293,13 @@ export class HttpHandler {
     this.#serve({ request, guarded, record, to: response, expectsContinue: false });
   }
 
-  #guard(request: IncomingMessage, isUpgrade: boolean): GuardedRequest | GuardRefusal {
-    const { method = '', url = '', httpVersion, rawHeaders, socket } = request;
+  #guard(request: UserRequest, isUpgrade: boolean): GuardedRequest | GuardRefusal {
+    const { method = '', url = '', httpVersion, rawHeaders, socket, http2 } = request;
     const servername = servernameOf(socket);
-    return checkRequest({ method, url, httpVersion, rawHeaders, servername, isUpgrade });
+    return checkRequest({ method, url, httpVersion, rawHeaders, servername, isUpgrade, http2 });
   }
 
-  #begin(request: IncomingMessage): RequestRecord {
+  #begin(request: UserRequest): RequestRecord {
     this.#requests += 1;
     return new RequestRecord(newRequestId(), clientOf(request.socket), request.method ?? '');
   }
@@ -365,10 +413,14 @@ export class HttpHandler {
 
   /** The response is written, or its connection broke. */
   #onResponseClosed(record: RequestRecord, response: ServerResponse, socket: Socket): void {
+    this.#onResponseOver(record, response);
+    this.#connections.done(socket, !response.shouldKeepAlive);
+  }
+
+  #onResponseOver(record: RequestRecord, response: UserResponse): void {
     this.#requests -= 1;
     if (!response.writableFinished) record.fail('HTTP_ABORTED');
     this.#finish(record);
-    this.#connections.done(socket, !response.shouldKeepAlive);
   }
 
   #finish(record: RequestRecord): void {
@@ -407,6 +459,14 @@ export class HttpHandler {
     this.#connections.endWith(socket, rawErrorResponse(code, record.requestId));
     this.#finish(record);
   }
+}
+
+/** A request that has just come. */
+interface Taken {
+  readonly request: UserRequest;
+  readonly response: UserResponse;
+  readonly record: RequestRecord;
+  readonly expectsContinue: boolean;
 }
 
 /** What goes on where nobody is asked. */

@@ -1,13 +1,13 @@
 /**
  * The body of a user's request on its way to the origin.
  *
- * A thin stand-in for the IncomingMessage, because undici destroys the stream it is given when a response comes early,
+ * A thin stand-in for the request, because undici destroys the stream it is given when a response comes early,
  * and that would take the user's connection with it. Nothing is buffered: pausing pauses the socket. Nothing is read
  * until undici asks, so that a body whose request was never sent can be sent elsewhere, and so that `100 Continue` goes
  * out only when the origin is connected.
  */
 import { EventEmitter } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import type { UserRequest } from './user-message.ts';
 
 export interface RequestBodyOptions {
   /** Called before the first byte is read. */
@@ -17,13 +17,13 @@ export interface RequestBodyOptions {
 }
 
 export class RequestBody extends EventEmitter {
-  readonly #request: IncomingMessage;
+  readonly #request: UserRequest;
   readonly #options: RequestBodyOptions;
   #isStarted = false;
   #isDetached = false;
   #isEnded = false;
 
-  constructor(request: IncomingMessage, options: RequestBodyOptions) {
+  constructor(request: UserRequest, options: RequestBodyOptions) {
     super();
     this.#request = request;
     this.#options = options;
@@ -74,6 +74,8 @@ export class RequestBody extends EventEmitter {
   };
 
   readonly #onEnd = (): void => {
+    // An HTTP/2 stream that its user gives up ends as well.
+    if (!this.#request.complete) return;
     this.#isEnded = true;
     this.emit('end');
   };

@@ -3,16 +3,16 @@
  *
  * Only shapes. gateway/access/ implements them; without one, everything goes on.
  */
-import type { IncomingMessage } from 'node:http';
 import type { StreamRight } from '../../access/tokens/stream-assertions.ts';
 import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import type { PosternError } from '../../core/error.ts';
 import type { GuardedRequest } from './request-guard.ts';
 import type { RequestRecord } from './request-record.ts';
+import type { UserRequest } from './user-message.ts';
 
 /** A request that the guard has let pass. */
 export interface GateRequest {
-  readonly request: IncomingMessage;
+  readonly request: UserRequest;
   readonly guarded: GuardedRequest;
   /** Told who it is and why. */
   readonly record: RequestRecord;

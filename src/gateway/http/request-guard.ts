@@ -14,7 +14,7 @@ import { connectionOptions, isGatewayOwned } from './header-rules.ts';
 export interface RequestHead {
   readonly method: string;
   readonly url: string;
-  /** `1.1` or `1.0`. */
+  /** `1.1`, `1.0` or `2.0`. */
   readonly httpVersion: string;
   /** Names and values in turn, as sent. */
   readonly rawHeaders: readonly string[];
@@ -22,6 +22,16 @@ export interface RequestHead {
   readonly servername?: string | undefined;
   /** The parser saw `Connection: upgrade` with an Upgrade field and has let go of the connection. */
   readonly isUpgrade: boolean;
+  /** Undefined for HTTP/1. */
+  readonly http2?: Http2Framing | undefined;
+}
+
+/** What HTTP/2 says beside the fields of a head. */
+export interface Http2Framing {
+  readonly scheme: string;
+  readonly authority: string | undefined;
+  /** Whether a body follows. */
+  readonly hasBody: boolean;
 }
 
 /** A request that means one thing only. */
@@ -50,6 +60,9 @@ export interface GuardRefusal {
 /** The methods that Allow names in a 405. */
 export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
+const HTTP1: ReadonlySet<string> = new Set(['1.1', '1.0']);
+const HTTP2: ReadonlySet<string> = new Set(['2.0']);
+
 const HOST = /^(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{0,5})?$/i;
 const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/i;
 // oxlint-disable-next-line no-control-regex
@@ -63,19 +76,26 @@ export function checkRequest(head: RequestHead): GuardedRequest | GuardRefusal {
   if (head.method === 'CONNECT' || head.method === 'TRACE') {
     return refuse(405, 'HTTP_METHOD', `Cannot serve "${head.method}": the method is not supported`);
   }
-  if (head.httpVersion !== '1.1' && head.httpVersion !== '1.0') {
+  const { http2 } = head;
+  if (!(http2 === undefined ? HTTP1 : HTTP2).has(head.httpVersion)) {
     return bad(`HTTP version "${head.httpVersion}" is not supported`);
   }
   const fields = new HeadFields();
-  const problem = fields.read(head.rawHeaders) ?? fields.framingProblem(head.httpVersion);
+  const problem =
+    fields.read(head.rawHeaders) ??
+    (http2 === undefined ? fields.framingProblem(head.httpVersion) : fields.http2Problem(http2));
   if (problem !== undefined) return bad(problem);
-  const { host } = fields;
+  const host = http2?.authority ?? fields.host;
   if (host === undefined) return bad('the Host field is missing');
   if (!HOST.test(host)) return bad(`the Host field ${quote(host)} is not a host`);
 
   const target = originForm(head.url, host);
   if (target.problem !== undefined) return bad(target.problem);
   const hostname = normaliseHostname(host);
+  if (fields.host !== undefined && withoutPort(fields.host) !== withoutPort(host)) {
+    const names = `${quote(host)} with a Host field ${quote(fields.host)}`;
+    return refuse(421, 'HTTP_MISDIRECTED', `Cannot serve ${names}: the hosts differ`);
+  }
   if (head.servername !== undefined && normaliseHostname(head.servername) !== hostname) {
     const names = `${quote(hostname)} on a TLS connection to ${quote(head.servername)}`;
     return refuse(421, 'HTTP_MISDIRECTED', `Cannot serve ${names}: the hosts differ`);
@@ -88,7 +108,7 @@ export function checkRequest(head: RequestHead): GuardedRequest | GuardRefusal {
   if (isWebSocket && (head.method !== 'GET' || head.httpVersion !== '1.1')) {
     return refuse(400, 'HTTP_UPGRADE', 'Cannot upgrade to WebSocket: only GET of HTTP/1.1 can');
   }
-  const { hasBody } = fields;
+  const hasBody = http2?.hasBody ?? fields.hasBody;
   return { ok: true, host, hostname, target: target.form, path: target.path, hasBody, isWebSocket };
 }
 
@@ -98,6 +118,7 @@ class HeadFields {
   upgrade: string | undefined;
   #contentLength: string | undefined;
   #transferEncoding: string | undefined;
+  #hasConnection = false;
 
   get hasBody(): boolean {
     return this.#transferEncoding !== undefined || Number(this.#contentLength ?? 0) > 0;
@@ -123,6 +144,14 @@ class HeadFields {
     return `Transfer-Encoding ${quote(encoding)} is not "chunked"`;
   }
 
+  /** Returns what is wrong with the fields of HTTP/2, or undefined: those that only HTTP/1.1 has (RFC 9113 §8.2.2). */
+  http2Problem({ scheme }: Http2Framing): string | undefined {
+    if (scheme !== 'https') return `the scheme ${quote(scheme)} is not "https"`;
+    const isOfHttp1 =
+      this.upgrade !== undefined || this.#transferEncoding !== undefined || this.#hasConnection;
+    return isOfHttp1 ? 'it has Connection, Upgrade or Transfer-Encoding over HTTP/2' : undefined;
+  }
+
   #readField(name: string, value: string): string | undefined {
     switch (name) {
       case 'host':
@@ -143,6 +172,7 @@ class HeadFields {
         this.upgrade = this.upgrade === undefined ? value : `${this.upgrade},${value}`;
         return undefined;
       case 'connection': {
+        this.#hasConnection = true;
         const listed = connectionOptions(value).find((o) => MUST_STAY.has(o) || isGatewayOwned(o));
         return listed === undefined ? undefined : `the Connection field lists ${quote(listed)}`;
       }

@@ -3,7 +3,6 @@
  *
  * Bodies are read whole, so everything about them is bounded: their size, how long they take, and how many are read at once.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { readCookies } from '../../access/app-sign-in/app-cookies.ts';
 import type { WebRequest, WebResponse } from '../../access/web-message.ts';
@@ -11,6 +10,7 @@ import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { clientCertificateOf } from './client-certificate.ts';
 import type { GateRequest } from './request-gate.ts';
+import type { UserRequest, UserResponse } from './user-message.ts';
 
 /** Bodies that are being read, in this process. */
 let reading = 0;
@@ -41,8 +41,8 @@ export async function toWebRequest(input: GateRequest): Promise<WebRequest> {
 
 /** Writes the response, whole. Does nothing when one has begun. */
 export function sendWebResponse(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: UserRequest,
+  response: UserResponse,
   { status, headers, body }: WebResponse,
 ): void {
   if (response.headersSent || response.destroyed) return;
@@ -53,7 +53,7 @@ export function sendWebResponse(
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
+async function readBody(request: UserRequest): Promise<Buffer> {
   if (reading >= LIMITS.signInBodies) {
     throw new PosternError('HTTP_TOO_MANY', 'Cannot read the request: too many are being read');
   }
@@ -73,6 +73,9 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
         throw new PosternError('HTTP_TOO_LARGE', message);
       }
       chunks.push(bytes);
+    }
+    if (!request.complete) {
+      throw new PosternError('HTTP_ABORTED', 'Cannot read the request: its body broke off');
     }
     return Buffer.concat(chunks);
   } finally {

@@ -1,0 +1,68 @@
+/**
+ * Header fields between HTTP/2's form and the one the HTTP path works with, that of HTTP/1.1.
+ *
+ * Pure. Pseudo fields are told apart from the others, and cookies that came in pieces become one field again (RFC 9113
+ * §8.2.3), since the rules about cookies are about whole ones.
+ */
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http2';
+
+/** The head of a request. */
+export interface Http2Head {
+  readonly method: string;
+  readonly path: string;
+  readonly scheme: string;
+  readonly authority: string | undefined;
+  /** Names and values in turn, without pseudo fields. */
+  readonly fields: string[];
+}
+
+/** Reads the fields of a request: names and values in turn, as they came. */
+export function readHead(raw: readonly string[]): Http2Head {
+  const pseudo: Record<string, string> = {};
+  const fields: string[] = [];
+  let cookieAt = -1;
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? '';
+    const value = raw[index + 1] ?? '';
+    if (name.startsWith(':')) pseudo[name] = value;
+    else if (name !== 'cookie') fields.push(name, value);
+    else if (cookieAt === -1) cookieAt = fields.push(name, value) - 1;
+    else fields[cookieAt] += `; ${value}`;
+  }
+  return {
+    method: pseudo[':method'] ?? '',
+    path: pseudo[':path'] ?? '',
+    scheme: pseudo[':scheme'] ?? '',
+    authority: pseudo[':authority'],
+    fields,
+  };
+}
+
+/**
+ * The head of a response from names and values in turn. Throws where one is not valid HTTP: HTTP/2 would carry a line
+ * break to the next proxy.
+ */
+export function writeHead(status: number, fields: readonly string[]): OutgoingHttpHeaders {
+  const head: Record<string, string | string[] | number> = { ':status': status };
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = (fields[index] ?? '').toLowerCase();
+    const value = fields[index + 1] ?? '';
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    const known = head[name];
+    if (known === undefined) head[name] = value;
+    else if (Array.isArray(known)) known.push(value);
+    else if (!SINGLE.has(name)) head[name] = [String(known), value];
+  }
+  return head;
+}
+
+/** Fields that Node refuses to send twice over HTTP/2. The first one counts, as it does for most programs. */
+const SINGLE: ReadonlySet<string> = new Set(
+  `access-control-allow-credentials access-control-max-age access-control-request-method age authorization
+  content-encoding content-language content-length content-location content-md5 content-range content-type date dnt
+  etag expires from host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location
+  max-forwards proxy-authorization range referer retry-after tk upgrade-insecure-requests user-agent
+  x-content-type-options`.split(/\s+/),
+);

@@ -1,0 +1,30 @@
+/**
+ * How HTTP/2 connections of users are set up for the open Internet: what Node and nghttp2 watch by themselves.
+ *
+ * What they do not watch is counted in user-session.ts. The numbers and their reasons are in core/limits.ts;
+ * docs/decisions/0021 says why each of Node's own limits is kept or changed.
+ */
+import type { SecureServerOptions } from 'node:http2';
+import { LIMITS } from '../../core/limits.ts';
+
+/** Names of the protocols a TLS listener for users speaks, the liked ones first. Without the last, `curl --http1.0` fails. */
+export const ALPN_PROTOCOLS = ['h2', 'http/1.1', 'http/1.0'];
+
+/** For each connection. */
+export const HTTP2_OPTIONS = {
+  settings: {
+    maxConcurrentStreams: LIMITS.http2Streams,
+    maxHeaderListSize: LIMITS.http2HeaderBytes,
+    initialWindowSize: LIMITS.http2WindowBytes,
+    // Nothing is pushed, and WebSockets come over HTTP/1.1: without this setting browsers do not try.
+    enablePush: false,
+  },
+  /** As many fields as the size of a head allows: cookies come one a field. */
+  maxHeaderListPairs: LIMITS.http2HeaderBytes / 32,
+  maxSessionMemory: LIMITS.http2SessionMb,
+  /** Entries of one SETTINGS frame; there are seven kinds. */
+  maxSettings: 16,
+  /** Broken frames of one connection before it ends, and requests above `maxConcurrentStreams`. */
+  maxSessionInvalidFrames: 100,
+  maxSessionRejectedStreams: 100,
+} as const satisfies SecureServerOptions;

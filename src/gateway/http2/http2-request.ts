@@ -1,0 +1,84 @@
+/** A request that came over HTTP/2, in the shape that the HTTP path works with. One stream carries it and its response. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Http2Framing } from '../http/request-guard.ts';
+import type { BodyListener, UserRequest } from '../http/user-message.ts';
+import { readHead } from './http2-fields.ts';
+
+/** What Node says of a new stream. */
+export interface Http2Arrival {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  /** Names and values in turn, as sent. */
+  readonly rawHeaders: readonly string[];
+  /** The connection that the stream belongs to. */
+  readonly socket: Socket;
+}
+
+export class Http2Request implements UserRequest {
+  readonly httpVersion = '2.0';
+  readonly method: string;
+  readonly url: string;
+  readonly rawHeaders: string[];
+  readonly headers: IncomingHttpHeaders;
+  readonly socket: Socket;
+  readonly http2: Http2Framing;
+  readonly #stream: ServerHttp2Stream;
+  #isComplete: boolean;
+
+  constructor({ stream, headers, rawHeaders, socket }: Http2Arrival) {
+    const { method, path, scheme, authority, fields } = readHead(rawHeaders);
+    this.method = method;
+    this.url = path;
+    this.rawHeaders = fields;
+    this.headers = headers;
+    this.socket = socket;
+    this.#stream = stream;
+    this.#isComplete = stream.endAfterHeaders;
+    const hasBody = !stream.endAfterHeaders && headers['content-length'] !== '0';
+    this.http2 = { scheme, authority, hasBody };
+    // A stream that is given up ends too, but it has closed by then.
+    stream.once('end', () => {
+      this.#isComplete ||= !stream.closed;
+    });
+  }
+
+  get complete(): boolean {
+    return this.#isComplete;
+  }
+
+  get headersDistinct(): NodeJS.Dict<string[]> {
+    const distinct: NodeJS.Dict<string[]> = Object.create(null);
+    for (let index = 0; index < this.rawHeaders.length; index += 2) {
+      (distinct[this.rawHeaders[index] ?? ''] ??= []).push(this.rawHeaders[index + 1] ?? '');
+    }
+    return distinct;
+  }
+
+  on(event: string, listener: BodyListener): this {
+    this.#stream.on(event, listener);
+    return this;
+  }
+
+  off(event: string, listener: BodyListener): this {
+    this.#stream.off(event, listener);
+    return this;
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  destroy(error?: Error): void {
+    this.#stream.destroy(error);
+  }
+
+  iterator(options: { destroyOnReturn: false }): AsyncIterable<Uint8Array | string> {
+    return this.#stream.iterator(options);
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * One HTTP/2 connection of a user: hands out its requests, counts what hostile ones do, and ends it well.
+ *
+ * The invariant: what a user can make us do or hold by frames alone is bounded (LIMITS.http2…), and whoever goes beyond
+ * loses the connection with ENHANCE_YOUR_CALM. Knows nothing of what requests say. Cases P31, P33, P34.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import {
+  constants,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import type { Clock, Timer } from '../../core/clock.ts';
+import { PosternError } from '../../core/error.ts';
+import { LIMITS } from '../../core/limits.ts';
+import { RateLimit } from '../../protocol/rate-limit.ts';
+import { HTTP2_OPTIONS } from './http2-options.ts';
+import { Http2Request, type Http2Arrival } from './http2-request.ts';
+import { Http2Response } from './http2-response.ts';
+
+/** Streams up to this one are still taken: all there can be. */
+const LAST_STREAM_ID = 2 ** 31 - 1;
+
+/** What Node says of a new stream, in this order. */
+type StreamEvent = [ServerHttp2Stream, IncomingHttpHeaders, number, string[]];
+
+export interface UserSessionOptions {
+  readonly clock: Clock;
+  onRequest(request: Http2Request, response: Http2Response): void;
+  /** Called once, when the connection has closed; with why, where its user went too far. */
+  onClose(flood: PosternError | undefined): void;
+}
+
+export class UserSession {
+  readonly #options: UserSessionOptions;
+  readonly #session: ServerHttp2Session;
+  readonly #resets = new RateLimit(LIMITS.http2ResetsPerSecond, LIMITS.http2Resets);
+  readonly #controls = new RateLimit(LIMITS.http2ControlFramesPerSecond, LIMITS.http2ControlFrames);
+  /** Since when each request has been under way, the oldest first. */
+  readonly #open = new Map<Http2Response, number>();
+  #timer: Timer | undefined;
+  #isDraining = false;
+  #flood: PosternError | undefined;
+
+  /** Takes over a TLS connection that has agreed on `h2`. */
+  constructor(socket: TLSSocket, options: UserSessionOptions) {
+    this.#options = options;
+    const session = performServerHandshake(socket, HTTP2_OPTIONS);
+    this.#session = session;
+    session.on('stream', (...args: unknown[]) => {
+      // Node's types do not know of the last.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      const [stream, headers, , rawHeaders] = args as StreamEvent;
+      this.#onStream({ stream, headers, rawHeaders, socket });
+    });
+    const onControl = (): void => this.#onControl();
+    session.on('ping', onControl);
+    session.on('remoteSettings', onControl);
+    // What a user's connection died of is theirs to know; its requests have said that they were aborted.
+    session.on('error', () => undefined);
+    session.once('close', () => {
+      this.#timer?.cancel();
+      options.onClose(this.#flood);
+    });
+    this.#closeAfter(LIMITS.http2FirstRequestMs);
+  }
+
+  /** Tells the user to go elsewhere with new requests, takes those that are on their way, and closes after the last. */
+  drain(): void {
+    if (this.#isDraining || this.#session.destroyed) return;
+    this.#isDraining = true;
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
+    this.#closeAfter(LIMITS.http2GoawayMs);
+  }
+
+  /** Since when the oldest request has been under way, as performance.now() counts; undefined without any. */
+  get busySince(): number | undefined {
+    const [oldest] = this.#open.values();
+    return oldest;
+  }
+
+  /** Ends it at once. */
+  destroy(): void {
+    this.#session.destroy();
+  }
+
+  #onStream(arrival: Http2Arrival): void {
+    const { stream } = arrival;
+    stream.on('error', () => undefined);
+    if (stream.closed || stream.destroyed) {
+      // Given up before we heard of it.
+      this.#onReset();
+      return;
+    }
+    if (!this.#isDraining) this.#timer?.cancel();
+    const request = new Http2Request(arrival);
+    const response = new Http2Response(stream, request);
+    this.#open.set(response, performance.now());
+    stream.once('close', () => this.#onStreamClosed(response));
+    this.#options.onRequest(request, response);
+  }
+
+  #onStreamClosed(response: Http2Response): void {
+    this.#open.delete(response);
+    // Whoever broke it off: frames that make us reset a stream cost as much as a reset (CVE-2025-8671).
+    if (!response.writableFinished && !response.isCut) this.#onReset();
+    if (this.#open.size === 0 && !this.#isDraining) this.#closeAfter(LIMITS.http2IdleMs);
+  }
+
+  #onReset(): void {
+    if (!this.#resets.take(this.#options.clock.now())) this.#calm('requests were given up');
+  }
+
+  #onControl(): void {
+    if (!this.#controls.take(this.#options.clock.now())) this.#calm('PING and SETTINGS came');
+  }
+
+  #calm(what: string): void {
+    if (this.#session.destroyed) return;
+    this.#flood = new PosternError(
+      'HTTP_TOO_MANY',
+      `Cannot go on with an HTTP/2 connection: too many ${what}`,
+    );
+    this.#session.destroy(this.#flood, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  /** Closes after this time, when what is open then has ended. */
+  #closeAfter(ms: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(ms, () => {
+      if (!this.#session.destroyed) this.#session.close();
+    });
+  }
+}
