@@ -281,6 +281,23 @@ const access: CommandGroup = {
   ],
 };
 
+const service: CommandGroup = {
+  name: 'service',
+  summary: 'Let the system run a gateway or a connector',
+  commands: [
+    {
+      usage: 'install <kind> [name]',
+      summary: 'Write, enable and start the service of a gateway or a connector',
+      load: async () => (await import('./commands/service/service-install.ts')).serviceInstall,
+    },
+    {
+      usage: 'uninstall <kind> [name]',
+      summary: 'Stop the service and remove what its installation wrote',
+      load: async () => (await import('./commands/service/service-uninstall.ts')).serviceUninstall,
+    },
+  ],
+};
+
 /** `postern` and all below it. */
 export const commandTree: CommandGroup = {
   name: 'postern',
@@ -294,6 +311,7 @@ export const commandTree: CommandGroup = {
     gateway,
     tunnel,
     access,
+    service,
     {
       usage: 'version',
       summary: 'Show the version of Postern and of Node',

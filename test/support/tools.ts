@@ -55,6 +55,9 @@ export const TOOLS = {
   unshare: { package: 'util-linux' },
   perl: { package: 'perl-base' },
   'systemd-notify': { package: 'systemd' },
+  'systemd-nspawn': { package: 'systemd-container' },
+  debootstrap: { package: 'debootstrap' },
+  nsenter: { package: 'util-linux' },
   'dbus-run-session': { package: 'dbus-daemon' },
   'gnome-keyring-daemon': { package: 'gnome-keyring' },
 } as const satisfies Record<string, Tool>;
