@@ -158,7 +158,10 @@ export class Relay {
     this.#out.synced(position, this.#options.message.epoch === 0);
     this.#isSynced = true;
     const { alpn, origin } = info;
-    const ofOrigin = { ...(alpn !== undefined && { alpn }), ...(origin !== undefined && { origin }) };
+    const ofOrigin = {
+      ...(alpn !== undefined && { alpn }),
+      ...(origin !== undefined && { origin }),
+    };
     near.accept({
       position,
       // What only a gateway may say is not taken from a connector.

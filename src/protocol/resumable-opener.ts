@@ -48,7 +48,7 @@ interface Patience {
   /** When it gives up, as the clock counts. */
   readonly deadline: number;
   /** Why then. */
-  readonly why: string;
+  readonly error: PosternError;
   readonly backoff: Backoff;
   /** Not to be attached before. */
   notBefore: number;
@@ -90,7 +90,9 @@ export class ResumableOpener implements StreamKeeper {
   /** Streams that have lost the way to their other end, and how long the first of them to give up still looks for it, ms. */
   get lost(): { readonly streams: readonly Stream[]; readonly leftMs: number } {
     const streams = [...this.#streams].filter(
-      (stream) => this.#waiting.has(stream) || (stream.state === 'open' && !stream.isInStep),
+      (stream) =>
+        stream.state !== 'closed' &&
+        (this.#waiting.has(stream) || (stream.state === 'open' && !stream.isInStep)),
     );
     const deadlines = streams.map((stream) => this.#patienceOf(stream).deadline);
     return { streams, leftMs: Math.max(0, Math.min(...deadlines) - this.#clock.now()) };
@@ -186,13 +188,13 @@ export class ResumableOpener implements StreamKeeper {
     }
     if (this.#waiting.has(stream)) return;
     const timer = this.#clock.after(Math.max(0, patience.deadline - now), () => {
-      this.#giveUp(stream, patience.why);
+      this.#giveUp(stream, patience.error);
     });
     this.#waiting.set(stream, timer);
     this.#tryLater();
     if (this.#waiting.size > LIMITS.detachedStreams) {
       const longest = this.#waiting.keys().next().value as Stream;
-      this.#giveUp(longest, `${LIMITS.detachedStreams} others wait for a link too`);
+      this.#giveUp(longest, lost(`${LIMITS.detachedStreams} others wait for a link too`));
     }
   }
 
@@ -218,12 +220,12 @@ export class ResumableOpener implements StreamKeeper {
     if (known !== undefined && (!stream.wasSynced || known.epoch === epoch)) return known;
     const { detachedMs = this.#detachedMs, endsAt = Infinity } = stream.life;
     const lostAt = this.#clock.now() + detachedMs;
-    const why =
+    const error =
       endsAt < lostAt
-        ? 'no way to its other end until access to it ended'
-        : `no way to its other end within ${formatDuration(detachedMs)}`;
+        ? new PosternError('ACCESS_REVOKED', 'Cannot resume the stream: access to it has ended')
+        : lost(`no way to its other end within ${formatDuration(detachedMs)}`);
     const deadline = Math.min(lostAt, endsAt);
-    const patience = { epoch, deadline, why, backoff: new Backoff(CUT_BACKOFF), notBefore: 0 };
+    const patience = { epoch, deadline, error, backoff: new Backoff(CUT_BACKOFF), notBefore: 0 };
     this.#patience.set(stream, patience);
     return patience;
   }
@@ -250,8 +252,8 @@ export class ResumableOpener implements StreamKeeper {
     });
   }
 
-  #giveUp(stream: Stream, why: string): void {
-    stream.fail(new PosternError('STREAM_LOST', `Cannot resume the stream: ${why}`));
+  #giveUp(stream: Stream, error: PosternError): void {
+    stream.fail(error);
     this.#drop(stream);
   }
 
@@ -291,4 +293,8 @@ export class ResumableOpener implements StreamKeeper {
     }
     return best;
   }
+}
+
+function lost(why: string): PosternError {
+  return new PosternError('STREAM_LOST', `Cannot resume the stream: ${why}`);
 }

@@ -196,10 +196,11 @@ export class StreamAccepter implements StreamKeeper {
   #giveUp(stream: Stream): void {
     const { forMs, endsAt } = this.#patienceOf(stream);
     const isOver = endsAt <= this.#options.clock.now();
-    const since = isOver ? 'before access to it ended' : `within ${formatDuration(forMs)}`;
-    stream.fail(
-      new PosternError('STREAM_LOST', `Cannot resume the stream: nobody came back ${since}`),
-    );
+    const why = isOver
+      ? 'access to it has ended'
+      : `nobody came back within ${formatDuration(forMs)}`;
+    const code = isOver ? 'ACCESS_REVOKED' : 'STREAM_LOST';
+    stream.fail(new PosternError(code, `Cannot resume the stream: ${why}`));
   }
 
   #patienceOf(stream: Stream): Patience {

@@ -17,11 +17,16 @@ import type { Gateway } from './gateway.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** The environment of a client in which this person is signed in, and the id of the session. */
+/** The environment of a client in which this person is signed in, the id of the session, and its secret. */
 export async function signedInClient(
   gateway: Gateway,
   identity: Identity,
-): Promise<{ readonly env: Record<string, string>; readonly session: string }> {
+  lastsMs = HOUR_MS,
+): Promise<{
+  readonly env: Record<string, string>;
+  readonly session: string;
+  readonly secret: string;
+}> {
   const own = clientEnv(gateway);
   const env = { ...own, POSTERN_KEYCHAIN: 'off' };
   return withStore(gateway, async (store) => {
@@ -29,7 +34,7 @@ export async function signedInClient(
       store: store.sessions,
       clock: systemClock,
       audit: async () => undefined,
-      durations: { browser: HOUR_MS, client: HOUR_MS },
+      durations: { browser: HOUR_MS, client: lastsMs },
     });
     const { session, secret } = await sessions.create({
       kind: 'client',
@@ -45,7 +50,7 @@ export async function signedInClient(
       keys: await thumbprints(store),
     };
     await new FileVault(own['POSTERN_HOME'] ?? '').write(origin, formatCredential(credential));
-    return { env, session: session.id };
+    return { env, session: session.id, secret };
   });
 }
 

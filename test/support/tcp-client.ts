@@ -3,6 +3,7 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import { cleanup } from './cleanup.ts';
 import { patternBytes, PatternCheck, PatternSource } from './pattern.ts';
@@ -61,14 +62,14 @@ export class SlowClient {
 
 /** A client of an echo that sends the pattern from a place of its own on, and checks that just that comes back. */
 export class EchoClient {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #source: PatternSource;
   readonly #check: PatternCheck;
   #sent = 0;
   #onAll: () => void = () => undefined;
   #onFail: (error: unknown) => void = () => undefined;
 
-  constructor(socket: Socket, offset: number) {
+  constructor(socket: Duplex, offset: number) {
     this.#socket = socket;
     this.#source = new PatternSource(offset);
     this.#check = new PatternCheck(offset);

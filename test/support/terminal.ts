@@ -11,6 +11,8 @@ export interface TerminalOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly columns?: number;
   readonly rows?: number;
+  /** Told of everything it shows, when it does. */
+  readonly onShown?: (text: string) => void;
 }
 
 export interface Terminal {
@@ -29,7 +31,7 @@ export interface Terminal {
 export function startTerminal(
   command: string,
   args: readonly string[],
-  { env = {}, columns = 80, rows = 24 }: TerminalOptions = {},
+  { env = {}, columns = 80, rows = 24, onShown }: TerminalOptions = {},
 ): Terminal {
   const own = Object.entries({ ...process.env, TERM: 'xterm', ...env });
   const pty = spawn(command, [...args], {
@@ -39,7 +41,10 @@ export function startTerminal(
   });
   let shown = '';
   let isOver = false;
-  pty.onData((data) => void (shown += data));
+  pty.onData((data) => {
+    shown += data;
+    onShown?.(data);
+  });
   const exited = new Promise<{ code: number; signal: number | undefined }>((resolve) => {
     pty.onExit(({ exitCode, signal }) => {
       isOver = true;

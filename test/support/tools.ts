@@ -48,6 +48,7 @@ export const TOOLS = {
   curl: { package: 'curl' },
   openssl: { package: 'openssl' },
   ss: { package: 'iproute2' },
+  ip: { package: 'iproute2' },
   ps: { package: 'procps' },
   chromium: { package: 'chromium' },
   setpriv: { package: 'util-linux' },
