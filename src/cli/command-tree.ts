@@ -313,6 +313,11 @@ export const commandTree: CommandGroup = {
     access,
     service,
     {
+      usage: 'update',
+      summary: 'Find out whether there is a newer version, and how to get it',
+      load: async () => (await import('./commands/update.ts')).update,
+    },
+    {
       usage: 'version',
       summary: 'Show the version of Postern and of Node',
       load: async () => (await import('./commands/version.ts')).version,

@@ -11,6 +11,8 @@ export const EXIT = {
   refused: 3,
   /** Whoever is signed in may not do this. */
   denied: 4,
+  /** A newer version exists: `update --check`. */
+  outdated: 5,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

@@ -117,6 +117,7 @@ export const ERROR_CODES = {
   CLI_CREDENTIALS: 'The credentials of the user cannot be read or kept',
   CLI_NOT_READY: 'The connector is not ready',
   CLI_SERVICE: 'The service manager of the system cannot do what was asked',
+  CLI_REGISTRY: 'The npm registry cannot be asked for the newest version',
   CLI_FAILED: 'The command could not be carried out',
   ADMIN_BAD_REQUEST: 'The admin request is malformed',
 } as const satisfies Record<string, string>;
