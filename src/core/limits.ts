@@ -91,6 +91,10 @@ export const LIMITS = {
   clientDetachedMs: 5 * 60_000,
   /** Links that a gateway which drains sends elsewhere in a second: each costs its successor a TLS handshake. test/unit/gateway/drain.test.ts */
   handshakesPerSecond: 500,
+  /** How long after its start a gateway expects connectors that have not come yet, ms. test/unit/gateway/arrivals.test.ts */
+  arrivalMs: 5_000,
+  /** Requests, connections and streams that wait for them, per gateway; more are refused as ever. arrivals.test.ts */
+  arrivalsAwaited: 10_000,
   /** Replicas of one tunnel. */
   replicasPerTunnel: 100,
   /** Links of one replica. */

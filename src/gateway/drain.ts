@@ -38,6 +38,8 @@ export interface DrainOptions {
   >;
   /** Plain TCP connections that are open. */
   tcpConnections(): number;
+  /** Whoever waits for a connector. */
+  awaiting(): number;
   /** Streams of clients that are relayed. */
   clientStreams(): number;
 }
@@ -112,7 +114,7 @@ export class Drain {
     if (busy === 0) http.closeIdle(isHandOver ? LAST_IDLE_MS : STOP_IDLE_MS);
     if (this.#clientsUntil !== undefined && now >= this.#clientsUntil) door.closeDrained('client');
     // A WebSocket and a TCP connection have their stream; a kept-alive connection or a client may ask for another.
-    const mayNeedStreams = connections + requests + door.clientCount > 0;
+    const mayNeedStreams = connections + requests + door.clientCount + this.#options.awaiting() > 0;
     if (!mayNeedStreams) {
       http.dropPools();
       door.closeDrained('connector');

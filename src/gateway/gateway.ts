@@ -18,6 +18,7 @@ import { BoundSockets, type ListeningSockets } from '../transport/listen-on.ts';
 import { LINK_PATH } from '../transport/ws-frame-channel.ts';
 import { GatewayAccess } from './access/gateway-access.ts';
 import type { ConnectedReplica } from './connected-replica.ts';
+import { Arrivals } from './arrivals.ts';
 import { ConnectorAudit } from './connector-audit.ts';
 import { Drain } from './drain.ts';
 import type { GatewayStatus, LiveWork, ReplicaStatus } from './gateway-status.ts';
@@ -58,6 +59,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #startedAt = systemClock.wall();
   readonly #routes = new RouteTable();
+  readonly #arrivals = new Arrivals({ clock: systemClock, routes: this.#routes });
   readonly #audit: ConnectorAudit;
   readonly #registry: TunnelRegistry;
   readonly #access: GatewayAccess;
@@ -98,6 +100,7 @@ export class Gateway {
       gate,
       routes: this.#routes,
       registry: this.#registry,
+      arrivals: this.#arrivals,
       events: this.#access.tcp.withAudit(clientStreamLog({ log, metrics })),
       signer,
     });
@@ -116,10 +119,13 @@ export class Gateway {
       onRefusedHostname: (replica, hostname) => {
         this.#audit.write(replica, { type: 'connector.hostname-refused', hostname });
       },
-      onChange: (replica) => this.#dropIdleConnections(replica),
+      onChange: (replica) => {
+        this.#dropIdleConnections(replica);
+        this.#arrivals.arrived(replica.tunnel.id);
+      },
     });
     this.#router = new StreamRouter({ routes: this.#routes, registry: this.#registry });
-    this.#destinations = new HttpDestinations(this.#router, signer);
+    this.#destinations = new HttpDestinations(this.#router, signer, this.#arrivals);
     this.#http = new HttpHandler({
       router: this.#destinations,
       log,
@@ -147,6 +153,7 @@ export class Gateway {
     try {
       await this.loadRoutes();
       await this.#access.start();
+      this.#arrivals.open();
       await this.#listeners.open();
     } catch (error) {
       await this.stop();
@@ -238,6 +245,7 @@ export class Gateway {
       http: this.#http,
       door: this.#door,
       tcpConnections: () => this.#listeners.tcpConnections,
+      awaiting: () => this.#arrivals.count,
       clientStreams: () => this.#clientStreams.attachedCount,
     });
     this.#drain = drain;
@@ -266,6 +274,8 @@ export class Gateway {
     }
     drain.cancel();
     this.#drain = undefined;
+    // Who was asked to leave comes back when the other process drains.
+    this.#arrivals.open();
     this.#http.resume();
     this.#door.resume();
     this.#options.log.info('the drain was taken back');
@@ -279,6 +289,7 @@ export class Gateway {
     const gone = Promise.all([this.#http.drain(), this.#listeners.idle()]);
     this.#listeners.close();
     this.#http.close();
+    this.#arrivals.close();
     // What is cut resets its stream once its socket has closed, and connectors must hear of it: they would keep their
     // connection to the origin until the resume timeout.
     await Promise.race([gone, wait(CUT_MS)]);
@@ -303,7 +314,7 @@ export class Gateway {
       log,
       metrics,
       http: this.#http,
-      tcp: { router: this.#router, access, signer },
+      tcp: { router: this.#router, arrivals: this.#arrivals, access, signer },
       ready: () => ({ ready: this.isReady, detail: this.status() }),
       onHttps: (port) => this.#access.address.setPort(config.externalPort ?? port),
     });
@@ -341,11 +352,13 @@ export class Gateway {
   #unreachable(hostname: string): 'ROUTE_NOT_FOUND' | 'ROUTE_NO_REPLICA' | undefined {
     const route = this.#routes.find(hostname);
     if (route === undefined) return 'ROUTE_NOT_FOUND';
+    if (this.#arrivals.isOpen) return undefined;
     return this.#registry.pick(route.tunnelId) === undefined ? 'ROUTE_NO_REPLICA' : undefined;
   }
 
   #replicaJoined(replica: ConnectedReplica): void {
     const { tunnel, id, links } = replica;
+    this.#arrivals.arrived(tunnel.id);
     const address = links[0]?.address ?? '';
     this.#audit.write(replica, { type: 'connector.join', detail: { address } });
     const count = this.#registry.replicasOf(tunnel.id).filter((one) => one.linkCount > 0).length;

@@ -6,6 +6,7 @@
 import type { StreamRight } from '../access/tokens/stream-assertions.ts';
 import type { AnnouncedHttp } from '../protocol/control-message.ts';
 import { StreamDuplex } from '../transport/stream-duplex.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { ConnectedReplica, ReplicaRule } from './connected-replica.ts';
 import type { HttpRouter, OriginTarget, RouteInput, RouteResult } from './http/origin-opener.ts';
 import { signedStream, type StreamSigner } from './signed-stream.ts';
@@ -21,12 +22,14 @@ const MAX_TARGETS = 1_000;
 export class HttpDestinations implements HttpRouter {
   readonly #router: StreamRouter;
   readonly #signer: StreamSigner;
+  readonly #arrivals: Arrivals;
   /** Targets by hostname and rule. They go with their replica. */
   readonly #targets = new WeakMap<ConnectedReplica, Map<string, OriginTarget>>();
 
-  constructor(router: StreamRouter, signer: StreamSigner) {
+  constructor(router: StreamRouter, signer: StreamSigner, arrivals: Arrivals) {
     this.#router = router;
     this.#signer = signer;
+    this.#arrivals = arrivals;
   }
 
   route({ hostname, path, right }: RouteInput): RouteResult {
@@ -34,8 +37,9 @@ export class HttpDestinations implements HttpRouter {
       const { replica, rule } = this.#router.route('http', hostname, path);
       return { ok: true, target: this.#targetFor(replica, rule, hostname, right) };
     } catch (error) {
-      if (isPosternError(error)) return { ok: false, error };
-      throw error;
+      if (!isPosternError(error)) throw error;
+      if (!this.#arrivals.isOpen) return { ok: false, error };
+      return { ok: false, error, wait: (again) => this.#arrivals.wait(error, hostname, again) };
     }
   }
 

@@ -18,6 +18,7 @@ import type { Log } from '../telemetry/log.ts';
 import { startOpsServer, type OpsServer, type Readiness } from '../telemetry/ops-server.ts';
 import type { ListeningSockets } from '../transport/listen-on.ts';
 import type { TcpAccess } from './access/tcp-access.ts';
+import type { Arrivals } from './arrivals.ts';
 import { Certificates } from './certificates.ts';
 import type { HttpHandler } from './http/http-handler.ts';
 import { createRedirectServer } from './http/redirect-server.ts';
@@ -42,6 +43,7 @@ export interface ListenersOptions {
   readonly http: HttpHandler;
   readonly tcp: {
     readonly router: StreamRouter;
+    readonly arrivals: Arrivals;
     readonly access: TcpAccess;
     readonly signer: StreamSigner;
   };

@@ -23,7 +23,7 @@ import { ClientConnections } from './client-connections.ts';
 import { closeAfter, responseOn } from './client-response.ts';
 import { statusOf } from './error-page.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
-import type { ClientAddress, HttpRouter } from './origin-opener.ts';
+import type { ClientAddress, HttpRouter, RouteResult } from './origin-opener.ts';
 import { OriginPools, type OriginPoolsOptions, type OriginPoolsStats } from './origin-pool.ts';
 import type { Admission, RequestGate, RequestPass } from './request-gate.ts';
 import { parserErrorCode, rawErrorResponse } from './raw-error.ts';
@@ -366,7 +366,7 @@ export class HttpHandler {
     const { right } = pass;
     const routed = this.#options.router.route({ hostname, path, requestId, client, right });
     if (!routed.ok) {
-      this.#answer(arrival, routed.error);
+      if (!this.#waitForRoute(arrival, pass, routed)) this.#answer(arrival, routed.error);
       return;
     }
     const { target } = routed;
@@ -388,6 +388,31 @@ export class HttpHandler {
     const exchange = new Exchange(this.#host, arrival, target, headers);
     this.#connections.setRunning(request.socket, exchange);
     exchange.start();
+  }
+
+  /** Routes the request again when that may help. False where nothing is to be waited for. */
+  #waitForRoute(
+    arrival: Arrival,
+    pass: RequestPass,
+    { wait }: Extract<RouteResult, { ok: false }>,
+  ): boolean {
+    const waiting = wait?.(() => {
+      if (isGone(arrival)) return;
+      try {
+        this.#routeAndStart(arrival, pass);
+      } catch (error) {
+        this.#answer(arrival, internalError(error));
+      }
+    });
+    if (waiting === undefined) return false;
+    const { to, record } = arrival;
+    const leave = (): void => {
+      waiting.release();
+      record.fail('HTTP_ABORTED');
+    };
+    if ('respond' in to) to.onAbort = leave;
+    else to.once('close', () => waiting.release());
+    return true;
   }
 
   #answer(arrival: Arrival, error: PosternError, status?: number): void {

@@ -29,7 +29,15 @@ export interface RouteInput {
 /** Where a request goes, or the ROUTE_ or ACCESS_ error that refuses it. */
 export type RouteResult =
   | { readonly ok: true; readonly target: OriginTarget }
-  | { readonly ok: false; readonly error: PosternError };
+  | {
+      readonly ok: false;
+      readonly error: PosternError;
+      /**
+       * Where asking again soon may help: calls `again` once when it does. Undefined when there is nothing to wait for any
+       * more; release() when nobody waits.
+       */
+      readonly wait?: (again: () => void) => { release(): void } | undefined;
+    };
 
 /** Decides where requests go. Synchronous and cheap: it runs for each request. */
 export interface HttpRouter {

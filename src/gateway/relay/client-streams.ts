@@ -15,10 +15,12 @@ import type { OpenMessage, StreamRequest } from '../../protocol/control-message.
 import { NOBODY, type Link, type Slot, type StreamHolder } from '../../protocol/link.ts';
 import { Relay, type RelayEnd } from '../../protocol/relay.ts';
 import { isResetCode } from '../../protocol/reset-code.ts';
+import type { Arrivals } from '../arrivals.ts';
 import type { ConnectedReplica } from '../connected-replica.ts';
 import type { RouteTable } from '../route-table.ts';
 import { signedStream, type StreamSigner } from '../signed-stream.ts';
 import type { TunnelRegistry } from '../tunnel-registry.ts';
+import { HeldOpen } from './held-open.ts';
 import { routeStream } from './route-stream.ts';
 import type { ClientPrincipal, StreamAsk, StreamGate, StreamVerdict } from './stream-gate.ts';
 
@@ -57,6 +59,7 @@ export interface ClientStreamsOptions<Principal extends ClientPrincipal> {
   readonly gate: StreamGate<Principal>;
   readonly routes: RouteTable;
   readonly registry: TunnelRegistry;
+  readonly arrivals: Pick<Arrivals, 'wait'>;
   readonly events: ClientStreamEvents;
   readonly signer: StreamSigner;
   /** How many may be relayed at once, and how many watched while they are detached. Default LIMITS.relayedStreams and detachedStreams. */
@@ -88,6 +91,14 @@ interface Attach {
   timer: Timer | undefined;
   /** Once it was detached: tells that it will not come back. */
   onLost: ((error: PosternError) => void) | undefined;
+}
+
+/** An OPEN of a client. */
+interface Opening<Principal extends ClientPrincipal> {
+  readonly peer: ClientPeer<Principal>;
+  readonly ask: StreamAsk<Principal>;
+  readonly slot: Slot;
+  readonly message: OpenMessage;
 }
 
 /** Ends of an attach that say nothing of the stream: it is attached elsewhere, or is somebody else's. */
@@ -144,16 +155,12 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       purpose: request.purpose,
       requestId: REQUEST_ID.test(request.requestId) ? request.requestId : newRequestId(),
     };
+    const opening = { peer, ask, slot, message };
     try {
-      return this.#relay(peer, ask, slot, message);
+      return this.#relay(opening);
     } catch (error) {
       if (!isPosternError(error)) throw error;
-      this.#options.events.onRefused(ask, error);
-      // A stream that lives at a replica which is away now may well find it again.
-      const mayComeBack = message.epoch > 0 && error.code === 'ROUTE_NO_REPLICA';
-      if (mayComeBack || error.code === 'STREAM_DETACHED') slot.reset('STREAM_DETACHED', '');
-      else slot.reset(isResetCode(error.code) ? error.code : 'STREAM_REFUSED', error.message);
-      return NOBODY;
+      return this.#awaitReplica(opening, error) ?? this.#refuse(opening, error);
     }
   }
 
@@ -168,12 +175,35 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     }
   }
 
-  #relay(
-    peer: ClientPeer<Principal>,
-    ask: StreamAsk<Principal>,
-    slot: Slot,
-    message: OpenMessage,
-  ): StreamHolder {
+  #refuse({ ask, slot, message }: Opening<Principal>, error: PosternError): StreamHolder {
+    this.#options.events.onRefused(ask, error);
+    // A stream that lives at a replica which is away now may well find it again.
+    const mayComeBack = message.epoch > 0 && error.code === 'ROUTE_NO_REPLICA';
+    if (mayComeBack || error.code === 'STREAM_DETACHED') slot.reset('STREAM_DETACHED', '');
+    else slot.reset(isResetCode(error.code) ? error.code : 'STREAM_REFUSED', error.message);
+    return NOBODY;
+  }
+
+  /** Holds a stream whose connector is expected, and begins anew when there is one; undefined where none is. */
+  #awaitReplica(opening: Opening<Principal>, error: PosternError): StreamHolder | undefined {
+    const { ask, slot, message } = opening;
+    if (this.#attached >= this.#most.relayed) return undefined;
+    const waiting = this.#options.arrivals.wait(error, ask.hostname, () => again());
+    if (waiting === undefined) return undefined;
+    const onEnd = (): void => {
+      waiting.release();
+      this.#attached -= 1;
+    };
+    const held = new HeldOpen({ slot, epoch: message.epoch, budget: this.#budget, onGone: onEnd });
+    this.#attached += 1;
+    const again = (): void => {
+      onEnd();
+      held.passTo(this.open(opening.peer, slot, message));
+    };
+    return held;
+  }
+
+  #relay({ peer, ask, slot, message }: Opening<Principal>): StreamHolder {
     const { key, epoch, request } = message;
     this.#expectOwner(key, ask.principal);
     const verdict = this.#judge(key, ask);

@@ -13,6 +13,7 @@ import type { Stream } from '../../protocol/stream.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
+import type { Arrivals } from '../arrivals.ts';
 import type { TcpAccess, TcpGrant, TcpStreamFacts } from '../access/tcp-access.ts';
 import type { ListeningSockets } from '../../transport/listen-on.ts';
 import { signedStream, type StreamSigner } from '../signed-stream.ts';
@@ -36,9 +37,19 @@ export interface TcpPortOptions {
   readonly tls?: Pick<ServerCertificate, 'cert' | 'key'> | undefined;
   readonly tickets: SharedTickets;
   readonly router: StreamRouter;
+  readonly arrivals: Pick<Arrivals, 'wait'>;
   readonly access: TcpAccess;
   readonly signer: StreamSigner;
   readonly log: Log;
+}
+
+/** A connection that has no stream yet. */
+interface OpenConnection {
+  readonly socket: Socket;
+  readonly client: { readonly address: string; readonly port: number };
+  readonly requestId: string;
+  /** Of log lines. */
+  readonly fields: Record<string, unknown>;
 }
 
 /** A connection with its stream. */
@@ -114,7 +125,7 @@ export class TcpPort {
   }
 
   #serve(socket: Socket): void {
-    const { hostname, router, access, signer, log } = this.#options;
+    const { hostname, log } = this.#options;
     const requestId = newRequestId();
     const client = clientOf(socket);
     const fields = {
@@ -130,8 +141,15 @@ export class TcpPort {
     });
     // Between accept and the pump an error must not go unheard.
     socket.on('error', (err) => log.debug({ ...fields, [FIELD.err]: err }, 'socket error'));
+    this.#open({ socket, client, requestId, fields });
+  }
+
+  /** Opens its stream, now or when its connector has come. */
+  #open(connection: OpenConnection): void {
+    const { hostname, router, arrivals, access, signer, log } = this.#options;
+    const { socket, client, requestId, fields } = connection;
+    const { address } = client;
     try {
-      const { address } = client;
       const grant = access.admit({ hostname, address, requestId });
       const { replica, rule } = router.route('tcp', hostname, '');
       const request = { kind: 'tcp' as const, hostname, rule: rule.id, requestId, client };
@@ -146,6 +164,13 @@ export class TcpPort {
       const facts = { ...place, tunnelName: replica.tunnel.name };
       this.#carry({ socket, stream, grant, facts, fields: opened });
     } catch (error) {
+      const waiting = arrivals.wait(error, hostname, () => {
+        if (!socket.destroyed) this.#open(connection);
+      });
+      if (waiting !== undefined) {
+        socket.once('close', () => waiting.release());
+        return;
+      }
       log.warn({ ...fields, [FIELD.err]: error }, 'TCP connection refused');
       abortSocket(socket);
     }

@@ -11,6 +11,7 @@ class Users {
   upgrades = 0;
   connections = 0;
   tcp = 0;
+  awaiting = 0;
   readonly closedIdle: number[] = [];
   droppedPools = 0;
 
@@ -41,6 +42,7 @@ function startDrain(
     http: users,
     door: lab.door,
     tcpConnections: () => users.tcp,
+    awaiting: () => users.awaiting,
     clientStreams: () => lab.streams.attachedCount,
     ...options,
   });
@@ -120,6 +122,17 @@ describe('a drain', () => {
     expect(connector.link?.isClosed).toBe(true);
     expect(users.droppedPools).toBeGreaterThan(0);
     expect(ended()).toBeUndefined();
+  });
+
+  it('keeps links for those who wait for one', async () => {
+    const lab = new RelayLab();
+    const connector = await lab.connector();
+    const users = new Users();
+    users.tcp = 1;
+    users.awaiting = 1;
+    startDrain(lab, users);
+    await pass(lab, 100);
+    expect(connector.link?.isClosed).toBe(false);
   });
 
   it('asks clients to leave after connectors, and waits for those that have streams', async () => {

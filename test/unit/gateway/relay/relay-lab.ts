@@ -4,6 +4,7 @@
  */
 import { PosternError } from '../../../../src/core/error.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
+import { Arrivals } from '../../../../src/gateway/arrivals.ts';
 import { LinkDoor } from '../../../../src/gateway/link-door.ts';
 import {
   ClientStreams,
@@ -101,6 +102,7 @@ export class RelayLab {
     sign: ({ requestId, rule }, { by }) => `signed ${requestId} ${rule} ${by}`,
   };
   readonly routes = new RouteTable();
+  readonly arrivals = new Arrivals({ clock: this.clock, routes: this.routes });
   readonly registry: TunnelRegistry;
   readonly streams: ClientStreams<ClientPrincipal>;
   readonly door: LinkDoor;
@@ -114,13 +116,17 @@ export class RelayLab {
       clock,
       metrics,
       resumeTimeoutMs: LIMITS.detachedMs,
-      events: { onJoin: () => undefined, onLeave: () => undefined },
+      events: {
+        onJoin: ({ tunnel: { id } }) => this.arrivals.arrived(id),
+        onLeave: () => undefined,
+      },
     });
     this.streams = new ClientStreams({
       clock,
       gate,
       routes,
       registry: this.registry,
+      arrivals: this.arrivals,
       ...(most && { most }),
       signer: this.signer,
       events: {

@@ -16,6 +16,7 @@ import { createLog } from '../../../../src/telemetry/log.ts';
 import { BoundSockets } from '../../../../src/transport/listen-on.ts';
 import { accessCore } from '../../../support/access-core.ts';
 import { cleanup } from '../../../support/cleanup.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { whenReset } from '../../../support/real/peer-end.ts';
 import { TestAuthority } from '../../../support/test-authority.ts';
 import { dialTls } from '../../../support/tls-client.ts';
@@ -23,7 +24,10 @@ import { dialTls } from '../../../support/tls-client.ts';
 const HOSTNAME = 'port.postern.test';
 
 /** A port behind which there is no tunnel: who connects is reset. Returns it with its number. */
-async function openPort(tls?: TcpPortOptions['tls']): Promise<{ port: TcpPort; number: number }> {
+async function openPort(
+  tls?: TcpPortOptions['tls'],
+  arrivals: TcpPortOptions['arrivals'] = { wait: () => undefined },
+): Promise<{ port: TcpPort; number: number }> {
   const registry = new TunnelRegistry({
     clock: systemClock,
     metrics: new GatewayMetrics({ version: '0' }),
@@ -40,6 +44,7 @@ async function openPort(tls?: TcpPortOptions['tls']): Promise<{ port: TcpPort; n
     tls,
     tickets: sharedTickets(undefined),
     router: new StreamRouter({ routes: new RouteTable(), registry }),
+    arrivals,
     access,
     signer: { sign: () => undefined },
     log: createLog({ component: 'gateway', destination: { write: () => undefined } }),
@@ -73,5 +78,45 @@ describe('renew()', () => {
     const client = connect(number, '127.0.0.1');
     cleanup(() => client.destroy());
     await whenReset(client);
+  });
+});
+
+describe('a connection whose connector has not come yet', () => {
+  it('waits, and is tried again when it may be there', async () => {
+    const asked: (() => void)[] = [];
+    let released = 0;
+    const { port, number } = await openPort(undefined, {
+      wait: (error, hostname, again) => {
+        expect([error, hostname]).toMatchObject([{ code: 'ROUTE_NOT_FOUND' }, HOSTNAME]);
+        if (asked.push(again) > 2) return undefined;
+        return { release: () => void (released += 1) };
+      },
+    });
+    const client = connect(number, '127.0.0.1');
+    cleanup(() => client.destroy());
+    await eventually(() => asked.length === 1);
+    expect(port.connectionCount).toBe(1);
+    asked[0]?.();
+    expect(asked).toHaveLength(2);
+    const reset = whenReset(client);
+    asked[1]?.();
+    await reset;
+    await eventually(() => released === 2);
+    expect(asked).toHaveLength(3);
+  });
+
+  it('waits no longer when its client leaves', async () => {
+    let isReleased = false;
+    let isWaiting = false;
+    const { number } = await openPort(undefined, {
+      wait: () => {
+        isWaiting = true;
+        return { release: () => void (isReleased = true) };
+      },
+    });
+    const client = connect(number, '127.0.0.1');
+    await eventually(() => isWaiting);
+    client.resetAndDestroy();
+    await eventually(() => isReleased);
   });
 });
