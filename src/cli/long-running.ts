@@ -7,7 +7,7 @@
  */
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
-import { EXIT, type ExitCode } from './exit-code.ts';
+import { EXIT } from './exit-code.ts';
 import { StopSignals } from './stop-signals.ts';
 
 /** A gateway, a connector, or both. */
@@ -18,6 +18,10 @@ export interface LongRunning {
   stop(): Promise<void>;
   /** Gives back what the start took, after drain() or stop(). */
   release(): Promise<void>;
+  /** Where it may end by itself: resolves with the exit status. */
+  readonly ended?: Promise<number>;
+  /** The exit status after a drain. Default 0. */
+  readonly exitCode?: number;
 }
 
 export interface LongRunningOptions {
@@ -28,15 +32,21 @@ export interface LongRunningOptions {
   readonly asked?: Promise<string>;
   /** Told how much the drain had to cut. */
   onDrained?(cut: number): void;
+  /** The signals to obey, where somebody has listened for them before. */
+  readonly signals?: StopSignals;
 }
 
-/** Resolves when the program has ended: 0 after a drain, 1 when it had to end at once. Rejects when it cannot start. */
-export async function runLong(options: LongRunningOptions): Promise<ExitCode> {
+/**
+ * Resolves when the program has ended: 0 after a drain, 1 when it had to end at once, or what it says itself. Rejects when it
+ * cannot start.
+ */
+export async function runLong(options: LongRunningOptions): Promise<number> {
   installCrashGuard(options.log);
-  const signals = new StopSignals();
+  const signals = options.signals ?? new StopSignals();
   try {
     const program = await options.start();
-    const exitCode = await drainWhenAsked(program, signals, options);
+    const asked = drainWhenAsked(program, signals, options);
+    const exitCode = await Promise.race([asked, ...(program.ended ? [program.ended] : [])]);
     await program.release();
     return exitCode;
   } finally {
@@ -48,7 +58,7 @@ async function drainWhenAsked(
   program: LongRunning,
   signals: StopSignals,
   options: LongRunningOptions,
-): Promise<ExitCode> {
+): Promise<number> {
   const { log, graceMs, asked } = options;
   const bySignal = signals.first.then((reason) => ({ reason, again: signals.second }));
   // Whoever asked in another way has not sent a signal yet: the first one is then the second request.
@@ -67,7 +77,7 @@ async function drainWhenAsked(
   if (outcome === 0) log.info('drained');
   else
     log.warn({ [FIELD.count]: outcome }, 'drained; what was left after the grace period was cut');
-  return EXIT.done;
+  return program.exitCode ?? EXIT.done;
 }
 
 function installCrashGuard(log: Log): void {

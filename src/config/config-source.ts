@@ -82,6 +82,11 @@ export class ConfigSource {
     return isFromFile ? resolve(dirname(resolve(this.#file?.name ?? '')), name) : resolve(name);
   }
 
+  /** Whether the file, a flag or a variable sets this key of the top level. */
+  isSet(key: string): boolean {
+    return this.#value[key] !== undefined;
+  }
+
   /** Whether a flag or variable set this key. */
   isOverridden(key: string): boolean {
     return this.#overridden.has(key);

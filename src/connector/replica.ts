@@ -32,6 +32,8 @@ const STOPS = 'the connector stops';
 
 /** How long a gateway may take to hear of something, ms. Longer than any path takes that still carries something. */
 const SETTLE_MS = 2_000;
+/** How often it is looked whether a wait is over, ms. */
+const POLL_MS = 50;
 
 export interface ReplicaOptions {
   /** Origins of the gateways, at least one; links are spread over them. */
@@ -43,6 +45,8 @@ export interface ReplicaOptions {
   readonly tunnelName: string;
   readonly rules: readonly IngressRule[];
   readonly linkCount: number;
+  /** Told why a link could not be registered. */
+  readonly onDialFailed?: (error: unknown) => void;
   /** `env` obeys HTTPS_PROXY and its like; `none` dials directly. Default `env`. */
   readonly proxy?: 'env' | 'none';
   readonly log: Log;
@@ -68,8 +72,9 @@ export class Replica {
   #sleepWatch: Timer | undefined;
   #networkWatch: Timer | undefined;
   #running: Promise<unknown> = Promise.resolve();
-  /** How long the drain may take, ms, once there is one. */
-  #drainGraceMs: number | undefined;
+  /** When the drain is over at the latest, as the clock counts, once there is one. */
+  #drainDeadline: number | undefined;
+  #drained: Promise<number> | undefined;
   /** Links whose gateway may not have heard of the drain yet. */
   #unsettledLinks = 0;
   #isStopped = false;
@@ -112,7 +117,7 @@ export class Replica {
 
   /** Whether a link is registered and the replica takes streams. */
   get isReady(): boolean {
-    return this.#links.size > 0 && !this.#isDraining;
+    return this.#links.size > 0 && !this.isDraining;
   }
 
   get linkCount(): number {
@@ -165,17 +170,21 @@ export class Replica {
     Promise.all(settled).then(forget, forget);
   }
 
+  /** Resolves when all links are registered, or after `waitMs`: a gateway may be down. */
+  async linksUp(waitMs: number): Promise<void> {
+    const deadline = systemClock.now() + waitMs;
+    const isShort = (): boolean => this.#links.size < this.#options.linkCount && !this.#isStopped;
+    while (isShort() && systemClock.now() < deadline) await wait(POLL_MS);
+  }
+
   /**
-   * Asks for no new streams, waits until those that are open have ended or `graceMs` is over, then stops.
-   * Returns how many streams were cut.
+   * Asks for no new streams, waits until those that are open have ended or `graceMs` is over, then stops. Infinity waits for
+   * as long as they take. Asked again it may only take less. Returns how many streams were cut.
    */
   async drain(graceMs: number): Promise<number> {
-    this.#drainGraceMs = graceMs;
-    for (const { link } of this.#links) this.#drainLink(link);
-    await this.#streamsEnded(graceMs);
-    const cut = this.#accepter.streamCount;
-    await this.stop();
-    return cut;
+    const deadline = systemClock.now() + graceMs;
+    this.#drainDeadline = Math.min(deadline, this.#drainDeadline ?? deadline);
+    return (this.#drained ??= this.#drain());
   }
 
   /** Stops at once. Safe to call twice. */
@@ -197,7 +206,10 @@ export class Replica {
       index,
       clock: systemClock,
       log,
-      onDialled: (error) => metrics.linkDialled(error),
+      onDialled: (error) => {
+        metrics.linkDialled(error);
+        if (error !== undefined) this.#options.onDialFailed?.(error);
+      },
       dial: async (attempt, signal) => this.#dial(index, attempt, signal),
       onUp: (kept) => this.#linkUp(kept),
       onDown: (kept) => this.#linkDown(kept),
@@ -275,7 +287,7 @@ export class Replica {
   #linkUp(kept: KeptLink): void {
     this.#options.metrics.linkOpened();
     if (this.#isStopped) sayGoodbye(kept.link, STOPS);
-    else if (this.#isDraining) this.#drainLink(kept.link);
+    else if (this.isDraining) this.#drainLink(kept.link);
     this.#onFirstLink();
   }
 
@@ -306,23 +318,34 @@ export class Replica {
     }
   }
 
-  get #isDraining(): boolean {
-    return this.#isStopped || this.#drainGraceMs !== undefined;
+  /** Whether it takes no new streams any more. */
+  get isDraining(): boolean {
+    return this.#isStopped || this.#drainDeadline !== undefined;
+  }
+
+  async #drain(): Promise<number> {
+    for (const { link } of this.#links) this.#drainLink(link);
+    await this.#streamsEnded();
+    const cut = this.#accepter.streamCount;
+    await this.stop();
+    return cut;
   }
 
   /** Streams that the gateway opened before it heard of the drain are served: their users were promised a connector. */
   #drainLink(link: Link): void {
-    const graceMs = this.#drainGraceMs ?? 0;
+    const leftMs = Math.max(0, (this.#drainDeadline ?? 0) - systemClock.now());
+    const graceMs = Math.min(Math.round(leftMs), Number.MAX_SAFE_INTEGER);
     link.sendControl({ type: 'drain', reason: STOPS, dialAgainMs: 0, graceMs });
     this.#unsettledLinks += 1;
     const settled = (): void => void (this.#unsettledLinks -= 1);
     settle(link).then(settled, settled);
   }
 
-  async #streamsEnded(graceMs: number): Promise<void> {
-    const deadline = systemClock.now() + graceMs;
+  async #streamsEnded(): Promise<void> {
     const isBusy = (): boolean => this.#accepter.streamCount > 0 || this.#unsettledLinks > 0;
-    while (isBusy() && systemClock.now() < deadline) await wait(50);
+    // Looked at each time: a second request may have brought it forward.
+    const isLate = (): boolean => systemClock.now() >= (this.#drainDeadline ?? 0);
+    while (isBusy() && !isLate() && !this.#isStopped) await wait(POLL_MS);
   }
 }
 

@@ -301,4 +301,13 @@ export const LIMITS = {
   noticeMs: 5_000,
   /** Notices to systemd that wait for their turn; more are dropped. sd-notify.test.ts */
   noticesWaiting: 16,
+
+  /** How long a connector's successor may take until its first link is registered, ms. test/unit/cli/connector/successor.test.ts */
+  handOverMs: 30_000,
+  /** How long its other links may take then, ms: one of its gateways may be down. test/integration/connector-reload-failures.test.ts */
+  handOverLinksMs: 5_000,
+  /** How long connector and successor wait for each other's answers, ms. successor.test.ts */
+  handOverAnswerMs: 5_000,
+  /** Earlier processes of a connector that may still drain; with more it is not reloaded. test/unit/cli/connector/succession.test.ts */
+  drainingConnectors: 16,
 } as const;

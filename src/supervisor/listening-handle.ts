@@ -7,6 +7,7 @@
  */
 import type { ChildProcess, SendHandle } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
 import * as net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
@@ -74,6 +75,25 @@ export function sendHandle(
   // Its type names the wrapped kinds only.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   child.send(message, handle as unknown as SendHandle, { keepOpen: true }, done);
+}
+
+/** What a server listens on, to be sent. It stays the server's: whoever closes it closes the server's. */
+export function handleOfServer(server: net.Server): ListeningHandle | undefined {
+  const handle: unknown = Reflect.get(server, '_handle');
+  // Undefined before it listens, null afterwards, and a bare handle in between.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return typeof handle === 'object' && handle !== null ? (handle as ListeningHandle) : undefined;
+}
+
+/** Has a server listen on a handle that is its own from now on. Returns the address. */
+export async function listenOnHandle(
+  server: net.Server,
+  handle: ListeningHandle,
+): Promise<BoundAddress> {
+  server.listen(handle);
+  await once(server, 'listening');
+  const { address: host, port } = server.address() as net.AddressInfo;
+  return { host, port };
 }
 
 const createServerHandle: CreateServerHandle = (...args) => {

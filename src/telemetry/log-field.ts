@@ -64,6 +64,8 @@ export const FIELD = {
   /** How many of what the message speaks of. */
   count: 'count',
   version: 'version',
+  /** Id of another process of ours. */
+  process: 'process',
   /** Type of an audit event, such as `tunnel.create`. */
   event: 'event',
 } as const;

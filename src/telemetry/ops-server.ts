@@ -7,7 +7,7 @@
  */
 import { once } from 'node:events';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
-import type { Server as NetServer } from 'node:net';
+import { Server as NetServer } from 'node:net';
 import type { Registry } from 'prom-client';
 import { PosternError, codeOf, messageOf } from '../core/error.ts';
 
@@ -68,7 +68,7 @@ export async function startOpsServer(options: OpsServerOptions): Promise<OpsServ
     (request, response) => void respond(options, request, response),
   );
   server.maxConnections = MAX_CONNECTIONS;
-  const address = await (options.open ?? bind)(server, options.listen);
+  const address = await (options.open ?? bindOpsServer)(server, options.listen);
   let closed: Promise<void> | undefined;
   return {
     address,
@@ -76,7 +76,8 @@ export async function startOpsServer(options: OpsServerOptions): Promise<OpsServ
   };
 }
 
-async function bind(server: NetServer, { host, port }: Address): Promise<Address> {
+/** Binds an address for such a server. Throws CONFIG_PORT_IN_USE, naming it. */
+export async function bindOpsServer(server: NetServer, { host, port }: Address): Promise<Address> {
   try {
     server.listen(port, host);
     await once(server, 'listening');
@@ -95,10 +96,13 @@ async function bind(server: NetServer, { host, port }: Address): Promise<Address
 
 async function closeServer(server: Server): Promise<void> {
   const closed = once(server, 'close');
-  server.close();
+  // Not the HTTP server's own close(): that cuts connections whose request is still on its way, and a probe would see a failure.
+  NetServer.prototype.close.call(server);
   const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
   await closed;
   clearTimeout(cut);
+  // Ends the timer that looks for slow requests.
+  server.close();
 }
 
 async function respond(

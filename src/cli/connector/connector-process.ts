@@ -3,6 +3,7 @@
  * quickstart.
  */
 import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:net';
 import type { ConnectorConfig } from '../../config/connector/connector-config.ts';
 import type { Credentials } from '../../config/connector/credentials-file.ts';
 import { formatListenAddress } from '../../config/listen-address.ts';
@@ -12,30 +13,50 @@ import { Replica } from '../../connector/replica.ts';
 import { ConnectorMetrics } from '../../telemetry/connector-metrics.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { startOpsServer, type OpsServer, type Readiness } from '../../telemetry/ops-server.ts';
+import {
+  bindOpsServer,
+  startOpsServer,
+  type OpsServer,
+  type Readiness,
+} from '../../telemetry/ops-server.ts';
+import {
+  handleOfServer,
+  listenOnHandle,
+  type ListeningHandle,
+} from '../../supervisor/listening-handle.ts';
 import type { LongRunning } from '../long-running.ts';
 
 export interface ConnectorProcessOptions {
   readonly config: ConnectorConfig;
   readonly credentials: Credentials;
   readonly log: Log;
+  /** The listener of the operators' server, where another process had it; it is not used before listen(). */
+  readonly metricsHandle?: ListeningHandle | undefined;
+  /** Told why a link could not be registered. */
+  readonly onDialFailed?: (error: unknown) => void;
 }
 
 export class ConnectorProcess implements LongRunning {
   readonly replica: Replica;
   /** Resolves when the first link is registered, or the connector was stopped before. */
   readonly registered: Promise<void>;
-  readonly #ops: OpsServer | undefined;
+  readonly #openOps: (handle?: ListeningHandle) => Promise<OpenOps | undefined>;
+  #ops: OpenOps | undefined;
 
-  private constructor(replica: Replica, ops: OpsServer | undefined) {
+  private constructor(
+    replica: Replica,
+    openOps: (handle?: ListeningHandle) => Promise<OpenOps | undefined>,
+    ops: OpenOps | undefined,
+  ) {
     this.replica = replica;
+    this.#openOps = openOps;
     this.#ops = ops;
     this.registered = replica.start();
   }
 
   /** Opens the operators' server and starts dialling, which goes on for as long as it takes. Throws CONFIG_*. */
   static async start(options: ConnectorProcessOptions): Promise<ConnectorProcess> {
-    const { config, credentials, log } = options;
+    const { config, credentials, log, onDialFailed, metricsHandle } = options;
     const metrics = new ConnectorMetrics({ version: VERSION });
     const tunnelName = config.tunnel ?? credentials.name ?? credentials.id;
     const replica = new Replica({
@@ -45,19 +66,29 @@ export class ConnectorProcess implements LongRunning {
       tunnelName,
       rules: config.ingress,
       linkCount: config.linkCount,
+      ...(onDialFailed && { onDialFailed }),
       log,
       metrics,
     });
-    if (config.metrics === undefined) return new ConnectorProcess(replica, undefined);
-    const ops = await startOpsServer({
-      listen: config.metrics,
-      registry: metrics.registry,
-      ready: () => readiness(replica, tunnelName),
-    }).catch((error: unknown) => {
-      throw placedError(config, ['metrics'], error);
-    });
-    log.info({ [FIELD.address]: formatListenAddress(ops.address) }, 'metrics and readiness');
-    return new ConnectorProcess(replica, ops);
+    const openOps = async (handle?: ListeningHandle): Promise<OpenOps | undefined> =>
+      openOpsServer({ config, log, handle, metrics, ready: () => readiness(replica, tunnelName) });
+    const ops = metricsHandle === undefined ? await openOps() : undefined;
+    return new ConnectorProcess(replica, openOps, ops);
+  }
+
+  /** Has the operators' server listen on what another process had, and may still have. */
+  async listen(handle: ListeningHandle): Promise<void> {
+    this.#ops ??= await this.#openOps(handle);
+  }
+
+  /** The listener of the operators' server, for another process, where it is for this address. It stays ours, too. */
+  lendMetrics(address: string): ListeningHandle | undefined {
+    return this.#ops?.key === address ? handleOfServer(this.#ops.listener) : undefined;
+  }
+
+  /** Leaves the operators' server to another process. Safe to call twice. */
+  async closeMetrics(): Promise<void> {
+    await this.#ops?.server.close();
   }
 
   async drain(graceMs: number): Promise<number> {
@@ -69,8 +100,42 @@ export class ConnectorProcess implements LongRunning {
   }
 
   async release(): Promise<void> {
-    await this.#ops?.close();
+    await this.closeMetrics();
   }
+}
+
+/** The operators' server, with what another process needs to take it over. */
+interface OpenOps {
+  readonly server: OpsServer;
+  readonly listener: Server;
+  /** Its address as the configuration writes it: with port 0, it names the same listener and not any port. */
+  readonly key: string;
+}
+
+async function openOpsServer(options: {
+  readonly config: ConnectorConfig;
+  readonly log: Log;
+  readonly handle: ListeningHandle | undefined;
+  readonly metrics: ConnectorMetrics;
+  readonly ready: () => Readiness;
+}): Promise<OpenOps | undefined> {
+  const { config, log, handle, metrics, ready } = options;
+  if (config.metrics === undefined) return undefined;
+  let listener: Server | undefined;
+  const server = await startOpsServer({
+    listen: config.metrics,
+    open: async (opened, address) => {
+      listener = opened;
+      return handle === undefined ? bindOpsServer(opened, address) : listenOnHandle(opened, handle);
+    },
+    registry: metrics.registry,
+    ready,
+  }).catch((error: unknown) => {
+    throw placedError(config, ['metrics'], error);
+  });
+  log.info({ [FIELD.address]: formatListenAddress(server.address) }, 'metrics and readiness');
+  const key = formatListenAddress(config.metrics);
+  return listener && { server, listener, key };
 }
 
 function readiness(replica: Replica, tunnel: string): Readiness {

@@ -41,6 +41,8 @@ export interface ConnectorConfig {
   /** Where `/ready` and `/metrics` answer. Absent: nowhere. */
   readonly metrics?: ListenAddress | undefined;
   readonly gracePeriodMs: number;
+  /** How long the process that was taken over from may finish its streams. Absent: as long as they take. */
+  readonly reloadGraceMs?: number;
   /** Links kept at the same time, spread over the gateways. */
   readonly linkCount: number;
   readonly log: LogConfig;
@@ -66,6 +68,7 @@ export async function loadConnectorConfig(
     ingress: await resolveIngress(source, written),
     metrics: written.metrics,
     gracePeriodMs: written['grace-period'],
+    ...(source.isSet('grace-period') && { reloadGraceMs: written['grace-period'] }),
     linkCount: written['ha-connections'],
     log: {
       level: written.loglevel,

@@ -78,7 +78,8 @@ export class OriginPools {
     const connection = new OriginConnection(duplex, {
       idleMs: target.keepAliveTimeoutMs,
       headersTimeoutMs: this.#options.headersTimeoutMs,
-      onIdle: () => this.#keep(pool, connection),
+      // Its replica may have begun to drain since, which waits for connections that nobody would use again.
+      onIdle: () => (target.isAlive() ? this.#keep(pool, connection) : connection.destroy()),
       onGone: () => this.#forget(pool, connection),
     });
     pool.all.add(connection);

@@ -152,6 +152,32 @@ describe('OriginPools', () => {
     await eventually(() => origin.open() === 0);
   });
 
+  it('keeps no connection whose target died while it was opened, or used', async () => {
+    const pools = newPools();
+    const origin = await emptyOrigin();
+    let isAlive = true;
+    const target = targetAt(origin.port, { isAlive: () => isAlive });
+    const connection = await pools.open(target, REQUEST);
+    isAlive = false;
+    pools.drop(target.poolKey);
+    await use(connection);
+    await eventually(() => origin.open() === 0);
+    expect(pools.stats).toEqual({ pools: 0, idle: 0, busy: 0 });
+  });
+
+  it('keeps no connection that was opened while its pool was dropped', async () => {
+    const pools = newPools();
+    const origin = await emptyOrigin();
+    let isAlive = true;
+    const target = targetAt(origin.port, { isAlive: () => isAlive });
+    const opening = pools.open(target, REQUEST);
+    isAlive = false;
+    pools.drop(target.poolKey);
+    await use(await opening);
+    await eventually(() => origin.open() === 0);
+    expect(pools.stats).toEqual({ pools: 0, idle: 0, busy: 0 });
+  });
+
   it('drop() closes the idle ones now and those in use after their request', async () => {
     const pools = newPools();
     const origin = await emptyOrigin();
