@@ -31,6 +31,8 @@ export interface AccepterOptions {
 /** No stream may be detached for longer, ms, whoever asks. */
 const DAY_MS = 24 * 3_600_000;
 
+const ACCESS_ENDED = 'Cannot resume the stream: access to it has ended';
+
 /** How long a stream is waited for once it is detached. */
 interface Patience {
   readonly forMs: number;
@@ -122,10 +124,12 @@ export class StreamAccepter implements StreamKeeper {
   onDetached(stream: Stream): void {
     // One that only lacks acknowledgements holds nothing that anybody waits for.
     const { forMs, endsAt } = this.#patienceOf(stream);
-    const windDownMs = stream.isWindingDown ? LIMITS.tombstoneMs : Infinity;
+    const waitMs = stream.isWindingDown ? Math.min(forMs, LIMITS.tombstoneMs) : forMs;
     const leftMs = Math.max(0, endsAt - this.#options.clock.now());
-    const patienceMs = Math.min(forMs, windDownMs, leftMs);
-    const timer = this.#options.clock.after(patienceMs, () => this.#giveUp(stream));
+    const timer = this.#options.clock.after(Math.min(waitMs, leftMs), () => {
+      if (leftMs > waitMs) this.#giveUp(stream);
+      else stream.fail(new PosternError('ACCESS_REVOKED', ACCESS_ENDED));
+    });
     this.#detached.set(stream, timer);
     if (this.#detached.size > LIMITS.detachedStreams) {
       this.#giveUp(this.#detached.keys().next().value as Stream);
@@ -194,13 +198,9 @@ export class StreamAccepter implements StreamKeeper {
   }
 
   #giveUp(stream: Stream): void {
-    const { forMs, endsAt } = this.#patienceOf(stream);
-    const isOver = endsAt <= this.#options.clock.now();
-    const why = isOver
-      ? 'access to it has ended'
-      : `nobody came back within ${formatDuration(forMs)}`;
-    const code = isOver ? 'ACCESS_REVOKED' : 'STREAM_LOST';
-    stream.fail(new PosternError(code, `Cannot resume the stream: ${why}`));
+    const within = formatDuration(this.#patienceOf(stream).forMs);
+    const why = `Cannot resume the stream: nobody came back within ${within}`;
+    stream.fail(new PosternError('STREAM_LOST', why));
   }
 
   #patienceOf(stream: Stream): Patience {
