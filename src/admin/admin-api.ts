@@ -11,9 +11,11 @@ import type { GatewayStatus, LinkStatus, ReplicaStatus } from '../gateway/gatewa
 /** What is asked for when there is nothing to say. */
 export type NoParams = Readonly<Record<string, never>>;
 
-/** What a gateway says about itself. */
-export interface GatewaySummary extends Omit<GatewayStatus, 'startedAt'> {
+/** What a gateway says about itself: the worker that was asked, and all the processes where there are several. */
+export interface GatewaySummary
+  extends Omit<GatewayStatus, 'startedAt'>, Partial<Omit<WorkersSummary, 'pid'>> {
   readonly startedAt: string;
+  readonly supervisor?: number;
 }
 
 /** A connected replica. */
@@ -72,6 +74,38 @@ export interface RouteSummary {
 export interface DrainResult {
   /** Requests, WebSockets and TCP connections that had to be cut. */
   readonly cut: number;
+}
+
+/** How a hand-over from one worker to another ended. */
+export interface HandOverSummary {
+  /** The worker that takes what is new. */
+  readonly generation: number;
+  readonly pid: number;
+  readonly version: string;
+  /** Generations that still end what they have. */
+  readonly draining: readonly number[];
+}
+
+/** A process that does the work of a gateway. */
+export interface WorkerSummary {
+  readonly pid: number;
+  readonly generation: number;
+  readonly version: string;
+  /** `starting`, `active` or `draining`. */
+  readonly state: string;
+  /** Since when it is in its state. */
+  readonly since: string;
+  /** What it says of itself; absent when it does not answer. */
+  readonly work?: Omit<GatewaySummary, keyof WorkersSummary | 'supervisor'>;
+}
+
+/** The processes of a gateway. */
+export interface WorkersSummary {
+  /** Process id of the supervisor. */
+  readonly pid: number;
+  /** Of the worker that takes what is new; absent while there is none. */
+  readonly generation?: number;
+  readonly workers: readonly WorkerSummary[];
 }
 
 /** A tunnel whose links must end. */
@@ -205,6 +239,8 @@ export interface AdminCalls {
   };
   'gateway.status': { params: NoParams; result: GatewaySummary };
   'gateway.drain': { params: NoParams; result: DrainResult };
+  'gateway.reload': { params: NoParams; result: HandOverSummary };
+  'gateway.roll-back': { params: NoParams; result: HandOverSummary };
   /** Somebody changed the database while this gateway was starting: routes, or this tunnel's token. */
   'gateway.refresh': { params: Partial<RevokedTunnel>; result: NoParams };
 }

@@ -14,8 +14,14 @@ export interface AdminClientOptions {
   readonly actor: string;
 }
 
-/** How long the gateway may stay silent, ms; it answers a drain when that is over, however long that takes. */
+/** How long the gateway may stay silent, ms. */
 const ANSWER_MS = 30_000;
+/** What is answered when it is over, however long that takes: the gateway has limits of its own for a new worker. */
+const LONG_CALLS: ReadonlySet<AdminCall> = new Set([
+  'gateway.drain',
+  'gateway.reload',
+  'gateway.roll-back',
+]);
 /** Largest answer, bytes: a list of a hundred thousand tunnels. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
@@ -50,7 +56,7 @@ export class AdminClient implements AdminPort {
       path: `${ADMIN_PATH}${call}`,
       agent: false,
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-      ...(call !== 'gateway.drain' && { timeout: ANSWER_MS }),
+      ...(!LONG_CALLS.has(call) && { timeout: ANSWER_MS }),
     });
     request.once('timeout', () => {
       request.destroy(

@@ -18,6 +18,7 @@ import type {
   DeletedTunnel,
   DrainResult,
   GatewaySummary,
+  HandOverSummary,
   NoParams,
   ReplicaSummary,
   RevokedTunnel,
@@ -26,6 +27,7 @@ import type {
   SshAuthoritySummary,
   TunnelInfo,
   TunnelSummary,
+  WorkersSummary,
 } from './admin-api.ts';
 import { listAudit } from './audit-operations.ts';
 import {
@@ -50,6 +52,12 @@ export interface RunningGateway extends ChangeListener {
   replicas(tunnelId: string): readonly ReplicaStatus[];
   /** Drains and ends the process; resolves with how much was cut. */
   drain(): Promise<number>;
+  /** Replaces the worker by one of what is on disk. */
+  reload(): Promise<HandOverSummary>;
+  /** Goes back to the worker before, which still drains. */
+  rollBack(): Promise<HandOverSummary>;
+  /** The processes of the gateway, where it has several. */
+  workers(): Promise<WorkersSummary | undefined>;
 }
 
 export interface AdminOperationsOptions {
@@ -108,8 +116,16 @@ export class AdminOperations {
       this.#userChanged('user.remove', await removeUser(this.#store, name)),
     'user.passwd': async (params) =>
       this.#userChanged('user.passwd', await changePassword(this.#store, params)),
-    'gateway.status': async () => gatewaySummary(this.#running.status()),
+    'gateway.status': async () => gatewaySummary(this.#running),
     'gateway.drain': async () => this.#drain(),
+    'gateway.reload': async () => {
+      await this.#audit({ type: 'gateway.reload' });
+      return this.#running.reload();
+    },
+    'gateway.roll-back': async () => {
+      await this.#audit({ type: 'gateway.roll-back' });
+      return this.#running.rollBack();
+    },
     'gateway.refresh': async (params) => this.#refresh(params),
   };
 
@@ -255,8 +271,11 @@ function routeSummary({ hostname, tunnelName, tunnelId, createdAt }: Route): Rou
   return { hostname, tunnel: tunnelName, tunnelId, createdAt: isoTime(createdAt) };
 }
 
-function gatewaySummary(status: GatewayStatus): GatewaySummary {
-  return { ...status, startedAt: isoTime(status.startedAt) };
+async function gatewaySummary(gateway: RunningGateway): Promise<GatewaySummary> {
+  const status = gateway.status();
+  const { pid: supervisor, ...processes } = (await gateway.workers()) ?? {};
+  const startedAt = isoTime(status.startedAt);
+  return { ...status, startedAt, ...processes, ...(supervisor !== undefined && { supervisor }) };
 }
 
 function replicaSummary(replica: ReplicaStatus): ReplicaSummary {

@@ -48,6 +48,8 @@ const PARAMS: Readonly<Record<AdminCall, ParamNames>> = {
   'user.passwd': { required: ['name', 'password'], optional: ['totp'] },
   'gateway.status': { required: [] },
   'gateway.drain': { required: [] },
+  'gateway.reload': { required: [] },
+  'gateway.roll-back': { required: [] },
   'gateway.refresh': { required: [], optional: ['id', 'name', 'reason'] },
 };
 

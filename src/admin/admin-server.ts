@@ -14,7 +14,9 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, isPosternError, messageOf, PosternError } from '../core/error.ts';
+import { LIMITS } from '../core/limits.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 import {
@@ -29,6 +31,8 @@ export interface AdminServerOptions {
   /** From adminSocketPath(). Its folder is made, for the owner alone, when it is not there. */
   readonly path: string;
   readonly log: Log;
+  /** Has the server listen on a socket that somebody else bound at the path; EADDRINUSE when there is a file already. */
+  open?(server: Server): Promise<void>;
   /** Carries out a request that is well-formed. */
   handle(request: AdminRequest): Promise<unknown>;
 }
@@ -42,6 +46,8 @@ export interface AdminServer {
 const MAX_CONNECTIONS = 64;
 /** How long a request may take to arrive, ms. */
 const REQUEST_MS = 5_000;
+/** How often a socket is tried again that somebody answers on, ms. */
+const RETRY_MS = 50;
 /** How long close() waits for answers, ms. */
 const CLOSE_GRACE_MS = 1_000;
 
@@ -57,16 +63,26 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     listenerFor(options),
   );
   server.maxConnections = MAX_CONNECTIONS;
-  await listen(server, options.path);
+  await listen(server, options);
   let closed: Promise<void> | undefined;
   return { close: () => (closed ??= closeServer(server)) };
 }
 
-async function listen(server: Server, path: string): Promise<void> {
+async function listen(server: Server, options: AdminServerOptions): Promise<void> {
+  const { path } = options;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await removeStale(path);
-    await listenPrivately(server, path);
+    if (options.open === undefined) {
+      await removeStale(path);
+      await listenPrivately(server, path);
+    } else {
+      // Ours where we are a successor; what a dead gateway left is in the way of the first one.
+      await options.open(server).catch(async (error: unknown) => {
+        if (!hasCode(error, 'EADDRINUSE')) throw error;
+        await removeStale(path);
+        await options.open?.(server);
+      });
+    }
   } catch (cause) {
     if (isPosternError(cause)) throw cause;
     if (hasCode(cause, 'EADDRINUSE')) throw alreadyRunning(path);
@@ -85,8 +101,16 @@ async function removeStale(path: string): Promise<void> {
     const message = `Cannot open admin socket "${path}": something else is there; move it away`;
     throw new PosternError('CONFIG_PORT_IN_USE', message);
   }
-  if ((await probeSocket(path)) !== 'nobody') throw alreadyRunning(path);
+  await untilNobody(path);
   await unlink(path);
+}
+
+/** What a gateway leaves that was killed needs a moment to learn of it. */
+async function untilNobody(path: string): Promise<void> {
+  for (let waitedMs = 0; (await probeSocket(path)) !== 'nobody'; waitedMs += RETRY_MS) {
+    if (waitedMs >= LIMITS.rebindMs) throw alreadyRunning(path);
+    await delay(RETRY_MS);
+  }
 }
 
 function alreadyRunning(path: string): PosternError {

@@ -131,7 +131,7 @@ class CommandLineRun {
     let command: Command | undefined;
     return {
       command: entry.usage,
-      describe: entry.summary,
+      describe: entry.isHidden === true ? false : entry.summary,
       builder: async (parser) => {
         command = await entry.load();
         const options = [...Object.keys(command.options), ...COMMON_OPTIONS];
@@ -150,7 +150,8 @@ class CommandLineRun {
 }
 
 function placeOf(group: CommandGroup, path: string): Place {
-  return { path, commands: group.commands.map(nameOf), options: COMMON_OPTIONS };
+  const shown = group.commands.filter((entry) => !('isHidden' in entry));
+  return { path, commands: shown.map(nameOf), options: COMMON_OPTIONS };
 }
 
 function nameOf(entry: CommandEntry | PassingEntry | CommandGroup): string {

@@ -119,6 +119,12 @@ const gateway: CommandGroup = {
       load: async () => (await import('./commands/gateway/gateway-run.ts')).gatewayRun,
     },
     {
+      usage: 'worker',
+      summary: 'Do the work of "gateway run", which starts it',
+      isHidden: true,
+      load: async () => (await import('./commands/gateway/gateway-worker.ts')).gatewayWorker,
+    },
+    {
       usage: 'validate',
       summary: 'Check the configuration of the gateway without running it',
       load: async () => (await import('./commands/gateway/gateway-validate.ts')).gatewayValidate,
@@ -128,6 +134,11 @@ const gateway: CommandGroup = {
       usage: 'status',
       summary: 'Show what the running gateway does; fails when none runs',
       load: async () => (await import('./commands/gateway/gateway-status.ts')).gatewayStatus,
+    },
+    {
+      usage: 'reload',
+      summary: 'Hand over to a new process that runs what is on disk; drops nothing',
+      load: async () => (await import('./commands/gateway/gateway-reload.ts')).gatewayReload,
     },
     {
       usage: 'drain',

@@ -31,6 +31,8 @@ export interface CommandEntry {
   readonly usage: string;
   /** One line for the help: what it does, in the imperative. */
   readonly summary: string;
+  /** For programs: the help does not speak of it. */
+  readonly isHidden?: true;
   load(): Promise<Command>;
 }
 

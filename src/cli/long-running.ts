@@ -80,7 +80,8 @@ async function drainWhenAsked(
   return program.exitCode ?? EXIT.done;
 }
 
-function installCrashGuard(log: Log): void {
+/** Has a bug logged as fatal, and end the process. */
+export function installCrashGuard(log: Log): void {
   const crash = (err: unknown, what: string): void => {
     try {
       log.fatal({ [FIELD.err]: err }, what);

@@ -23,7 +23,7 @@ import { checkCaFile, checkTlsFiles } from './pem-file.ts';
 import type { TlsFiles } from './pem-file.ts';
 import { checkReadable } from './read-text-file.ts';
 import { readFrom } from './value-place.ts';
-import { readYamlFile } from './yaml-file.ts';
+import { parseYaml, readConfigText } from './yaml-file.ts';
 import type { KeyPath } from './yaml-file.ts';
 
 /** A plain TCP port whose connections go to the service behind a hostname. */
@@ -80,14 +80,16 @@ export interface GatewayConfig {
 }
 
 /**
- * Reads, checks and completes the gateway's file. Flags and the environment win over it.
+ * Reads, checks and completes the gateway's file. Flags and the environment win over it; `content` stands for what is in it.
  * Throws CONFIG_* with one line that names the place, the key, what is wrong and what to do.
  */
 export async function loadGatewayConfig(
   file: string,
   overrides: Overrides = {},
+  content?: string,
 ): Promise<GatewayConfig> {
-  const source = new ConfigSource(await readYamlFile(file), GATEWAY_ENVIRONMENT, overrides);
+  const yaml = parseYaml(file, content ?? (await readConfigText(file)));
+  const source = new ConfigSource(yaml, GATEWAY_ENVIRONMENT, overrides);
   const written = source.parse(gatewaySchema);
   checkListeners(source, written);
   checkDuplicates(source, written);

@@ -33,14 +33,17 @@ const MAX_EXPANSION = 10_000;
 
 /** Reads a YAML file. Throws CONFIG_UNREADABLE, and CONFIG_SYNTAX for what is not a YAML mapping. */
 export async function readYamlFile(name: string): Promise<YamlFile> {
-  let content: string;
+  return parseYaml(name, await readConfigText(name));
+}
+
+/** The text of a configuration file. Throws CONFIG_UNREADABLE. */
+export async function readConfigText(name: string): Promise<string> {
   try {
-    content = await readTextFile(name);
+    return await readTextFile(name);
   } catch (cause) {
     const text = `${messageOf(cause)}; name the configuration file with --config`;
     throw configError('CONFIG_UNREADABLE', name, text, cause);
   }
-  return parseYaml(name, content);
 }
 
 /** Parses the text of a YAML file. Throws CONFIG_SYNTAX. */

@@ -4,7 +4,7 @@
  * Codes are API: docs/errors.md lists each one and `test/arch/docs-parity.test.ts` compares both ways.
  * A code is never renamed and never reused. The prefix says who is hurt: a process start (`CONFIG_`), a link
  * (`PROTO_`, `LINK_`), a registration (`REGISTER_`), one stream (`STREAM_`), one request (`ORIGIN_`, `ROUTE_`,
- * `ACCESS_`, `HTTP_`), one operation on the state (`STORE_`), one command (`CLI_`).
+ * `ACCESS_`, `HTTP_`), one operation on the state (`STORE_`), a hand-over (`RELOAD_`), one command (`CLI_`).
  */
 export const ERROR_CODES = {
   CONFIG_UNREADABLE: 'The config file, or a file it names, cannot be read',
@@ -111,6 +111,10 @@ export const ERROR_CODES = {
   STORE_LIMIT: 'As many of these are kept as allowed',
   STORE_BUSY: 'The database is busy',
   STORE_FAILED: 'The database cannot be read or written',
+
+  RELOAD_BUSY: 'Another hand-over is under way, or too many old workers still drain',
+  RELOAD_FAILED: 'The new worker did not get ready; the one before it goes on',
+  RELOAD_ROLL_BACK: 'There is no worker to go back to',
 
   CLI_USAGE: 'The command line is not understood',
   CLI_GATEWAY_RUNNING: 'The gateway runs but its admin socket cannot be used',

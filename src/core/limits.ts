@@ -297,6 +297,23 @@ export const LIMITS = {
   /** The least time between two looks for an unknown signing key, ms. signing-keys.test.ts */
   keyLookMs: 1_000,
 
+  /** Workers of a gateway that drain at one time: each has a process. test/unit/supervisor/supervisor.test.ts */
+  drainingWorkers: 16,
+  /** How long a worker may take to get ready, ms, before it is killed and the old one goes on. supervisor.test.ts */
+  workerReadyMs: 30_000,
+  /** How often a worker says that its event loop turns, ms, and how long it may be silent. test/unit/supervisor/beat-watch.test.ts */
+  workerBeatMs: 2_000,
+  workerHungMs: 10_000,
+  /** How long a worker takes to let go of everything once its work is over, ms. supervisor.test.ts */
+  workerEndMs: 10_000,
+  /** The longest wait before a worker that keeps dying is started again, ms; the waits begin anew with one that lived this long, ms. supervisor.test.ts */
+  workerRestartMs: 5_000,
+  workerSteadyMs: 10_000,
+  /** How long a worker may take to say what it does, ms. supervisor.test.ts */
+  workerStatusMs: 2_000,
+  /** How long a port may be taken by the gateway that was killed before, ms. test/unit/supervisor/held-sockets.test.ts */
+  rebindMs: 1_000,
+
   /** How long systemd may take to read a notice, ms, before it is given up. test/unit/supervisor/sd-notify.test.ts */
   noticeMs: 5_000,
   /** Notices to systemd that wait for their turn; more are dropped. sd-notify.test.ts */

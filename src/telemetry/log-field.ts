@@ -66,6 +66,8 @@ export const FIELD = {
   version: 'version',
   /** Id of another process of ours. */
   process: 'process',
+  /** Which worker of a gateway: the first is 1, and each that is started is one more. */
+  generation: 'generation',
   /** Type of an audit event, such as `tunnel.create`. */
   event: 'event',
 } as const;

@@ -43,18 +43,25 @@ export class BoundSockets implements ListeningSockets {
   }
 }
 
-/** Binds `server` and returns the real address. Throws CONFIG_PORT_IN_USE. */
-export async function listenOn(server: Server, address: SocketAddress): Promise<SocketAddress> {
+/**
+ * Binds `server` and returns the real address; `begin` has it listen in another way, such as on a socket that is there.
+ * Throws CONFIG_PORT_IN_USE.
+ */
+export async function listenOn(
+  server: Server,
+  address: SocketAddress,
+  begin: (backlog: number) => unknown = (backlog) => {
+    // An empty host means every address: IPv6 with IPv4 mapped into it, as Node does when no host is given.
+    server.listen({ port: address.port, backlog, ...(address.host && { host: address.host }) });
+  },
+): Promise<SocketAddress> {
   const { host } = address;
   const shown = `${isIPv6(host) ? `[${host}]` : host}:${address.port}`;
+  const listening = once(server, 'listening');
+  listening.catch(() => undefined);
   try {
-    // An empty host means every address: IPv6 with IPv4 mapped into it, as Node does when no host is given.
-    server.listen({
-      port: address.port,
-      backlog: BACKLOG,
-      ...(address.host && { host: address.host }),
-    });
-    await once(server, 'listening');
+    await begin(BACKLOG);
+    await listening;
   } catch (cause) {
     const why = REASONS[codeOf(cause) ?? ''] ?? codeOf(cause) ?? 'unknown reason';
     throw new PosternError('CONFIG_PORT_IN_USE', `Cannot listen on ${shown}: ${why}`, { cause });

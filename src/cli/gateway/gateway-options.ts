@@ -1,13 +1,10 @@
 /**
  * The options of `gateway run` and `gateway validate`: one for every setting that has an environment variable, named
- * like it. They win over the environment and the file.
+ * like it. They win over the environment and the file. Apart from what reads a configuration, which a supervisor does not.
  */
 import type { Options } from 'yargs';
-import { runPolicyTests } from '../../access/policy/run-tests.ts';
-import { GATEWAY_ENVIRONMENT } from '../../config/gateway-schema.ts';
-import { loadGatewayConfig, type GatewayConfig } from '../../config/gateway-config.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../../config/log-config.ts';
-import { CONFIG_OPTION, gatewayConfigFile } from '../config-file.ts';
+import { CONFIG_OPTION } from '../config-file.ts';
 
 const textOption = (describe: string) => ({ type: 'string', requiresArg: true, describe }) as const;
 
@@ -39,21 +36,3 @@ export const GATEWAY_OPTIONS = {
   'client-ca': textOption('PEM file of the authorities of client certificates'),
   ...LOG_OPTIONS,
 } as const satisfies Record<string, Options>;
-
-type GatewayArgs = { readonly config: string | undefined } & Readonly<Record<string, unknown>>;
-
-/** The configuration that the options, the environment and the file make, its tests passed. Throws CONFIG_*. */
-export async function configOfGateway({ config, ...args }: GatewayArgs): Promise<GatewayConfig> {
-  const flags = Object.entries(GATEWAY_ENVIRONMENT).map(([variable, key]) => {
-    const name = variable
-      .replace(/^POSTERN_/, '')
-      .toLowerCase()
-      .replaceAll('_', '-');
-    return [key, args[name]];
-  });
-  const loaded = await loadGatewayConfig(gatewayConfigFile(config), {
-    flags: Object.fromEntries(flags),
-  });
-  runPolicyTests(loaded);
-  return loaded;
-}

@@ -1,9 +1,12 @@
 /**
- * A gateway with everything around it: its state and its admin socket. Used by `gateway run` and by the quickstart.
+ * A gateway with everything around it: its state and its admin socket. Used by the workers of `gateway run` and by the
+ * quickstart.
  *
  * Acquires in order and releases in reverse, also after a start that failed half-way. The admin socket comes first: it is
- * what keeps a second gateway, perhaps of a newer version with a newer database, away from the same state.
+ * what keeps a second gateway, perhaps of a newer version with a newer database, away from the same state. A worker that
+ * has predecessors is kept out of nothing by it, and opens it when it takes their place.
  */
+import type { Server } from 'node:net';
 import { AdminOperations, type RunningGateway } from '../../admin/admin-operations.ts';
 import { startAdminServer, type AdminServer } from '../../admin/admin-server.ts';
 import { adminSocketPath } from '../../admin/admin-socket.ts';
@@ -11,13 +14,16 @@ import type { GatewayConfig } from '../../config/gateway-config.ts';
 import { systemClock, type Timer } from '../../core/clock.ts';
 import { VERSION } from '../../core/version.ts';
 import { Gateway } from '../../gateway/gateway.ts';
+import type { GatewayStatus } from '../../gateway/gateway-status.ts';
 import { openStore } from '../../store/sqlite/open.ts';
 import type { Store } from '../../store/store.ts';
 import { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { ListeningSockets } from '../../transport/listen-on.ts';
 import { Deferred } from '../deferred.ts';
 import type { LongRunning } from '../long-running.ts';
 import { databaseFile } from '../open-admin.ts';
+import type { GatewayControl } from './gateway-control.ts';
 import { watchGatewayConfig } from './watch-gateway-config.ts';
 
 export interface GatewayProcessOptions {
@@ -25,13 +31,24 @@ export interface GatewayProcessOptions {
   readonly log: Log;
   /** Reads the configuration again, for policies that change while the gateway runs. Absent: they do not. */
   readonly load?: (() => Promise<GatewayConfig>) | undefined;
-  /** `gateway drain` was called; resolves with how much was cut. */
-  onDrainAsked(): Promise<number>;
+  /** Does what administrators ask of the process. */
+  readonly control: GatewayControl;
+  /** What a supervisor gives. Absent: the process stands alone. */
+  readonly supervised?: Supervised | undefined;
+}
+
+/** What a supervisor gives to a worker. */
+export interface Supervised {
+  /** Others went before it. */
+  readonly isSuccessor: boolean;
+  readonly sockets: ListeningSockets;
+  readonly ticketKeys: Buffer;
+  /** Has a server listen on the admin socket. EADDRINUSE when there is a file that is not ours. */
+  openAdmin(path: string, server: Server): Promise<void>;
 }
 
 /** What a gateway runs on. */
 interface Parts {
-  readonly admin: AdminServer;
   readonly store: Store;
   readonly gateway: Gateway;
   readonly running: RunningGateway;
@@ -39,61 +56,111 @@ interface Parts {
 }
 
 export class GatewayProcess implements LongRunning {
-  readonly #parts: Parts;
+  readonly #options: GatewayProcessOptions;
+  readonly #opened = new Deferred<Parts>();
+  #parts: Parts | undefined;
+  #admin: AdminServer | undefined;
 
-  private constructor(parts: Parts) {
-    this.#parts = parts;
+  private constructor(options: GatewayProcessOptions) {
+    this.#options = options;
   }
 
   /** Opens everything. Throws CONFIG_* and STORE_*, and leaves nothing open. */
   static async start(options: GatewayProcessOptions): Promise<GatewayProcess> {
-    const { config, log } = options;
-    const opened = new Deferred<GatewayProcess>();
-    const admin = await startAdminServer({
-      path: adminSocketPath(config.dataDir),
+    const program = new GatewayProcess(options);
+    await program.#start();
+    return program;
+  }
+
+  /** What an administrator can do here, for whoever composes more than the gateway. */
+  operations(actor: string): AdminOperations {
+    const { store, running: gateway } = this.#open;
+    return new AdminOperations({ store, actor, gateway });
+  }
+
+  /** Answers administrators from now on. Safe to call when it does. */
+  async openAdmin(): Promise<void> {
+    if (this.#admin !== undefined) return;
+    const { config, log, supervised } = this.#options;
+    const path = adminSocketPath(config.dataDir);
+    this.#admin = await startAdminServer({
+      path,
       log,
+      ...(supervised && { open: async (server: Server) => supervised.openAdmin(path, server) }),
       handle: async ({ call, actor, params }) => {
-        const program = await opened.promise;
-        return program.operations(actor).call(call, params);
+        await this.#opened.promise;
+        return this.operations(actor).call(call, params);
       },
     });
+  }
+
+  status(): GatewayStatus {
+    return this.#open.gateway.status();
+  }
+
+  /** As LongRunning says. `hasSuccessor`: another process answers administrators and probes. */
+  async drain(graceMs: number): Promise<number> {
+    return (await this.#open.gateway.drain(graceMs)) ?? 0;
+  }
+
+  /** The same, while a successor answers what is new, administrators and probes too. Undefined when resume() took it back. */
+  async handOver(graceMs: number): Promise<number | undefined> {
+    const drained = this.#open.gateway.drain(graceMs, { isHandOver: true });
+    await this.#closeAdmin();
+    return drained;
+  }
+
+  /** Takes a drain back; false when it is too late. Throws CONFIG_PORT_IN_USE, and the drain goes on. */
+  async resume(): Promise<boolean> {
+    return this.#open.gateway.resume();
+  }
+
+  async stop(): Promise<void> {
+    await this.#open.gateway.stop();
+  }
+
+  async release(): Promise<void> {
+    this.#open.watch?.cancel();
+    await this.#closeAdmin();
+    await this.#open.store.close();
+  }
+
+  get #open(): Parts {
+    if (this.#parts === undefined) throw new Error('Cannot use the gateway: it is not open yet');
+    return this.#parts;
+  }
+
+  async #start(): Promise<void> {
+    const { config, log, supervised } = this.#options;
+    if (supervised?.isSuccessor !== true) await this.openAdmin();
     let store: Store | undefined;
     try {
       store = await openStore({ file: databaseFile(config.dataDir) });
       const metrics = new GatewayMetrics({ version: VERSION });
-      const gateway = new Gateway({ config, store, log, metrics });
+      const own = { config, store, log, metrics };
+      const gateway = new Gateway(
+        supervised === undefined ? own : { ...own, ...givenBy(supervised) },
+      );
       await gateway.start();
-      const running = runningGateway(gateway, options);
-      const watch = watchPolicies(gateway, options);
-      const program = new GatewayProcess({ admin, store, gateway, running, watch });
-      opened.resolve(program);
-      return program;
+      const running = runningGateway(gateway, this.#options);
+      this.#parts = { store, gateway, running, watch: watchPolicies(gateway, this.#options) };
+      this.#opened.resolve(this.#parts);
     } catch (error) {
-      await admin.close();
+      await this.#closeAdmin();
       await store?.close();
       throw error;
     }
   }
 
-  /** What an administrator can do here, for whoever composes more than the gateway. */
-  operations(actor: string): AdminOperations {
-    const { store, running: gateway } = this.#parts;
-    return new AdminOperations({ store, actor, gateway });
+  async #closeAdmin(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    await admin?.close();
   }
+}
 
-  async drain(graceMs: number): Promise<number> {
-    return (await this.#parts.gateway.drain(graceMs)) ?? 0;
-  }
-
-  async stop(): Promise<void> {
-    await this.#parts.gateway.stop();
-  }
-
-  async release(): Promise<void> {
-    this.#parts.watch?.cancel();
-    await this.#parts.admin.close();
-    await this.#parts.store.close();
-  }
+function givenBy({ sockets, ticketKeys }: Supervised): Pick<Supervised, 'sockets' | 'ticketKeys'> {
+  return { sockets, ticketKeys };
 }
 
 function watchPolicies(
@@ -105,7 +172,7 @@ function watchPolicies(
   return watchGatewayConfig({ config, clock: systemClock, log, load, apply });
 }
 
-function runningGateway(gateway: Gateway, options: GatewayProcessOptions): RunningGateway {
+function runningGateway(gateway: Gateway, { control }: GatewayProcessOptions): RunningGateway {
   return {
     status: () => gateway.status(),
     replicas: (tunnelId) => gateway.replicas(tunnelId),
@@ -113,6 +180,9 @@ function runningGateway(gateway: Gateway, options: GatewayProcessOptions): Runni
     tunnelRevoked: async ({ id, name, reason }) => {
       gateway.revokeTunnel({ id, name, createdAt: 0, rotatedAt: undefined }, reason);
     },
-    drain: async () => options.onDrainAsked(),
+    drain: async () => control.drain(),
+    reload: async () => control.reload(),
+    rollBack: async () => control.rollBack(),
+    workers: async () => control.workers(),
   };
 }

@@ -14,6 +14,7 @@ import { PosternError } from '../../core/error.ts';
 import { createLog, type Log } from '../../telemetry/log.ts';
 import type { CreatedTunnel } from '../../admin/admin-api.ts';
 import { ConnectorProcess } from '../connector/connector-process.ts';
+import { loneControl } from '../gateway/gateway-control.ts';
 import { GatewayProcess } from '../gateway/gateway-process.ts';
 import type { DrainRequest } from '../gateway/drain-request.ts';
 import type { LongRunning } from '../long-running.ts';
@@ -120,7 +121,7 @@ export class Quickstart implements LongRunning {
     const gateway = await GatewayProcess.start({
       config,
       log: this.#log('gateway'),
-      onDrainAsked: async () => this.#options.drain.ask(),
+      control: loneControl(async () => this.#options.drain.ask()),
     });
     this.#gateway = gateway;
     this.#undo.push(async () => {

@@ -52,6 +52,9 @@ const gateway: RunningGateway = {
     { ...REPLICA, id: `replica of ${id}`, links: [LINK, LINK] },
     { ...REPLICA, id: 'waits for its links', links: [] },
   ],
+  reload: async () => HANDED_OVER,
+  rollBack: async () => HANDED_OVER,
+  workers: async () => undefined,
   drain: async () => 3,
   routesChanged: async () => {
     const routes = await store.routes.list();
@@ -66,6 +69,7 @@ const gateway: RunningGateway = {
   },
 };
 
+const HANDED_OVER = { generation: 2, pid: 4, version: '2', draining: [1] };
 const LINK = { index: 0, since: 0, address: '127.0.0.1:1', streams: 0 };
 const REPLICA = {
   hostname: 'host',

@@ -17,6 +17,7 @@ interface Listed {
 function listed(group: CommandGroup, path: string): Listed[] {
   return group.commands.flatMap((entry) => {
     if ('commands' in entry) return listed(entry, `${path} ${entry.name}`.trim());
+    if ('isHidden' in entry) return [];
     const usage = `${path} ${entry.usage}`.trim();
     return [{ path: usage.replaceAll(/ [<[].*/g, ''), usage, summary: entry.summary }];
   });

@@ -4,7 +4,8 @@ import { formatListenAddress } from '../../../config/listen-address.ts';
 import { defineCommand } from '../../command.ts';
 import { openCountries } from '../../gateway/country-database.ts';
 import { EXIT } from '../../exit-code.ts';
-import { configOfGateway, GATEWAY_OPTIONS } from '../../gateway/gateway-options.ts';
+import { configOfGateway } from '../../gateway/config-of-gateway.ts';
+import { GATEWAY_OPTIONS } from '../../gateway/gateway-options.ts';
 import { OUTPUT_OPTION, printResult } from '../../output.ts';
 
 export const gatewayValidate = defineCommand({
