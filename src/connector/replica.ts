@@ -22,6 +22,7 @@ import { dialChannel } from '../transport/dial-channel.ts';
 import { LinkKeeper, sayGoodbye, type KeptLink, type LinkEnd } from '../transport/link-keeper.ts';
 import { watchNetwork } from '../transport/network-watch.ts';
 import { watchSleep } from '../transport/sleep-watch.ts';
+import { DrainedLinks } from './drained-links.ts';
 import { announce } from './ingress/ingress.ts';
 import { StreamAccess } from './ingress/stream-access.ts';
 import { OriginStreams } from './origin-streams.ts';
@@ -64,8 +65,8 @@ export class Replica {
   readonly #keepers: LinkKeeper[] = [];
   /** Registered links, also those that drain while their replacement is up already. */
   readonly #links = new Set<KeptLink>();
-  /** Those of them whose gateway asked us to leave, the oldest first. */
-  readonly #drainedLinks = new Set<KeptLink>();
+  /** Those of them whose gateway asked us to leave. */
+  readonly #drainedLinks = new DrainedLinks();
   #rules: readonly IngressRule[];
   /** Rules that were replaced, while a gateway may not have heard of it. */
   #fadingRules: readonly IngressRule[] = [];
@@ -243,7 +244,7 @@ export class Replica {
       events: {
         onDrain: (message) => {
           isDrained = true;
-          if (kept !== undefined) this.#keepDrained(kept);
+          if (kept !== undefined) this.#drainedLinks.add(answer.gateway, kept);
           end({ kind: 'drain', message });
         },
         onKeys: (keys) => this.#access.setKeys(index, keys),
@@ -256,7 +257,7 @@ export class Replica {
     });
     kept = { link, gateway, ended, localAddress: channel.localAddress };
     if (!link.isClosed) this.#links.add(kept);
-    if (isDrained) this.#keepDrained(kept);
+    if (isDrained) this.#drainedLinks.add(answer.gateway, kept);
     this.#options.log.info(
       {
         [FIELD.link]: index,
@@ -268,15 +269,6 @@ export class Replica {
     );
     this.#showHostnames(answer.hostnames);
     return kept;
-  }
-
-  /** Holds a link for its streams only. A gateway that drains one after the other may not make us hold them all. */
-  #keepDrained(kept: KeptLink): void {
-    const drained = this.#drainedLinks;
-    if (!kept.link.isClosed) drained.add(kept);
-    if (drained.size <= LIMITS.linksPerReplica) return;
-    const [oldest] = drained;
-    oldest?.link.terminate(new PosternError('LINK_CLOSED', 'Cannot keep more links that drain'));
   }
 
   #forget(kept: KeptLink): void {

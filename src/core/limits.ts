@@ -95,6 +95,8 @@ export const LIMITS = {
   arrivalMs: 5_000,
   /** Requests, connections and streams that wait for them, per gateway; more are refused as ever. arrivals.test.ts */
   arrivalsAwaited: 10_000,
+  /** Processes of gateways that a connector holds links for after they asked it to leave. test/unit/connector/drained-links.test.ts */
+  drainingGateways: 16,
   /** Replicas of one tunnel. */
   replicasPerTunnel: 100,
   /** Links of one replica. */
