@@ -57,7 +57,7 @@ export const gatewaySchema = mapping({
   ),
   plaintext: flag().default(false),
   tls: tlsFiles.optional(),
-  'grace-period': duration().prefault('30s'),
+  'grace-period': duration({ most: Number.MAX_SAFE_INTEGER }).prefault('30s'),
   'resume-timeout': duration().prefault('30s'),
   tcp: list(tcpListener).default([]),
   'external-port': wholeNumber(1, 65_535).optional(),

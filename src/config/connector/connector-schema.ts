@@ -67,7 +67,7 @@ export const connectorSchema = mapping({
   url: serviceField.optional(),
   originRequest: originRequestSchema.optional(),
   metrics: listenAddress().optional(),
-  'grace-period': durationOrSeconds().prefault('30s'),
+  'grace-period': durationOrSeconds({ most: Number.MAX_SAFE_INTEGER }).prefault('30s'),
   'ha-connections': wholeNumber(1, LIMITS.linksPerReplica).prefault(4),
   loglevel: oneOf(LOG_LEVELS).default('info'),
   output: oneOf(['default', ...LOG_FORMATS]).default('default'),
