@@ -13,6 +13,7 @@ import type { AnnouncedRule, ReplicaInfo, StreamRequest } from '../protocol/cont
 import type { Link } from '../protocol/link.ts';
 import { ResumableOpener, type OpenerObserver } from '../protocol/resumable-opener.ts';
 import type { Stream, StreamBudgets, StreamMeter } from '../protocol/stream.ts';
+import type { Tunnel } from '../store/store.ts';
 import type { TunnelSeries } from '../telemetry/tunnel-series.ts';
 
 /** A rule that a connector announced, ready to be matched. */
@@ -30,8 +31,11 @@ export interface ReplicaLink {
   readonly address: string;
 }
 
+/** A tunnel, and which of its tokens somebody proved to have. */
+export type ProvenTunnel = Pick<Tunnel, 'id' | 'name' | 'rotatedAt'>;
+
 export interface ConnectedReplicaOptions {
-  readonly tunnel: { readonly id: string; readonly name: string };
+  readonly tunnel: ProvenTunnel;
   /** The id of that run of the connector. */
   readonly id: string;
   readonly software: string;
@@ -46,7 +50,7 @@ export interface ConnectedReplicaOptions {
 }
 
 export class ConnectedReplica {
-  readonly tunnel: { readonly id: string; readonly name: string };
+  readonly tunnel: ProvenTunnel;
   readonly id: string;
   readonly software: string;
   readonly info: ReplicaInfo;

@@ -39,10 +39,6 @@ export class ConnectorLink implements LinkRole {
     return this.#replica !== undefined;
   }
 
-  get tunnelId(): string | undefined {
-    return this.#replica?.tunnel.id;
-  }
-
   get replicaId(): string | undefined {
     return this.#replica?.id;
   }

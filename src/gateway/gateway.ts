@@ -24,6 +24,7 @@ import { Drain } from './drain.ts';
 import type { GatewayStatus, LiveWork, ReplicaStatus } from './gateway-status.ts';
 import { HttpDestinations } from './http-destinations.ts';
 import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
+import type { RequestRecord } from './http/request-record.ts';
 import { CLOSE_RESTART } from './http/upgrade-registry.ts';
 import { LinkDoor } from './link-door.ts';
 import { Listeners } from './listeners.ts';
@@ -32,6 +33,7 @@ import type { SignedInClient } from './relay/client-gate.ts';
 import { ClientStreams } from './relay/client-streams.ts';
 import { RouteTable } from './route-table.ts';
 import { StreamRouter } from './stream-router.ts';
+import { TunnelChanges } from './tunnel-changes.ts';
 import { TunnelRegistry } from './tunnel-registry.ts';
 
 /** WebSockets that are told to come back are gone within two seconds, ms; one that becomes live just then is not told. */
@@ -151,8 +153,9 @@ export class Gateway {
   /** Opens everything. Throws CONFIG_* and leaves nothing open. */
   async start(): Promise<void> {
     try {
-      await this.loadRoutes();
+      // First, or what changes while the routes are read would be missed.
       await this.#access.start();
+      await this.loadRoutes();
       this.#arrivals.open();
       await this.#listeners.open();
     } catch (error) {
@@ -176,23 +179,54 @@ export class Gateway {
   }
 
   /** Ends every link and stream of a tunnel whose token was rotated, or which was deleted. */
-  revokeTunnel(tunnel: Tunnel, reason: 'rotated' | 'deleted'): void {
-    const why = reason === 'rotated' ? 'its token was rotated' : 'it was deleted';
-    const error = new PosternError(
-      'REGISTER_REVOKED',
-      `Cannot serve tunnel "${tunnel.name}": ${why}`,
-    );
-    // Before their streams break: a WebSocket that is told to come back does, whoever serves it then.
-    this.#http.upgrades.close(CLOSE_RESTART, error, ({ tunnelId }) => tunnelId === tunnel.id);
-    this.#clientStreams.endTunnel(tunnel.id, error);
-    for (const replica of this.#registry.evict(tunnel.id, error))
-      this.#dropIdleConnections(replica);
-    this.#door.close(CLOSE_CODE.refused, error, tunnel.id);
-    const fields = { [FIELD.tunnel]: tunnel.id, [FIELD.tunnelName]: tunnel.name };
-    this.#options.log.info({ ...fields, [FIELD.reason]: why }, 'the tunnel was revoked');
+  revokeTunnel(tunnel: Pick<Tunnel, 'id' | 'name'>, reason: 'rotated' | 'deleted'): void {
+    this.#endReplicas(tunnel, reason, (replica) => replica.tunnel.id === tunnel.id);
     if (reason !== 'deleted') return;
     this.#options.metrics.removeTunnel(tunnel.name);
     this.#audit.forget(tunnel.id);
+  }
+
+  #endReplicas(
+    { id, name }: Pick<Tunnel, 'id' | 'name'>,
+    reason: 'rotated' | 'deleted',
+    picks: (replica: ConnectedReplica) => boolean,
+  ): void {
+    const why = reason === 'rotated' ? 'its token was rotated' : 'it was deleted';
+    const error = new PosternError('REGISTER_REVOKED', `Cannot serve tunnel "${name}": ${why}`);
+    const replicas = this.#registry.replicasOf(id).filter(picks);
+    const ids = new Set(replicas.map((replica) => replica.id));
+    // Before their streams break: a WebSocket that is told to come back does, whoever serves it then.
+    const isTheirs = ({ replicaId = '' }: RequestRecord): boolean => ids.has(replicaId);
+    this.#http.upgrades.close(CLOSE_RESTART, error, isTheirs);
+    this.#clientStreams.endReplicas(picks, error);
+    for (const replica of replicas) {
+      replica.failStreams(error);
+      this.#dropIdleConnections(replica);
+    }
+    this.#door.close(CLOSE_CODE.refused, error, ids);
+    if (replicas.length === 0) return;
+    const fields = { [FIELD.tunnel]: id, [FIELD.tunnelName]: name, [FIELD.reason]: why };
+    this.#options.log.info(fields, 'the tunnel was revoked');
+  }
+
+  /** Follows what another process does to tunnels: the worker that took over, the command line. */
+  #createTunnelChanges(): TunnelChanges {
+    const { store, log } = this.#options;
+    return new TunnelChanges({
+      store,
+      log,
+      connected: () => this.#registry.replicas().map(({ tunnel }) => tunnel),
+      loadRoutes: async () => this.loadRoutes(),
+      onDeleted: (tunnel) => this.revokeTunnel(tunnel, 'deleted'),
+      onRotated: (tunnel) => {
+        const { id, rotatedAt } = tunnel;
+        this.#endReplicas(
+          tunnel,
+          'rotated',
+          (one) => one.tunnel.id === id && one.tunnel.rotatedAt !== rotatedAt,
+        );
+      },
+    });
   }
 
   /** The replicas of a tunnel that are connected here. */
@@ -330,6 +364,7 @@ export class Gateway {
       clock: systemClock,
       unreachable: (hostname) => this.#unreachable(hostname),
       onKeys: () => this.#door.announceKeys(),
+      changes: this.#createTunnelChanges(),
     });
   }
 

@@ -153,11 +153,12 @@ export class LinkDoor {
     return [...this.#visitors].filter((visitor) => visitor.isAdmitted && isKind(visitor));
   }
 
-  /** Closes all links of a tunnel, or all there are. */
-  close(code: number, error: PosternError, tunnelId?: string): void {
+  /** Closes the links of these replicas, or all there are. Whoever is being let in is looked at again. */
+  close(code: number, error: PosternError, replicaIds?: ReadonlySet<string>): void {
     this.#revocations += 1;
     for (const visitor of this.#visitors) {
-      if (tunnelId === undefined || visitor.tunnelId === tunnelId) visitor.close(code, error);
+      const { replicaId = '' } = visitor;
+      if (replicaIds === undefined || replicaIds.has(replicaId)) visitor.close(code, error);
     }
   }
 }
@@ -211,10 +212,6 @@ class Visitor {
 
   get isAdmitted(): boolean {
     return this.#role?.isAdmitted === true;
-  }
-
-  get tunnelId(): string | undefined {
-    return this.#role?.tunnelId;
   }
 
   get replicaId(): string | undefined {

@@ -8,8 +8,6 @@ import type { Link, Slot, StreamHolder } from '../protocol/link.ts';
 export interface LinkRole {
   /** Whether it was let in: until then it counts as a stranger's. */
   readonly isAdmitted: boolean;
-  /** A connector's tunnel, once it is let in. */
-  readonly tunnelId: string | undefined;
   /** A connector's run, once it is let in; absent for a client. */
   readonly replicaId: string | undefined;
   /** What log lines say of it. */

@@ -12,7 +12,7 @@ import type { ConnectorRegisterMessage, HelloMessage } from '../protocol/control
 import type { Link } from '../protocol/link.ts';
 import type { StreamBudgets } from '../protocol/stream.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
-import { ConnectedReplica, type ReplicaLink } from './connected-replica.ts';
+import { ConnectedReplica, type ProvenTunnel, type ReplicaLink } from './connected-replica.ts';
 
 interface RegistryEvents {
   /** The first link of a replica registered. */
@@ -30,7 +30,7 @@ export interface RegistryOptions {
 
 /** A link that asks to register, after its token was checked. */
 export interface Candidate {
-  readonly tunnel: { readonly id: string; readonly name: string };
+  readonly tunnel: ProvenTunnel;
   readonly hello: HelloMessage;
   readonly register: ConnectorRegisterMessage;
 }
@@ -114,13 +114,6 @@ export class TunnelRegistry {
     series.replicaLeft();
     this.#options.events.onLeave(replica);
     this.#forgetWhenDone(replica);
-  }
-
-  /** Ends all streams of a tunnel and takes its replicas out. Returns them, so that the caller can close their links. */
-  evict(tunnelId: string, error: PosternError): ConnectedReplica[] {
-    const replicas = this.replicasOf(tunnelId);
-    for (const replica of replicas) replica.failStreams(error);
-    return replicas;
   }
 
   #createReplica({ tunnel, hello, register }: Candidate): ConnectedReplica {

@@ -241,8 +241,8 @@ export interface UserStore {
 
 /** Something that processes keep in memory has changed. */
 export interface Change {
-  readonly kind: 'session' | 'service-token';
-  /** Its id. */
+  readonly kind: 'session' | 'service-token' | 'tunnel' | 'route';
+  /** Its id; the hostname of a route. A tunnel that is made is no change, one whose token is replaced or that goes is. */
   readonly item: string;
 }
 

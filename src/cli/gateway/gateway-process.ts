@@ -178,7 +178,7 @@ function runningGateway(gateway: Gateway, { control }: GatewayProcessOptions): R
     replicas: (tunnelId) => gateway.replicas(tunnelId),
     routesChanged: async () => gateway.loadRoutes(),
     tunnelRevoked: async ({ id, name, reason }) => {
-      gateway.revokeTunnel({ id, name, createdAt: 0, rotatedAt: undefined }, reason);
+      gateway.revokeTunnel({ id, name }, reason);
     },
     drain: async () => control.drain(),
     reload: async () => control.reload(),

@@ -4,7 +4,7 @@
  * The listeners know `http`, `tcp` and `clients` and nothing behind them. Construct, start, then listen; stop last.
  */
 import { AppSignIn } from '../../access/app-sign-in/app-sign-in.ts';
-import { ChangeWatch } from '../../access/change-watch.ts';
+import { ChangeWatch, type ChangeListener } from '../../access/change-watch.ts';
 import { FollowedSessions } from '../../access/client-sign-in/followed-sessions.ts';
 import { createClientSignIn } from '../../access/client-sign-in/create-client-sign-in.ts';
 import { Gate, type Verdict } from '../../access/gate.ts';
@@ -58,6 +58,8 @@ export interface GatewayAccessOptions {
   readonly unreachable: (hostname: string) => 'ROUTE_NOT_FOUND' | 'ROUTE_NO_REPLICA' | undefined;
   /** The public keys have changed. */
   readonly onKeys: () => void;
+  /** Who else follows what other processes change. */
+  readonly changes: ChangeListener;
 }
 
 export class GatewayAccess {
@@ -120,7 +122,9 @@ export class GatewayAccess {
     this.streams = new StreamAssertions(this.#keys, this.address, clock);
     this.#keys.onChanged(() => options.onKeys());
     this.#watch = new ChangeWatch({ changes: store.changes, clock, log });
-    for (const one of [this.sessions, this.serviceTokens, this.gate]) this.#watch.add(one);
+    for (const one of [this.sessions, this.serviceTokens, this.gate, options.changes]) {
+      this.#watch.add(one);
+    }
     this.http = this.#httpAccess();
     this.tcp = new TcpAccess({
       gate: this.gate,

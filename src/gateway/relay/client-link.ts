@@ -30,7 +30,6 @@ export class ClientLink implements LinkRole {
   readonly #options: ClientLinkOptions;
   #peer: ClientPeer<ClientPrincipal> | undefined;
   #watch: { release(): void } | undefined;
-  readonly tunnelId = undefined;
   readonly replicaId = undefined;
 
   /** Checks the credential at once, and answers on the link. */

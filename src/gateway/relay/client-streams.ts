@@ -164,11 +164,11 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     }
   }
 
-  /** Ends every stream to a tunnel whose connectors will not come back. */
-  endTunnel(tunnelId: string, error: PosternError): void {
+  /** Ends every stream to connectors that will not come back. */
+  endReplicas(picks: (replica: ConnectedReplica) => boolean, error: PosternError): void {
     const attaches = [...this.#attaches.values()].flatMap((ofStream) => [...ofStream]);
     for (const attach of attaches) {
-      if (attach.replica.tunnel.id !== tunnelId) continue;
+      if (!picks(attach.replica)) continue;
       const { relay } = attach;
       this.#lose(attach, error);
       relay?.reset('STREAM_LOST', error.message);

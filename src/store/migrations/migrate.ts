@@ -3,6 +3,9 @@
  *
  * Migrations are code, not files found at run time: a bundle or a packed install has exactly the ones it was built
  * with. An up-to-date database is only read, so opening one never waits for a writer.
+ *
+ * A migration only adds: a worker of the version before goes on with the database while it drains, and may be taken back. So
+ * new columns have a default or may be null, and what exists keeps its name and meaning.
  */
 import { Migrator } from 'kysely';
 import type { Kysely, Migration } from 'kysely';

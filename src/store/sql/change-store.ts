@@ -35,7 +35,9 @@ export class SqlChangeStore implements ChangeStore {
     if (first === undefined || last === undefined) return { latest: seq, changes: [] };
     // Numbers have no gaps but the one that pruning leaves at the start.
     if (first.seq !== seq + 1) return { latest: last.seq, changes: 'missed' };
-    const changes = rows.map(({ kind, item }): Change => ({ kind: kindOf(kind), item }));
+    const changes = rows.flatMap(({ kind, item }): Change | [] =>
+      isKnown(kind) ? { kind, item } : [],
+    );
     return { latest: last.seq, changes };
   }
 }
@@ -53,6 +55,14 @@ export async function noteChange(db: Transaction<Schema>, change: Change): Promi
     .execute();
 }
 
-function kindOf(kind: string): Change['kind'] {
-  return kind === 'session' ? 'session' : 'service-token';
+const KINDS: Readonly<Record<Change['kind'], true>> = {
+  session: true,
+  'service-token': true,
+  tunnel: true,
+  route: true,
+};
+
+/** A newer version beside us may note what we keep nothing of. */
+function isKnown(kind: string): kind is Change['kind'] {
+  return Object.hasOwn(KINDS, kind);
 }

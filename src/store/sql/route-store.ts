@@ -9,6 +9,7 @@ import { PosternError } from '../../core/error.ts';
 import { parseRouteHostname, ROUTE_HOSTNAME_RULE } from '../../core/route-hostname.ts';
 import type { Schema } from '../schema.ts';
 import type { Route, RouteStore } from '../store.ts';
+import { noteChange } from './change-store.ts';
 import { selectTunnel, unknownTunnel } from './select-tunnel.ts';
 import { quoted } from './quoted.ts';
 import type { Session } from './session.ts';
@@ -28,11 +29,13 @@ export class SqlRouteStore implements RouteStore {
     return this.#session.write(action, async (db) => {
       const tunnel = await selectTunnel(db, tunnelNameOrId);
       if (tunnel === undefined) throw unknownTunnel(action);
-      await db
+      const added = await db
         .insertInto('routes')
         .values({ hostname, tunnel_id: tunnel.id, created_at: this.#clock.wall() })
         .onConflict((conflict) => conflict.column('hostname').doNothing())
-        .execute();
+        .returning('hostname')
+        .executeTakeFirst();
+      if (added !== undefined) await noteChange(db, { kind: 'route', item: hostname });
       const route = await selectRoutes(db)
         .where('routes.hostname', '=', hostname)
         .executeTakeFirstOrThrow();
@@ -69,6 +72,7 @@ export class SqlRouteStore implements RouteStore {
         throw new PosternError('STORE_NOT_FOUND', `Cannot ${action}: no such route exists`);
       }
       await db.deleteFrom('routes').where('hostname', '=', hostname).execute();
+      await noteChange(db, { kind: 'route', item: hostname });
       return route;
     });
   }

@@ -17,6 +17,7 @@ import {
 } from '../../core/tunnel-token.ts';
 import type { Schema } from '../schema.ts';
 import type { IssuedTunnel, Tunnel, TunnelStore } from '../store.ts';
+import { noteChange } from './change-store.ts';
 import { quoted } from './quoted.ts';
 import type { Session } from './session.ts';
 import { selectTunnel, unknownTunnel } from './select-tunnel.ts';
@@ -97,6 +98,7 @@ export class SqlTunnelStore implements TunnelStore {
         .where('id', '=', found.id)
         .returningAll()
         .executeTakeFirstOrThrow();
+      await noteChange(db, { kind: 'tunnel', item: found.id });
       return { tunnel: toTunnel(row), token };
     });
   }
@@ -108,6 +110,7 @@ export class SqlTunnelStore implements TunnelStore {
       if (found === undefined) throw unknownTunnel(action);
       // Its routes go with it: the foreign key cascades.
       await db.deleteFrom('tunnels').where('id', '=', found.id).execute();
+      await noteChange(db, { kind: 'tunnel', item: found.id });
       return toTunnel(found);
     });
   }

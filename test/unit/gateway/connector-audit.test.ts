@@ -28,7 +28,7 @@ function replica(tunnel: string) {
   const info = { hostname: 'host', platform: 'linux/x64', startedAt: 0 };
   return {
     id: `replica of ${tunnel}`,
-    tunnel: { id: tunnel, name: tunnel },
+    tunnel: { id: tunnel, name: tunnel, rotatedAt: undefined },
     info,
     software: 'x/1',
   };

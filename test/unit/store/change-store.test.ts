@@ -21,6 +21,31 @@ describe.each(DRIVERS)('changes with %s', (driver) => {
     expect((await changes.since(seen.latest)).changes).toEqual([change, change]);
   });
 
+  it('routes that come and go are changes, and tunnels whose token no longer counts', async () => {
+    const { tunnels, routes } = await folder.open();
+    const { changes } = await folder.open();
+    const { tunnel } = await tunnels.create('web');
+    await routes.add('web', 'a.example.com');
+    await routes.add('web', 'a.example.com');
+    await routes.remove('a.example.com');
+    await tunnels.rotate('web');
+    await tunnels.delete('web');
+    const route = { kind: 'route', item: 'a.example.com' };
+    const ofTunnel = { kind: 'tunnel', item: tunnel.id };
+    expect((await changes.since(0)).changes).toEqual([route, route, ofTunnel, ofTunnel]);
+  });
+
+  it('what a newer version notes beside us is passed over', async () => {
+    const { serviceTokens, changes } = await folder.open();
+    const raw = await folder.raw();
+    raw.exec("insert into changes (kind, item) values ('something-new', 'x')");
+    await serviceTokens.create('ci');
+    expect(await changes.since(0)).toMatchObject({
+      latest: 2,
+      changes: [{ kind: 'service-token' }],
+    });
+  });
+
   it('the newest LIMITS.changes are kept, and who missed some is told', async () => {
     const { serviceTokens, changes } = await folder.open();
     await serviceTokens.create('ci');

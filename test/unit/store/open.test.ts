@@ -124,6 +124,37 @@ describe.each(DRIVERS)('openStore() with %s', (driver) => {
     expect(await readdir(path.dirname(file))).toEqual(['postern.db', 'postern.db.key']);
   });
 
+  it('goes on with what it has open while a newer version adds to the schema', async () => {
+    const store = await folder.open();
+    const { token } = await store.tunnels.create('home');
+    const database = await folder.raw();
+    const tables = ['tunnels', 'routes', 'audit_events', 'service_tokens', 'users', 'changes'];
+    for (const table of tables) {
+      database.exec(`alter table ${table} add column later text;
+        alter table ${table} add column sooner text not null default 'x'`);
+    }
+    database.exec(`create table later (a);
+      insert into kysely_migration values ('0999-later', '2030-01-01T00:00:00Z')`);
+
+    expect((await store.tunnels.verifyToken(token))?.name).toBe('home');
+    await store.routes.add('home', 'wiki.example.com');
+    await store.tunnels.rotate('home');
+    await store.serviceTokens.create('ci');
+    await store.users.add({
+      name: 'alice',
+      passwordHash: 'hash',
+      groups: [],
+      disabled: false,
+      createdAt: 0,
+    });
+    const event = newAuditEvent({ type: 'tunnel.create', tunnel: 'home' });
+    await store.audit.append(event);
+    expect(await store.audit.list({ limit: 1 })).toEqual([event]);
+    expect((await store.changes.since(0)).changes).toHaveLength(3);
+    await store.tunnels.delete('home');
+    expect(await store.routes.list()).toEqual([]);
+  });
+
   it("refuses another program's database, and leaves it", async () => {
     const file = folder.path();
     await writeFile(file, '');
