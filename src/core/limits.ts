@@ -83,6 +83,14 @@ export const LIMITS = {
   clientLinks: 10_000,
   /** Bytes that relayed streams may have waiting in this process; the stream that asks for more attaches again. test/unit/protocol/relay.test.ts */
   relayBytes: 256 * MiB,
+  /** Of these, what one user's streams may have: it takes four to fill them. test/unit/gateway/relay/owner-shares.test.ts */
+  relayBytesPerOwner: 64 * MiB,
+  /** Streams of one user that are relayed at once, and that are watched while they are detached. owner-shares.test.ts */
+  streamsPerOwner: 5_000,
+  /** OPENs of one user per second, after a first `streamsPerOwner`. owner-shares.test.ts */
+  opensPerOwner: 1_000,
+  /** Users whose OPENs are counted, some 300 bytes each: more than `clientLinks`. owner-shares.test.ts */
+  relayOwners: 20_000,
   /** Streams of clients that this process relays at once. test/unit/gateway/relay/client-streams.test.ts */
   relayedStreams: 50_000,
   /** Keys in one `end` message, which must fit a control message. test/unit/protocol/control-message.test.ts */

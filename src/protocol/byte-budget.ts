@@ -6,10 +6,13 @@
  */
 export class ByteBudget {
   readonly limitBytes: number;
+  readonly #whole: ByteBudget | undefined;
   #usedBytes = 0;
 
-  constructor(limitBytes: number) {
+  /** A part of `whole`, where there is one: what is counted here is counted there too. */
+  constructor(limitBytes: number, whole?: ByteBudget) {
     this.limitBytes = limitBytes;
+    this.#whole = whole;
   }
 
   get usedBytes(): number {
@@ -23,18 +26,20 @@ export class ByteBudget {
 
   /** Counts `bytes` in, also above the limit: the caller looked at `freeBytes` before. */
   take(bytes: number): void {
+    this.#whole?.take(bytes);
     this.#usedBytes += bytes;
   }
 
   /** Counts `bytes` in when they fit; false when they do not. */
   tryTake(bytes: number): boolean {
-    if (bytes > this.freeBytes) return false;
+    if (bytes > this.freeBytes || this.#whole?.tryTake(bytes) === false) return false;
     this.#usedBytes += bytes;
     return true;
   }
 
   /** Counts `bytes` out. */
   give(bytes: number): void {
+    this.#whole?.give(bytes);
     this.#usedBytes -= bytes;
   }
 }

@@ -5,6 +5,7 @@
  * replica it names, or, for a new stream, to one that its key chooses. What is kept here is only for ending streams that
  * are no longer allowed, also while they are detached.
  */
+import { addressKey } from '../../access/sign-in/address-limit.ts';
 import { normaliseHostname } from '../../config/hostname-pattern.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { isPosternError, PosternError } from '../../core/error.ts';
@@ -21,6 +22,7 @@ import type { RouteTable } from '../route-table.ts';
 import { signedStream, type StreamSigner } from '../signed-stream.ts';
 import type { TunnelRegistry } from '../tunnel-registry.ts';
 import { HeldOpen } from './held-open.ts';
+import { OwnerShares, type OwnerShare } from './owner-shares.ts';
 import { routeStream } from './route-stream.ts';
 import type { ClientPrincipal, StreamAsk, StreamGate, StreamVerdict } from './stream-gate.ts';
 
@@ -54,6 +56,12 @@ interface RelayedStreamEnd {
   readonly durationMs: number;
 }
 
+interface Most {
+  readonly relayed: number;
+  readonly detached: number;
+  readonly ofOwner: number;
+}
+
 export interface ClientStreamsOptions<Principal extends ClientPrincipal> {
   readonly clock: Clock;
   readonly gate: StreamGate<Principal>;
@@ -62,8 +70,8 @@ export interface ClientStreamsOptions<Principal extends ClientPrincipal> {
   readonly arrivals: Pick<Arrivals, 'wait'>;
   readonly events: ClientStreamEvents;
   readonly signer: StreamSigner;
-  /** How many may be relayed at once, and how many watched while they are detached. Default LIMITS.relayedStreams and detachedStreams. */
-  readonly most?: { readonly relayed: number; readonly detached: number };
+  /** How many may be relayed at once, how many watched while they are detached, and how many either of one owner. Default LIMITS. */
+  readonly most?: Partial<Most>;
 }
 
 /** What happens to streams of clients, for logs, metrics and audit. */
@@ -82,6 +90,7 @@ interface Attach {
   readonly owner: string | undefined;
   readonly replica: ConnectedReplica;
   readonly detachedMs: number;
+  readonly share: OwnerShare<Attach>;
   /** As the clock counts. */
   readonly since: number;
   readonly hold: { release(): void };
@@ -99,6 +108,7 @@ interface Opening<Principal extends ClientPrincipal> {
   readonly ask: StreamAsk<Principal>;
   readonly slot: Slot;
   readonly message: OpenMessage;
+  readonly share: OwnerShare<Attach>;
 }
 
 /** Ends of an attach that say nothing of the stream: it is attached elsewhere, or is somebody else's. */
@@ -108,8 +118,8 @@ const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export class ClientStreams<Principal extends ClientPrincipal> {
   readonly #options: ClientStreamsOptions<Principal>;
-  readonly #most: { readonly relayed: number; readonly detached: number };
-  readonly #budget = new ByteBudget(LIMITS.relayBytes);
+  readonly #most: Most;
+  readonly #shares: OwnerShares<Attach>;
   /** By the stream's key; nearly always one. */
   readonly #attaches = new Map<string, Set<Attach>>();
   /** Those that are not relayed now, longest first. */
@@ -118,8 +128,10 @@ export class ClientStreams<Principal extends ClientPrincipal> {
 
   constructor(options: ClientStreamsOptions<Principal>) {
     this.#options = options;
-    const { relayedStreams: relayed, detachedStreams: detached } = LIMITS;
-    this.#most = options.most ?? { relayed, detached };
+    const { relayedStreams, detachedStreams, streamsPerOwner, relayBytes } = LIMITS;
+    const all = { relayed: relayedStreams, detached: detachedStreams, ofOwner: streamsPerOwner };
+    this.#most = { ...all, ...options.most };
+    this.#shares = new OwnerShares(options.clock, new ByteBudget(relayBytes));
   }
 
   /** Streams that are relayed now. */
@@ -155,7 +167,14 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       purpose: request.purpose,
       requestId: REQUEST_ID.test(request.requestId) ? request.requestId : newRequestId(),
     };
-    const opening = { peer, ask, slot, message };
+    const share = this.#shares.of(peer.principal.owner ?? `at ${addressKey(peer.address)}`);
+    const opening = { peer, ask, slot, message, share };
+    return share.mayOpen()
+      ? this.#begin(opening)
+      : this.#refuse(opening, tooMany(message, `${LIMITS.opensPerOwner} a second are opened`));
+  }
+
+  #begin(opening: Opening<Principal>): StreamHolder {
     try {
       return this.#relay(opening);
     } catch (error) {
@@ -186,33 +205,31 @@ export class ClientStreams<Principal extends ClientPrincipal> {
 
   /** Holds a stream whose connector is expected, and begins anew when there is one; undefined where none is. */
   #awaitReplica(opening: Opening<Principal>, error: PosternError): StreamHolder | undefined {
-    const { ask, slot, message } = opening;
+    const { ask, slot, message, share } = opening;
     if (this.#attached >= this.#most.relayed) return undefined;
     const waiting = this.#options.arrivals.wait(error, ask.hostname, () => again());
     if (waiting === undefined) return undefined;
     const onEnd = (): void => {
       waiting.release();
-      this.#attached -= 1;
+      this.#count(share, -1);
     };
-    const held = new HeldOpen({ slot, epoch: message.epoch, budget: this.#budget, onGone: onEnd });
-    this.#attached += 1;
+    const { budget } = share;
+    const held = new HeldOpen({ slot, epoch: message.epoch, budget, onGone: onEnd });
+    this.#count(share, 1);
     const again = (): void => {
       onEnd();
-      held.passTo(this.open(opening.peer, slot, message));
+      held.passTo(this.#begin(opening));
     };
     return held;
   }
 
-  #relay({ peer, ask, slot, message }: Opening<Principal>): StreamHolder {
+  #relay({ peer, ask, slot, message, share }: Opening<Principal>): StreamHolder {
     const { key, epoch, request } = message;
     this.#expectOwner(key, ask.principal);
     const verdict = this.#judge(key, ask);
     const { application, right, detachedMs = LIMITS.clientDetachedMs, endsMs } = verdict;
     const life = { detachedMs, ...(endsMs !== undefined && { endsMs }) };
-    if (this.#attached >= this.#most.relayed) {
-      const why = `Cannot open a stream: ${this.#most.relayed} are relayed`;
-      throw new PosternError('STREAM_LIMIT', why);
-    }
+    this.#expectRoom(message, share);
     const isResumed = epoch > 0;
     const { hostname } = ask;
     const { replica: wanted } = request;
@@ -224,27 +241,39 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     });
     const link = linkTo(replica, hostname, isResumed);
     const told = this.#told({ ...ask, application, replica, isResumed });
-    const attach = this.#watch(key, ask, replica, detachedMs);
+    const attach = this.#watch(key, ask, { replica, detachedMs, share });
     const asked = requestFor(peer, ask, rule?.id ?? '', life);
     const relay: Relay = new Relay({
       near: slot,
       message,
       request: signedStream(this.#options.signer, rule, asked, right),
       told: { replica: replica.id, ...life },
-      budget: this.#budget,
+      budget: share.budget,
       onAccepted: () => this.#forgetDetached(attach),
       onEnd: (end) => {
-        this.#attached -= 1;
+        this.#count(share, -1);
         if (end.kind === 'detached') attach.onLost = (error) => told.onLost(error, relay);
         this.#ended(attach, end);
         told.onEnded(end, relay);
       },
     });
-    this.#attached += 1;
+    this.#count(share, 1);
     attach.relay = relay;
     told.onAttached();
     relay.start(link);
     return relay.holder;
+  }
+
+  #count(share: OwnerShare<Attach>, by: 1 | -1): void {
+    this.#attached += by;
+    share.streams += by;
+  }
+
+  /** Throws when there are too many streams: STREAM_LIMIT, or for one that lives STREAM_DETACHED, since it may be one of them. */
+  #expectRoom(message: OpenMessage, share: OwnerShare<Attach>): void {
+    const { relayed, ofOwner } = this.#most;
+    if (this.#attached >= relayed) throw tooMany(message, `${relayed} are relayed`);
+    if (share.streams >= ofOwner) throw tooMany(message, `${ofOwner} of one user are relayed`);
   }
 
   /** Nobody but its owner hears of a stream. Throws STREAM_UNKNOWN. */
@@ -289,16 +318,14 @@ export class ClientStreams<Principal extends ClientPrincipal> {
   #watch(
     key: string,
     ask: StreamAsk<Principal>,
-    replica: ConnectedReplica,
-    detachedMs: number,
+    where: Pick<Attach, 'replica' | 'detachedMs' | 'share'>,
   ): Attach {
     const { owner } = ask.principal;
     const hold = this.#options.gate.hold(ask, (error) => this.#revoke(attach, error));
     const attach: Attach = {
       key,
       owner,
-      replica,
-      detachedMs,
+      ...where,
       since: this.#options.clock.now(),
       hold,
       relay: undefined,
@@ -332,8 +359,12 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const keptMs = attach.detachedMs + LIMITS.deadPeerMs;
     attach.timer = this.#options.clock.after(keptMs, () => this.#lose(attach, notBack()));
     this.#detached.add(attach);
-    const [longest] = this.#detached;
-    if (this.#detached.size <= this.#most.detached || longest === undefined) return;
+    const { share } = attach;
+    share.watched.add(attach);
+    // Nobody pushes out what is somebody else's before they have given up their own.
+    const isTooMany = share.watched.size > this.#most.ofOwner;
+    if (!isTooMany && this.#detached.size <= this.#most.detached) return;
+    const [longest = attach] = isTooMany ? share.watched : this.#detached;
     // What is watched no more must not wait there for longer either.
     this.#lose(longest, notBack());
     longest.replica.endStream(longest.key);
@@ -363,9 +394,16 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     if (ofStream?.delete(attach) !== true) return;
     if (ofStream.size === 0) this.#attaches.delete(attach.key);
     this.#detached.delete(attach);
+    attach.share.watched.delete(attach);
     attach.timer?.cancel();
     attach.hold.release();
   }
+}
+
+/** A new stream is refused. One that lives may well be one of those that there are too many of, and is tried again. */
+function tooMany({ epoch }: OpenMessage, why: string): PosternError {
+  const code = epoch > 0 ? 'STREAM_DETACHED' : 'STREAM_LIMIT';
+  return new PosternError(code, `Cannot open a stream: ${why}`);
 }
 
 function notBack(): PosternError {
