@@ -144,8 +144,9 @@ export const LIMITS = {
   /** How long an HTTP/2 connection may take to its first request, ms, and how long it may be without one later. http2/hostile.test.ts P31 */
   http2FirstRequestMs: 30_000,
   http2IdleMs: 75_000,
-  /** How long requests are still taken after a user was told to use another HTTP/2 connection, ms: some are on their way. http2/drain.test.ts */
-  http2GoawayMs: 1_000,
+  /** How long requests are still taken when a user who was told to use another HTTP/2 connection does not answer, ms, and how long after the answer: some may be on their way. test/integration/handover-load.test.ts */
+  http2GoawayMs: 10_000,
+  http2GoneMs: 1_000,
 
   /** Access groups of a configuration; each may refer to others. test/unit/config/access/access-references.test.ts */
   accessGroups: 200,

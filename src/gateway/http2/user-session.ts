@@ -73,6 +73,10 @@ export class UserSession {
     this.#isDraining = true;
     this.#session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
     this.#closeAfter(LIMITS.http2GoawayMs);
+    // The answer comes behind all that was sent by a user who did not know yet, however slow they or the way to them are.
+    this.#session.ping((error) => {
+      if (error === null) this.#closeAfter(LIMITS.http2GoneMs);
+    });
   }
 
   /** Since when the oldest request has been under way, as performance.now() counts; undefined without any. */
