@@ -232,6 +232,11 @@ const tunnel: CommandGroup = {
       load: async () => (await import('./commands/tunnel/tunnel-run.ts')).tunnelRun,
     },
     {
+      usage: 'reload [tunnel]',
+      summary: 'Hand a running connector over to a new process; waits for the outcome',
+      load: async () => (await import('./commands/tunnel/tunnel-reload.ts')).tunnelReload,
+    },
+    {
       usage: 'ready',
       summary: 'Exit with 0 when the connector on this machine is ready, else with 1',
       load: async () => (await import('./commands/tunnel/tunnel-ready.ts')).tunnelReady,

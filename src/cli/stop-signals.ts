@@ -37,7 +37,8 @@ export class StopSignals {
   #firstAt: number | undefined;
   /** When a parent asked for a drain. */
   #toldAt: number | undefined;
-  readonly #hasParent: boolean;
+  /** As in the options; changes where the parent lets go. */
+  hasParent: boolean;
   readonly #onStuck: () => void;
   readonly #listener = (signal: StopSignal): void => this.#received(signal);
 
@@ -47,7 +48,7 @@ export class StopSignals {
     { hasParent = false }: StopSignalsOptions = {},
   ) {
     this.#onStuck = onStuck;
-    this.#hasParent = hasParent;
+    this.hasParent = hasParent;
     for (const signal of SIGNALS) process.on(signal, this.#listener);
   }
 
@@ -70,7 +71,7 @@ export class StopSignals {
 
   #received(signal: StopSignal): void {
     const now = performance.now();
-    if (this.#hasParent && signal === 'SIGINT') return;
+    if (this.hasParent && signal === 'SIGINT') return;
     if (this.#firstAt === undefined) {
       this.#first(signal);
       return;

@@ -38,6 +38,8 @@ export interface RegistrationOptions {
   readonly index: number;
   readonly replica: ReplicaInfo;
   readonly rules: readonly AnnouncedRule[];
+  /** Runs of the tunnel that are known to be dead, by their ids. */
+  readonly replaces: readonly string[];
   readonly events: ConnectorLinkEvents;
 }
 
@@ -45,14 +47,23 @@ export interface RegistrationOptions {
 export async function registerConnector(
   options: RegistrationOptions,
 ): Promise<RegisteredLink<RegisteredMessage>> {
-  const { channel, clock, accepter, token, process, index, replica, rules, events } = options;
+  const { channel, clock, accepter, token, process, index, events } = options;
+  const { replica, rules, replaces } = options;
   /** How long the gateway's streams may be detached; undefined: as long as always. */
   let detachedMs: number | undefined;
   return registerLink<RegisteredMessage>({
     channel,
     clock,
     process,
-    register: { type: 'register', role: 'connector', token, link: index, replica, rules },
+    register: {
+      type: 'register',
+      role: 'connector',
+      token,
+      link: index,
+      replica,
+      rules,
+      ...(replaces.length > 0 && { replaces }),
+    },
     answer: 'registered',
     events: {
       onRegistered: (answer) => {

@@ -46,6 +46,8 @@ export interface ReplicaOptions {
   readonly tunnelName: string;
   readonly rules: readonly IngressRule[];
   readonly linkCount: number;
+  /** Runs of this tunnel that died, by their ids: their streams will not be resumed. */
+  readonly replaces?: readonly string[];
   /** Told why a link could not be registered. */
   readonly onDialFailed?: (error: unknown) => void;
   /** `env` obeys HTTPS_PROXY and its like; `none` dials directly. Default `env`. */
@@ -241,6 +243,7 @@ export class Replica {
       index,
       replica: this.#info,
       rules: announce(this.#rules),
+      replaces: this.#options.replaces ?? [],
       events: {
         onDrain: (message) => {
           isDrained = true;

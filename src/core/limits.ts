@@ -338,4 +338,14 @@ export const LIMITS = {
   handOverAnswerMs: 5_000,
   /** Earlier processes of a connector that may still drain; with more it is not reloaded. test/unit/cli/connector/succession.test.ts */
   drainingConnectors: 16,
+  /** Runs of connectors that one user's runtime folder is searched for. test/unit/cli/connector/run-record.test.ts */
+  connectorRuns: 256,
+  /** How long the files of a dead run are kept for one that comes after it, ms: the longest that a stream waits. run-record.test.ts */
+  runRecordMs: 86_400_000,
+  /** Dead runs that a connector may name when it registers. run-record.test.ts, control-message.test.ts */
+  replacedRuns: 16,
+  /** Longest line on the control socket of a connector, characters, how long it may take, ms, and how many may talk at once. test/unit/cli/connector/control-server.test.ts */
+  controlLineChars: 4 * KiB,
+  controlRequestMs: 5_000,
+  controlConnections: 32,
 } as const;

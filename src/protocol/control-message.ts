@@ -132,6 +132,8 @@ export interface ConnectorRegisterMessage {
   readonly link: number;
   readonly replica: ReplicaInfo;
   readonly rules: readonly AnnouncedRule[];
+  /** Runs of this tunnel, by their process ids in `hello`, that are dead and will resume nothing. */
+  readonly replaces?: readonly string[];
 }
 
 export type HostnameState = 'routed' | 'unrouted' | 'refused';
@@ -206,6 +208,8 @@ export type ControlMessage =
 const MAX_HOSTNAME = 253;
 /** Timers of Node take no more, and neither does the configuration. */
 const MAX_TIMER_MS = 24 * 24 * 3_600_000;
+/** Longest id of a run of a program, characters. */
+const MAX_PROCESS_ID = 64;
 const MAX_PORT = 65_535;
 /** The most that OPEN and ACCEPT may name as `relayMs`: a path that takes longer carries nothing anyway. */
 export const MAX_RELAY_MS = 60_000;
@@ -226,7 +230,7 @@ export function parseControl(json: Uint8Array): ControlMessage | undefined {
         versions: fields.list('versions', 16).filter((v): v is number => typeof v === 'number'),
         features: fields.list('features', 64).filter((v): v is string => typeof v === 'string'),
         software: fields.text('software'),
-        process: fields.text('process', 64),
+        process: fields.text('process', MAX_PROCESS_ID),
       };
     case 'register':
       return parseRegister(fields);
@@ -327,7 +331,16 @@ function parseRegister(fields: JsonFields): RegisterMessage {
     link: fields.integer('link'),
     replica: parseReplica(fields.object('replica')),
     rules: parseRules(fields),
+    ...(fields.has('replaces') && { replaces: parseReplaces(fields) }),
   };
+}
+
+function parseReplaces(fields: JsonFields): string[] {
+  return fields.list('replaces', LIMITS.replacedRuns).map((id) => {
+    const isId = typeof id === 'string' && id.length > 0 && id.length <= MAX_PROCESS_ID;
+    if (!isId) throw badControl('"replaces" has something else than ids');
+    return id;
+  });
 }
 
 function parseKeys(fields: JsonFields): string[] {

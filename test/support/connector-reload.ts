@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 import type { Connector } from './connector.ts';
 import { eventually } from './eventually.ts';
+import { posternCommand, posternEnv, run, type RunResult } from './run.ts';
 
 /** The process ids that took over so far, the newest last. */
 export function successors(connector: Connector): number[] {
@@ -47,4 +48,16 @@ function fieldsOf(pid: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** `postern tunnel reload …` where the sockets of this connector are. */
+export function reloadByCommand(
+  connector: Connector,
+  ...words: readonly string[]
+): Promise<RunResult> {
+  const [command, args] = posternCommand('tunnel', 'reload', ...words);
+  return run(command, args, {
+    env: posternEnv({ RUNTIME_DIRECTORY: connector.dir }),
+    deadlineMs: 60_000,
+  });
 }

@@ -114,7 +114,8 @@ export class Connector {
     this.#process = startProcess(command, args, {
       name: `connector ${name}`,
       cwd: this.dir,
-      env: posternEnv({ POSTERN_TOKEN: token, ...this.#options.env }),
+      // A place of its own for its control socket: other tests run at the same time.
+      env: posternEnv({ POSTERN_TOKEN: token, RUNTIME_DIRECTORY: this.dir, ...this.#options.env }),
       graceMs: 15_000,
       scope: this.#scope,
     });

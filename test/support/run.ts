@@ -110,7 +110,7 @@ export function posternEnv(
   own: Readonly<Record<string, string | undefined>> = {},
 ): Record<string, string | undefined> {
   const foreign = Object.keys(process.env).filter((name) =>
-    /^(POSTERN_.*|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|NOTIFY_SOCKET|LISTEN_(FDS|PID|FDNAMES)|(HTTPS?|ALL|NO)_PROXY)$/i.test(
+    /^(POSTERN_.*|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|NOTIFY_SOCKET|WATCHDOG_(USEC|PID)|RUNTIME_DIRECTORY|LISTEN_(FDS|PID|FDNAMES)|(HTTPS?|ALL|NO)_PROXY)$/i.test(
       name,
     ),
   );

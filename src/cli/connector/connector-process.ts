@@ -32,6 +32,8 @@ export interface ConnectorProcessOptions {
   readonly log: Log;
   /** The listener of the operators' server, where another process had it; it is not used before listen(). */
   readonly metricsHandle?: ListeningHandle | undefined;
+  /** Runs of this tunnel on this machine that died. */
+  readonly replaces?: readonly string[];
   /** Told why a link could not be registered. */
   readonly onDialFailed?: (error: unknown) => void;
 }
@@ -56,7 +58,7 @@ export class ConnectorProcess implements LongRunning {
 
   /** Opens the operators' server and starts dialling, which goes on for as long as it takes. Throws CONFIG_*. */
   static async start(options: ConnectorProcessOptions): Promise<ConnectorProcess> {
-    const { config, credentials, log, onDialFailed, metricsHandle } = options;
+    const { config, credentials, log, onDialFailed, metricsHandle, replaces } = options;
     const metrics = new ConnectorMetrics({ version: VERSION });
     const tunnelName = config.tunnel ?? credentials.name ?? credentials.id;
     const replica = new Replica({
@@ -66,6 +68,7 @@ export class ConnectorProcess implements LongRunning {
       tunnelName,
       rules: config.ingress,
       linkCount: config.linkCount,
+      ...(replaces && { replaces }),
       ...(onDialFailed && { onDialFailed }),
       log,
       metrics,

@@ -14,7 +14,6 @@ import { hasCode, messageOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { VERSION } from '../../core/version.ts';
 import type { ListeningHandle } from '../../supervisor/listening-handle.ts';
-import type { SdNotify } from '../../supervisor/sd-notify.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { Deferred } from '../deferred.ts';
@@ -22,8 +21,12 @@ import { EXIT, exitCodeOf } from '../exit-code.ts';
 import type { LongRunning } from '../long-running.ts';
 import type { StopSignals } from '../stop-signals.ts';
 import { ConnectorProcess } from './connector-process.ts';
+import type { ConnectorStatus, ControlCall } from './control-message.ts';
+import { EarlierRuns } from './earlier-runs.ts';
 import type { ConnectorRunInfo, ReloadOutcome } from './hand-over-message.ts';
 import type { Predecessor } from './predecessor.ts';
+import type { RunPlace } from './run-place.ts';
+import type { ServiceNotices } from './service-notices.ts';
 import { refusal, Succession } from './succession.ts';
 import { watchConfig } from './watch-config.ts';
 
@@ -32,7 +35,9 @@ export interface ConnectorRunOptions {
   readonly credentials: Credentials;
   readonly log: Log;
   readonly signals: StopSignals;
-  readonly notify: SdNotify;
+  readonly notices: ServiceNotices;
+  /** Where it can be asked to reload; undefined when there is no such place. */
+  readonly place: RunPlace | undefined;
   /** Who started this process to be taken over by it. */
   readonly predecessor: Predecessor | undefined;
   /** Reads the configuration again, for rules that change while the connector runs. */
@@ -43,25 +48,29 @@ export interface ConnectorRunOptions {
 const MAX_WAITING_RELOADS = 4;
 
 export class ConnectorRun implements LongRunning {
-  readonly connector: ConnectorProcess;
+  readonly #connector: ConnectorProcess;
   readonly #options: ConnectorRunOptions;
   readonly #succession: Succession;
+  /** Those that this process took over from, while it is the main one of a service. */
+  readonly #earlier = new EarlierRuns();
   readonly #ended = new Deferred<number>();
   readonly ended = this.#ended.promise;
   readonly #watch: Timer;
+  readonly #since = systemClock.wall();
   #reloading: Promise<unknown> = Promise.resolve();
   #waitingReloads = 0;
-  /** Set once another process has taken over: how many streams were cut, when the last one has ended. */
-  #finished: Promise<number> | undefined;
+  /** Set once another process has taken over: settles when the last stream of this one has ended. */
+  #finished: Promise<void> | undefined;
+  #isFinished = false;
   #isStopping = false;
   #exitCode: number | undefined;
 
   private constructor(options: ConnectorRunOptions, connector: ConnectorProcess) {
     this.#options = options;
-    this.connector = connector;
+    this.#connector = connector;
     this.#succession = new Succession({
       log: options.log,
-      env: options.notify.successorEnv(),
+      env: options.notices.successorEnv,
       lend: (address) => connector.lendMetrics(address),
       reload: async () => this.reload(),
       onActiveEnded: (status) => void this.#replaceActive(status),
@@ -73,39 +82,25 @@ export class ConnectorRun implements LongRunning {
 
   /** Starts the connector, which dials for as long as it takes. Throws CONFIG_*. */
   static async start(options: ConnectorRunOptions): Promise<ConnectorRun> {
-    const { config, credentials, log, predecessor } = options;
+    const { config, credentials, log, place, predecessor } = options;
     const { metrics } = config;
     const metricsHandle = metrics && (await predecessor?.listener(formatListenAddress(metrics)));
-    const connector: ConnectorProcess = await ConnectorProcess.start({
+    let run: ConnectorRun | undefined;
+    const connector = await ConnectorProcess.start({
       config,
       credentials,
       log,
       metricsHandle,
+      ...(place && { replaces: place.replaces }),
       onDialFailed: (error) => void run?.dialFailed(error),
     });
-    const run = new ConnectorRun(options, connector);
-    predecessor?.obey({
-      onReplaced: () => run.#replaced(),
-      onDrain: () => options.signals.drain('the first process of the connector'),
-      onStop: () => options.signals.stop('the first process of the connector'),
-      onMain: () => undefined,
-      lend: (address) => connector.lendMetrics(address),
-      onGone: () => options.signals.drain('the first process of the connector is gone'),
-    });
-    void run.#announce(metricsHandle);
+    run = new ConnectorRun(options, connector);
+    await run.#begin(metricsHandle);
     return run;
   }
 
   get exitCode(): number {
     return this.#exitCode ?? EXIT.done;
-  }
-
-  /** A successor is told apart from a connector that people start: nobody waits for it until its token is right. */
-  async dialFailed(error: unknown): Promise<void> {
-    const { predecessor } = this.#options;
-    if (predecessor === undefined || this.connector.replica.linkCount > 0) return;
-    if (!hasCode(error, 'REGISTER_REFUSED')) predecessor.trouble(error);
-    else await this.#fail(error);
   }
 
   /**
@@ -125,12 +120,15 @@ export class ConnectorRun implements LongRunning {
     return turn;
   }
 
-  /** Ends this process and its successors, after their streams. */
+  /** Ends this process, those that it took over from and those that took over from it, after their streams. */
   async drain(graceMs: number): Promise<number> {
     this.#isStopping = true;
+    const { notices } = this.#options;
+    notices.stopping();
     const [cut, status] = await Promise.all([
-      this.connector.drain(graceMs),
+      this.#connector.drain(graceMs),
       this.#succession.drain(),
+      this.#earlier.drain(),
     ]);
     this.#exitCode = status;
     return cut;
@@ -138,78 +136,132 @@ export class ConnectorRun implements LongRunning {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
-    await Promise.all([this.connector.stop(), this.#succession.stop()]);
+    void this.#earlier.stop();
+    await Promise.all([this.#connector.stop(), this.#succession.stop()]);
   }
 
   async release(): Promise<void> {
+    const { notices, place, predecessor } = this.#options;
     this.#watch.cancel();
-    await this.connector.release();
-    this.#options.predecessor?.release();
+    await this.#connector.release();
+    await place?.close();
+    notices.release();
+    predecessor?.release();
+  }
+
+  async #begin(metricsHandle: ListeningHandle | undefined): Promise<void> {
+    const { signals, place, predecessor, notices } = this.#options;
+    predecessor?.obey({
+      onReplaced: () => this.#replaced(),
+      onDrain: () => signals.drain('the first process of the connector'),
+      onStop: () => signals.stop('the first process of the connector'),
+      onMain: (draining) => this.#becomeMain(draining),
+      lend: (address) => this.#connector.lendMetrics(address),
+      onGone: () => signals.drain('the first process of the connector is gone'),
+    });
+    await place?.enter(this.#connector.replica.id, async (call) => this.#answer(call));
+    if (predecessor === undefined) notices.beMain();
+    void this.#announce(metricsHandle);
   }
 
   /** Tells whoever waits for it that this process takes streams. */
   async #announce(metricsHandle: ListeningHandle | undefined): Promise<void> {
-    const { connector } = this;
-    const { predecessor } = this.#options;
-    await connector.registered;
-    if (this.#isStopping || predecessor === undefined) return;
-    predecessor.linked();
-    await connector.replica.linksUp(LIMITS.handOverLinksMs);
-    try {
-      if (metricsHandle !== undefined) await connector.listen(metricsHandle);
-      predecessor.registered(this.#info);
-    } catch (error) {
-      await this.#fail(error);
+    const { notices, place, predecessor } = this.#options;
+    await this.#connector.registered;
+    if (this.#isStopping) return;
+    if (predecessor === undefined) {
+      notices.ready(this.#summary);
+    } else {
+      predecessor.linked();
+      await this.#connector.replica.linksUp(LIMITS.handOverLinksMs);
+      try {
+        if (metricsHandle !== undefined) await this.#connector.listen(metricsHandle);
+        predecessor.registered(this.#info);
+      } catch (error) {
+        await this.#fail(error);
+        return;
+      }
     }
+    await place?.forgetDead();
   }
 
-  get #info(): ConnectorRunInfo {
-    const { id: replica, linkCount: links } = this.connector.replica;
-    return { pid: process.pid, replica, links, version: VERSION };
+  /** A successor is told apart from a connector that people start: nobody waits for it until its token is right. */
+  async dialFailed(error: unknown): Promise<void> {
+    const { predecessor } = this.#options;
+    if (predecessor === undefined || this.#connector.replica.linkCount > 0) return;
+    if (!predecessor.isParent || !hasCode(error, 'REGISTER_REFUSED')) predecessor.trouble(error);
+    else await this.#fail(error);
   }
 
   /** This process will not take over. */
   async #fail(error: unknown): Promise<void> {
     await this.#options.predecessor?.failed(error);
-    await this.connector.stop();
+    await this.#connector.stop();
     this.#ended.resolve(exitCodeOf(error));
   }
 
   async #reload(): Promise<ReloadOutcome> {
-    const { log } = this.#options;
+    const { log, notices } = this.#options;
     if (this.#isStopping) throw refusal('it is asked to stop');
+    const isOver = this.#succession.isLetGo;
+    if (isOver) throw refusal(`process ${this.#succession.activePid} has taken over from this one`);
     log.info('reloading: a new process is started');
+    notices.reloading();
     try {
-      const { run, before } = await this.#succession.startNext();
+      const { run, before } = await this.#succession.startNext(await this.#earlier.count());
       log.info(
         { [FIELD.process]: run.pid, [FIELD.replica]: run.replica, [FIELD.version]: run.version },
         'a new process has taken over',
       );
+      await this.#handOver(run.pid);
       this.#replaced();
       return { started: run, draining: before ?? process.pid };
     } catch (error) {
       log.error({ [FIELD.err]: error }, 'the reload failed; nothing has changed');
+      notices.ready(`the last reload failed: ${messageOf(error)}`);
       throw error;
     }
+  }
+
+  /** Under systemd, makes the new process the main one. */
+  async #handOver(pid: number): Promise<void> {
+    const { notices, place, predecessor } = this.#options;
+    if (!(await notices.makeMain(pid))) {
+      notices.ready(`process ${pid} serves`);
+      return;
+    }
+    const own = place?.socketPath;
+    this.#succession.letGo([...this.#earlier.sockets, ...(own === undefined ? [] : [own])]);
+    predecessor?.succeeded();
+  }
+
+  #becomeMain(draining: readonly string[]): void {
+    const { notices, signals } = this.#options;
+    signals.hasParent = false;
+    this.#earlier.add(draining);
+    notices.beMain();
+    notices.ready(this.#summary);
   }
 
   /** Another process takes the new streams: finishes its own, for as long as the operator lets it. */
   #replaced(): void {
     if (this.#finished !== undefined) return;
-    const { config, log, predecessor } = this.#options;
     this.#watch.cancel();
+    this.#options.log.info('finishing the streams that are open');
+    this.#finished = this.#finish();
+  }
+
+  async #finish(): Promise<void> {
+    const { config, log, place, predecessor } = this.#options;
     // The other one listens there, too. Answers that are under way come first: they are to say that the connector is ready.
-    const finish = async (): Promise<number> => {
-      await this.connector.closeMetrics();
-      return this.connector.drain(config.reloadGraceMs ?? Infinity);
-    };
-    this.#finished = finish();
-    log.info('finishing the streams that are open');
-    void this.#finished.then((cut) => {
-      if (cut === 0) log.info('all streams of this process have ended');
-      else log.warn({ [FIELD.count]: cut }, 'streams that outlasted the grace period were cut');
-      if (predecessor?.isParent === true) this.#ended.resolve(EXIT.done);
-    });
+    await this.#connector.closeMetrics();
+    const cut = await this.#connector.drain(config.reloadGraceMs ?? Infinity);
+    if (cut === 0) log.info('all streams of this process have ended');
+    else log.warn({ [FIELD.count]: cut }, 'streams that outlasted the grace period were cut');
+    this.#isFinished = true;
+    await place?.forget();
+    const isDone = predecessor?.isParent === true || this.#succession.isLetGo;
+    if (isDone && !this.#isStopping) this.#ended.resolve(EXIT.done);
   }
 
   /**
@@ -217,22 +269,66 @@ export class ConnectorRun implements LongRunning {
    * whoever started us decides what to do, by the exit status.
    */
   async #replaceActive(status: number): Promise<void> {
+    const { config, notices } = this.#options;
     if (this.#isStopping) return;
-    const isBusy = this.connector.replica.streamCount > 0 || this.#succession.drainingCount > 0;
+    const isBusy = !this.#isFinished || this.#succession.drainingCount > 0;
     if (isBusy && status !== EXIT.done) {
+      notices.beMain();
+      await notices.makeMain(process.pid);
       const replaced = await this.reload().catch(() => undefined);
       if (replaced !== undefined) return;
     }
-    await this.drain(this.#options.config.gracePeriodMs);
+    await this.drain(config.gracePeriodMs);
     this.#ended.resolve(status);
   }
-}
 
-/** Reloads when SIGHUP comes; what becomes of it is in the log. Takes the signal over at once. */
-export function reloadOnHangUp(log: () => Log | undefined, reload: () => Promise<unknown>): void {
-  process.on('SIGHUP', () => {
-    reload().catch((error: unknown) => {
-      log()?.debug({ [FIELD.reason]: messageOf(error) }, 'SIGHUP came to nothing');
-    });
-  });
+  async #answer(call: ControlCall): Promise<unknown> {
+    const { signals } = this.#options;
+    switch (call) {
+      case 'status':
+        return this.#status;
+      case 'reload':
+        return this.reload();
+      case 'drain':
+        signals.drain('the process that took over');
+        break;
+      case 'stop':
+        signals.stop('the process that took over');
+    }
+    // Whoever asked for the end is told by it.
+    return new Promise(() => undefined);
+  }
+
+  get #status(): ConnectorStatus {
+    const { config, credentials } = this.#options;
+    const { replica } = this.#connector;
+    return {
+      pid: process.pid,
+      tunnel: config.tunnel ?? credentials.name ?? credentials.id,
+      tunnelId: credentials.id,
+      replica: replica.id,
+      links: replica.linkCount,
+      streams: replica.streamCount,
+      state: this.#state,
+      version: VERSION,
+      since: new Date(this.#since).toISOString(),
+    };
+  }
+
+  get #state(): ConnectorStatus['state'] {
+    if (this.#isFinished) return 'parent';
+    if (this.#connector.replica.isDraining || this.#finished !== undefined) return 'draining';
+    return this.#connector.replica.linkCount > 0 ? 'serving' : 'starting';
+  }
+
+  get #info(): ConnectorRunInfo {
+    const { id: replica, linkCount: links } = this.#connector.replica;
+    return { pid: process.pid, replica, links, version: VERSION };
+  }
+
+  /** For `systemctl status`. */
+  get #summary(): string {
+    const { config, credentials } = this.#options;
+    return `tunnel ${config.tunnel ?? credentials.name ?? credentials.id} is served by process ${process.pid}`;
+  }
 }

@@ -27,7 +27,6 @@ export interface SuccessionOptions {
 
 /** A successor that takes streams now. */
 interface Started {
-  readonly successor: Successor;
   readonly run: ConnectorRunInfo;
   /** Process id of the successor that did so before. */
   readonly before: number | undefined;
@@ -39,15 +38,22 @@ export class Succession {
   readonly #successors = new Set<Successor>();
   #starting: Successor | undefined;
   #active: Successor | undefined;
+  /** Whether the active one is on its own: our end is none of its business. */
+  #isLetGo = false;
   #isStopping = false;
 
   constructor(options: SuccessionOptions) {
     this.#options = options;
   }
 
-  /** Whether a successor takes the new streams. */
-  get hasActive(): boolean {
-    return this.#active !== undefined;
+  /** The process that takes the new streams, where a successor does. */
+  get activePid(): number | undefined {
+    return this.#active?.pid;
+  }
+
+  /** Whether that one is the main process of the service, on its own. */
+  get isLetGo(): boolean {
+    return this.#isLetGo;
   }
 
   /** Successors that only finish what they have. */
@@ -57,13 +63,13 @@ export class Succession {
   }
 
   /**
-   * Starts one and waits until it takes streams; the one that did so before, if it was one of them, is told to finish. Rejects with its
-   * error, and nothing has changed then.
+   * Starts one and waits until it takes streams; the one that did so before, if it was one of them, is told to finish. `others` still
+   * drain besides. Rejects with its error, and nothing has changed then.
    */
-  async startNext(): Promise<Started> {
+  async startNext(others: number): Promise<Started> {
     if (this.#isStopping) throw refusal('it is asked to stop');
     const limit = LIMITS.drainingConnectors;
-    if (this.drainingCount >= limit) {
+    if (this.drainingCount + others >= limit) {
       const remedy = 'SIGTERM to one of them lets it end within the grace period';
       throw refusal(`${limit} earlier processes still finish their streams; ${remedy}`);
     }
@@ -82,10 +88,16 @@ export class Succession {
       const before = this.#active;
       this.#active = successor;
       before?.order('replaced');
-      return { successor, run, before: before?.pid };
+      return { run, before: before?.pid };
     } finally {
       this.#starting = undefined;
     }
+  }
+
+  /** Leaves the active one alone: it is the main process of the service. `draining` are the control sockets of those before it. */
+  letGo(draining: readonly string[]): void {
+    this.#isLetGo = true;
+    this.#active?.makeMain(draining);
   }
 
   /** Has all of them drain for the grace period, and starts no more. Resolves with the status of the last one that was active. */
@@ -101,9 +113,10 @@ export class Succession {
   async #end(order: 'drain' | 'stop'): Promise<number | undefined> {
     this.#isStopping = true;
     this.#starting?.kill();
-    for (const successor of this.#successors) successor.order(order);
-    const active = this.#active;
-    await Promise.all([...this.#successors].map(({ exited }) => exited));
+    const active = this.#isLetGo ? undefined : this.#active;
+    const ours = [...this.#successors].filter((one) => one === active || one !== this.#active);
+    for (const successor of ours) successor.order(order);
+    await Promise.all(ours.map(({ exited }) => exited));
     return active?.exited;
   }
 
@@ -126,6 +139,7 @@ export class Succession {
     this.#successors.delete(successor);
     if (!isActive) return;
     this.#active = undefined;
+    this.#isLetGo = false;
     this.#options.onActiveEnded(status);
   }
 }

@@ -1,11 +1,15 @@
 /** `postern tunnel run`: a connector, until a signal ends it. */
-import { SdNotify } from '../../../supervisor/sd-notify.ts';
+import { messageOf } from '../../../core/error.ts';
+import { FIELD } from '../../../telemetry/log-field.ts';
 import { createLog, type Log } from '../../../telemetry/log.ts';
 import { defineCommand } from '../../command.ts';
 import { CONNECTOR_OPTIONS, configOfConnector } from '../../connector/connector-options.ts';
-import { ConnectorRun, reloadOnHangUp } from '../../connector/connector-run.ts';
+import { ConnectorRun } from '../../connector/connector-run.ts';
 import { findCredentials } from '../../connector/connector-token.ts';
+import { onHangUp } from '../../connector/hang-up.ts';
 import { Predecessor } from '../../connector/predecessor.ts';
+import { RunPlace } from '../../connector/run-place.ts';
+import { ServiceNotices } from '../../connector/service-notices.ts';
 import { Deferred } from '../../deferred.ts';
 import { runLong } from '../../long-running.ts';
 import { StopSignals } from '../../stop-signals.ts';
@@ -17,40 +21,53 @@ export const tunnelRun = defineCommand({
   options: CONNECTOR_OPTIONS,
   async run(args) {
     const predecessor = Predecessor.find();
-    const running = new Deferred<ConnectorRun>();
-    let log: Log | undefined;
-    reloadOnHangUp(
-      () => log,
-      async () => (await running.promise).reload(),
-    );
+    const signals = new StopSignals(undefined, { hasParent: predecessor !== undefined });
+    const running = new Deferred<{ readonly run: ConnectorRun; readonly log: Log }>();
+    onHangUp({
+      reload: () => void running.promise.then(reload),
+      onTerminalGone: () => signals.drain('the terminal is gone'),
+    });
     try {
       const config = await configOfConnector(args);
       const credentials = await findCredentials({ tokenFile: args['token-file'], config });
-      const connectorLog = (log = createLog({ ...config.log, component: 'connector' }));
-      const signals = new StopSignals(undefined, { hasParent: predecessor !== undefined });
+      const log = createLog({ ...config.log, component: 'connector' });
       return await runLong({
-        log: connectorLog,
+        log,
         graceMs: config.gracePeriodMs,
         signals,
         start: async () => {
-          const notify = new SdNotify();
           const run = await ConnectorRun.start({
             config,
             credentials,
-            log: connectorLog,
+            log,
             signals,
-            notify,
+            notices: new ServiceNotices(log),
+            place: await RunPlace.open(log, credentials.id),
             predecessor,
             load: async () => configOfConnector(args),
           });
-          running.resolve(run);
+          running.resolve({ run, log });
           return run;
         },
       });
     } catch (error) {
+      signals.release();
       await predecessor?.failed(error);
       predecessor?.release();
       throw error;
     }
   },
 });
+
+/** What becomes of it is in the log. */
+async function reload({
+  run,
+  log,
+}: {
+  readonly run: ConnectorRun;
+  readonly log: Log;
+}): Promise<void> {
+  await run.reload().catch((error: unknown) => {
+    log.warn({ [FIELD.reason]: messageOf(error) }, 'SIGHUP: not reloaded');
+  });
+}
