@@ -10,6 +10,8 @@ import type { LinkTrouble } from './gateway-link.ts';
 
 /** How long it must last before a word is said, ms. */
 const LASTING_MS = 3_000;
+const SIGNED_OUT = 'the session of this client has ended; sign in again, and start it anew';
+
 /** Time between two looks, ms. */
 const LOOK_MS = 500;
 
@@ -47,6 +49,8 @@ function describe(trouble: LinkTrouble): string {
   const { count, leftMs } = trouble.waiting;
   const rest = count === 0 ? 'dialling on' : `what is open waits for it, ${seconds(leftMs)} more`;
   if (trouble.away === 'gateway') {
+    // It is there, and will not have us: nothing waits any more.
+    if (trouble.why?.code === 'ACCESS_SIGN_IN') return SIGNED_OUT;
     const why = trouble.why === undefined ? '' : ` (${trouble.why.code}: ${trouble.why.message})`;
     return `the gateway is away; ${rest}${why}`;
   }

@@ -54,6 +54,14 @@ describe('what a client says of its link', () => {
     expect(said).toHaveLength(2);
   });
 
+  it('is that the session has ended where the gateway lets it in no more', () => {
+    const why = new PosternError('ACCESS_SIGN_IN', 'Cannot let the client in: it is over');
+    trouble = gatewayAway(0, Infinity, why);
+    clock.run(60_000);
+    const remedy = 'sign in again, and start it anew';
+    expect(said).toEqual([`the session of this client has ended; ${remedy}`]);
+  });
+
   it('names no time where nothing waits', () => {
     trouble = gatewayAway(0, Infinity);
     clock.run(5_000);
