@@ -144,7 +144,7 @@ export const LIMITS = {
   /** How long an HTTP/2 connection may take to its first request, ms, and how long it may be without one later. http2/hostile.test.ts P31 */
   http2FirstRequestMs: 30_000,
   http2IdleMs: 75_000,
-  /** How long requests are still taken when a user who was told to use another HTTP/2 connection does not answer, ms, and how long after the answer: some may be on their way. test/integration/handover-load.test.ts */
+  /** How long an HTTP/2 connection stays open for a user to read that they should use another, ms, and how long once they have. test/integration/handover-load.test.ts */
   http2GoawayMs: 10_000,
   http2GoneMs: 1_000,
 

@@ -20,9 +20,6 @@ import { HTTP2_OPTIONS } from './http2-options.ts';
 import { Http2Request, type Http2Arrival } from './http2-request.ts';
 import { Http2Response } from './http2-response.ts';
 
-/** Streams up to this one are still taken: all there can be. */
-const LAST_STREAM_ID = 2 ** 31 - 1;
-
 /** What Node says of a new stream, in this order. */
 type StreamEvent = [ServerHttp2Stream, IncomingHttpHeaders, number, string[]];
 
@@ -67,13 +64,17 @@ export class UserSession {
     this.#closeAfter(LIMITS.http2FirstRequestMs);
   }
 
-  /** Tells the user to go elsewhere with new requests, takes those that are on their way, and closes after the last. */
+  /**
+   * Tells the user to go elsewhere with new requests, answers those it has, and closes after the last. What is on its way
+   * meanwhile is told to be unprocessed, which clients ask again by themselves: behind any GOAWAY Node's nghttp2 takes no
+   * stream, so a first one that promises to take them all would leave these without an answer.
+   */
   drain(): void {
     if (this.#isDraining || this.#session.destroyed) return;
     this.#isDraining = true;
-    this.#session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR);
     this.#closeAfter(LIMITS.http2GoawayMs);
-    // The answer comes behind all that was sent by a user who did not know yet, however slow they or the way to them are.
+    // Whoever answers has read the GOAWAY; a connection closed before might be reset, and the GOAWAY lost with it.
     this.#session.ping((error) => {
       if (error === null) this.#closeAfter(LIMITS.http2GoneMs);
     });
