@@ -1,6 +1,7 @@
 /** What a supervisor says about its workers, as `gateway status` shows it. Names of fields are API. */
 import type { Clock } from '../core/clock.ts';
 import { LIMITS } from '../core/limits.ts';
+import { withResolvers } from '../core/with-resolvers.ts';
 import type { WorkerProcess, WorkerState } from './worker-process.ts';
 
 export interface WorkerStatus {
@@ -37,11 +38,7 @@ export async function describeWorkers(
 
 async function describe(worker: WorkerProcess, clock: Clock): Promise<WorkerStatus> {
   const { pid, generation, state, since, ready } = worker;
-  const late = new Promise<undefined>((resolve) => {
-    clock.after(LIMITS.workerStatusMs, () => resolve(undefined));
-  });
-  const asked = state === 'starting' ? undefined : worker.status().catch(() => undefined);
-  const work = await Promise.race([asked, late]);
+  const work = state === 'starting' ? undefined : await workOf(worker, clock);
   return {
     pid,
     generation,
@@ -50,4 +47,15 @@ async function describe(worker: WorkerProcess, clock: Clock): Promise<WorkerStat
     since: new Date(since).toISOString(),
     ...(work !== undefined && { work }),
   };
+}
+
+async function workOf(worker: WorkerProcess, clock: Clock): Promise<unknown> {
+  const answer = withResolvers<unknown>();
+  const late = clock.after(LIMITS.workerStatusMs, () => answer.resolve(undefined));
+  worker.status().then(answer.resolve, () => answer.resolve(undefined));
+  try {
+    return await answer.promise;
+  } finally {
+    late.cancel();
+  }
 }

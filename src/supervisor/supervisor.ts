@@ -160,7 +160,9 @@ export class Supervisor {
   /** Ends at once. Resolves when every worker is gone. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    this.#restart?.cancel();
     this.#workers.endAll();
+    this.#endWhenDrained();
     await this.#ended.promise;
   }
 

@@ -12,7 +12,7 @@ import { stringify } from 'yaml';
 import { currentScope } from './cleanup.ts';
 import { logRecords, type LogRecord } from './json-log.ts';
 import { isReady, readMetric } from './ops-client.ts';
-import { startProcess, type ProcessExit, type TestProcess } from './processes.ts';
+import { sendSignal, startProcess, type ProcessExit, type TestProcess } from './processes.ts';
 import { freePort } from './real/port.ts';
 import { whenReady } from './real/ready.ts';
 import { mustRun, posternCommand, posternEnv, run, type RunResult } from './run.ts';
@@ -159,7 +159,25 @@ export class Gateway {
     await this.start();
   }
 
-  /** Ends the process. SIGTERM drains it first. */
+  /** Process ids of its workers that live, the oldest first. */
+  get workers(): number[] {
+    return this.process.children();
+  }
+
+  /** Kills the worker that serves, as a bug or the system would. The supervisor starts another. */
+  killWorker(): void {
+    const last = this.workers.at(-1);
+    if (last === undefined) throw new Error('Cannot kill the worker: none lives');
+    sendSignal(last, 'SIGKILL');
+  }
+
+  /** Hands over to a new worker; resolves with its generation. */
+  async reload(): Promise<number> {
+    const result = Object(await this.json('gateway', 'reload'));
+    return Number(Reflect.get(result, 'generation'));
+  }
+
+  /** Ends the process. SIGTERM drains it first; SIGKILL is for its workers too. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<ProcessExit> {
     return this.process.stop(signal);
   }

@@ -115,14 +115,19 @@ export class TestProcess {
     }
   }
 
-  /** Resident memory now, in bytes. */
+  /** Resident memory now, in bytes, of it and all that it started. */
   rssBytes(): number {
     return this.#statusKib('VmRSS') * 1024;
   }
 
-  /** The largest resident memory it ever had, in bytes. */
+  /** The largest resident memory that it and those it started, as far as they live, ever had, in bytes. */
   peakRssBytes(): number {
     return this.#statusKib('VmHWM') * 1024;
+  }
+
+  /** Process ids of its children that live. Only where there is a /proc. */
+  children(): number[] {
+    return childrenOf(this.pid);
   }
 
   /** Sends a signal. No error when it has ended. */
@@ -130,13 +135,17 @@ export class TestProcess {
     this.#child.kill(signal);
   }
 
-  /** Ends it: `signal`, then SIGKILL after the grace. Safe to call twice and after it ended. */
+  /**
+   * Ends it: `signal`, then SIGKILL after the grace. Safe to call twice and after it ended. SIGKILL is for all that it
+   * started too, as when the machine dies; kill() leaves them.
+   */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<ProcessExit> {
     if (this.#exit !== undefined) return this.exited;
-    this.kill(signal);
+    if (signal === 'SIGKILL') this.#killAll();
+    else this.kill(signal);
     const abort = new AbortController();
     const late = delay(this.#graceMs, undefined, { signal: abort.signal }).then(
-      () => this.kill('SIGKILL'),
+      () => this.#killAll(),
       () => undefined,
     );
     const exit = await this.exited;
@@ -161,11 +170,50 @@ export class TestProcess {
     return exit;
   }
 
+  /** Nothing must be started again by what still runs. */
+  #killAll(): void {
+    this.kill('SIGSTOP');
+    const family = this.#exit === undefined ? familyOf(this.pid) : [];
+    this.kill('SIGKILL');
+    for (const pid of family.slice(1)) sendSignal(pid, 'SIGKILL');
+  }
+
   #statusKib(key: string): number {
-    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    const match = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status);
-    if (!match) throw new Error(`Cannot measure ${this.name}: it has ended`);
-    return Number(match[1]);
+    const sizes = familyOf(this.pid).map((pid) => statusKib(pid, key));
+    if (sizes[0] === undefined) throw new Error(`Cannot measure ${this.name}: it has ended`);
+    return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+  }
+}
+
+/** Sends a signal to a process that was started by one of ours. No error when it has ended. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (Reflect.get(Object(error), 'code') !== 'ESRCH') throw error;
+  }
+}
+
+/** The process and all below it that live, itself first. */
+function familyOf(pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(familyOf)];
+}
+
+function childrenOf(pid: number): number[] {
+  const text = readOrNothing(`/proc/${pid}/task/${pid}/children`);
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+function statusKib(pid: number, key: string): number | undefined {
+  const match = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readOrNothing(`/proc/${pid}/status`));
+  return match ? Number(match[1]) : undefined;
+}
+
+function readOrNothing(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
   }
 }
 

@@ -29,7 +29,8 @@ export async function runGatewayWorker(args: GatewayArgs): Promise<ExitCode> {
   const { link, welcome } = await SupervisorLink.connect();
   let worker: GatewayWorker;
   try {
-    const configText = welcome.configText ?? (await readConfigText(gatewayConfigFile(args.config)));
+    const file = gatewayConfigFile(args.config);
+    const configText = welcome.configText ?? (await readConfigText(file));
     const config = await configOfGateway(args, configText);
     const log = createLog({ ...config.log, component: 'gateway' });
     installCrashGuard(log);
@@ -37,7 +38,12 @@ export async function runGatewayWorker(args: GatewayArgs): Promise<ExitCode> {
     const program = await GatewayProcess.start({
       config,
       log,
-      load: async () => configOfGateway(args),
+      load: async () => {
+        const text = await readConfigText(file);
+        const changed = await configOfGateway(args, text);
+        link.configChanged(text);
+        return changed;
+      },
       control: supervisedControl(link),
       supervised: {
         openAdmin: async (path, server) => listenOnAdmin(link, path, server),

@@ -58,7 +58,7 @@ export function watchGatewayConfig(options: WatchGatewayConfigOptions): Timer {
     if (others.length === 0) return;
     log.warn(
       { [FIELD.file]: file, [FIELD.reason]: `changed: ${others.join(', ')}` },
-      'restart the gateway to put the other changes in force',
+      'reload the gateway to put the other changes in force',
     );
   };
   return watchFile({ file, clock, log, onChange });

@@ -107,6 +107,18 @@ describe('startProcess()', () => {
     expect(() => child.rssBytes()).toThrow();
   });
 
+  it('counts what it started, and ends that with it when it is killed', async () => {
+    const parent = startNode(`
+      const code = 'const big = Buffer.alloc(64 << 20, 1); console.log("big"); setInterval(() => big, 1000)';
+      require('node:child_process').spawn(process.execPath, ['-e', code], { stdio: 'inherit' });
+    `);
+    await parent.waitForLine(/big/);
+    expect(parent.rssBytes()).toBeGreaterThan(100 * 1024 * 1024);
+    const [child = 0] = parent.children();
+    await parent.stop('SIGKILL');
+    await eventually(() => hasEnded(child));
+  });
+
   it('the process id is that of the program itself', async () => {
     const child = startNode('console.log(process.pid); setInterval(() => undefined, 1000)');
     const [pid] = await child.waitForLine(/^\d+$/);
@@ -125,13 +137,15 @@ describe('startProcess()', () => {
     const [, pid] = await parent.waitForLine(/^pid (\d+)$/);
     parent.kill('SIGKILL');
     await parent.exited;
-    // A zombie waits for whoever adopts orphans here: it has ended all the same.
-    await eventually(() => {
-      const file = `/proc/${String(pid)}/stat`;
-      return !existsSync(file) || / Z /.test(readFileSync(file, 'utf8'));
-    });
+    await eventually(() => hasEnded(Number(pid)));
   });
 });
+
+/** A zombie waits for whoever adopts orphans here: it has ended all the same. */
+function hasEnded(pid: number): boolean {
+  const file = `/proc/${pid}/stat`;
+  return !existsSync(file) || / Z /.test(readFileSync(file, 'utf8'));
+}
 
 describe('run()', () => {
   it('returns status, output and error output', async () => {
