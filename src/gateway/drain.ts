@@ -1,5 +1,5 @@
 /**
- * One drain of a gateway, from the first word to its peers until nothing is left to wait for. docs/protocol.md §12.
+ * One drain of a gateway, from the first word to its peers until nothing is left to wait for. docs/protocol.md §13.
  *
  * Connectors are told first and spread out, clients once connectors are on their way elsewhere, so that a stream that moves
  * finds its other end there. Links stay up for as long as somebody here may need a stream: users keep their connections,
