@@ -129,8 +129,9 @@ export const LIMITS = {
 
   /** Requests a user may have open on one HTTP/2 connection; browsers want a hundred. test/unit/gateway/http2/hostile.test.ts */
   http2Streams: 128,
-  /** Largest head of an HTTP/2 request, bytes with 32 a field; HTTP/1.1 has the same. http2/hostile.test.ts */
+  /** Largest head of an HTTP/2 request, bytes as HTTP/1.1 would write it, which has the same limit; and its fields. http2/hostile.test.ts */
   http2HeaderBytes: 32 * KiB,
+  http2HeaderFields: 1_024,
   /** What a user may send of one HTTP/2 request ahead of its origin, bytes: with `http2Streams`, what a connection can make us hold. http2/bulk.test.ts */
   http2WindowBytes: 512 * KiB,
   /** Memory of one HTTP/2 connection beside the windows, MB: with more than that no request is taken. http2/bulk.test.ts */
@@ -144,7 +145,14 @@ export const LIMITS = {
   /** How long an HTTP/2 connection may take to its first request, ms, and how long it may be without one later. http2/hostile.test.ts P31 */
   http2FirstRequestMs: 30_000,
   http2IdleMs: 75_000,
-  /** How long an HTTP/2 connection stays open for a user to read that they should use another, ms, and how long once they have. test/integration/handover-load.test.ts */
+  /** How often an HTTP/2 connection with requests is asked for a sign of life, ms, and how often in vain. http2/hostile.test.ts P34 */
+  http2WatchMs: 20_000,
+  http2SilentRounds: 2,
+  /** How long an ended HTTP/2 connection may take to close, ms, once its last bytes have left. http2/hostile.test.ts P31 */
+  http2LingerMs: 5_000,
+  /** How long a drain waits for an answer after which an HTTP/2 connection has no request, ms: with that one it ends best. http2/drain.test.ts */
+  http2MomentMs: 2_000,
+  /** How long an HTTP/2 connection stays open for a user to read that they should use another, ms, and how long once they have. http2/drain.test.ts */
   http2GoawayMs: 10_000,
   http2GoneMs: 1_000,
 

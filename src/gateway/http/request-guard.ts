@@ -8,6 +8,7 @@
 import { normaliseHostname } from '../../config/hostname-pattern.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError } from '../../core/error.ts';
+import { LIMITS } from '../../core/limits.ts';
 import { connectionOptions, isGatewayOwned } from './header-rules.ts';
 
 /** What is looked at: the head of one request, and what TLS said before it. */
@@ -30,6 +31,8 @@ export interface RequestHead {
 export interface Http2Framing {
   readonly scheme: string;
   readonly authority: string | undefined;
+  /** How long the head is, bytes. Of HTTP/1 the parser sees to it. */
+  readonly headBytes: number;
   /** Whether a body follows. */
   readonly hasBody: boolean;
 }
@@ -79,6 +82,10 @@ export function checkRequest(head: RequestHead): GuardedRequest | GuardRefusal {
   const { http2 } = head;
   if (!(http2 === undefined ? HTTP1 : HTTP2).has(head.httpVersion)) {
     return bad(`HTTP version "${head.httpVersion}" is not supported`);
+  }
+  if (http2 !== undefined && http2.headBytes > LIMITS.http2HeaderBytes) {
+    const message = `Cannot serve the request: its head is over ${LIMITS.http2HeaderBytes} bytes`;
+    return refuse(431, 'HTTP_TOO_LARGE', message);
   }
   const fields = new HeadFields();
   const problem =

@@ -15,6 +15,8 @@ export interface Http2Head {
   readonly authority: string | undefined;
   /** Names and values in turn, without pseudo fields. */
   readonly fields: string[];
+  /** What HTTP/1.1 would take for it, bytes. */
+  readonly bytes: number;
 }
 
 /** Reads the fields of a request: names and values in turn, as they came. */
@@ -22,9 +24,11 @@ export function readHead(raw: readonly string[]): Http2Head {
   const pseudo: Record<string, string> = {};
   const fields: string[] = [];
   let cookieAt = -1;
+  let bytes = 0;
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] ?? '';
     const value = raw[index + 1] ?? '';
+    bytes += name.length + value.length + 4;
     if (name.startsWith(':')) pseudo[name] = value;
     else if (name !== 'cookie') fields.push(name, value);
     else if (cookieAt === -1) cookieAt = fields.push(name, value) - 1;
@@ -36,6 +40,7 @@ export function readHead(raw: readonly string[]): Http2Head {
     scheme: pseudo[':scheme'] ?? '',
     authority: pseudo[':authority'],
     fields,
+    bytes,
   };
 }
 

@@ -19,8 +19,8 @@ export const HTTP2_OPTIONS = {
     // Nothing is pushed, and WebSockets come over HTTP/1.1: without this setting browsers do not try.
     enablePush: false,
   },
-  /** As many fields as the size of a head allows: cookies come one a field. */
-  maxHeaderListPairs: LIMITS.http2HeaderBytes / 32,
+  /** Cookies come one a field. The size of a head Node only announces: the guard looks at it. */
+  maxHeaderListPairs: LIMITS.http2HeaderFields,
   maxSessionMemory: LIMITS.http2SessionMb,
   /** Entries of one SETTINGS frame; there are seven kinds. */
   maxSettings: 16,

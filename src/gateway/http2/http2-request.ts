@@ -28,7 +28,7 @@ export class Http2Request implements UserRequest {
   #isComplete: boolean;
 
   constructor({ stream, headers, rawHeaders, socket }: Http2Arrival) {
-    const { method, path, scheme, authority, fields } = readHead(rawHeaders);
+    const { method, path, scheme, authority, fields, bytes } = readHead(rawHeaders);
     this.method = method;
     this.url = path;
     this.rawHeaders = fields;
@@ -37,7 +37,7 @@ export class Http2Request implements UserRequest {
     this.#stream = stream;
     this.#isComplete = stream.endAfterHeaders;
     const hasBody = !stream.endAfterHeaders && headers['content-length'] !== '0';
-    this.http2 = { scheme, authority, hasBody };
+    this.http2 = { scheme, authority, headBytes: bytes, hasBody };
     // A stream that is given up ends too, but it has closed by then.
     stream.once('end', () => {
       this.#isComplete ||= !stream.closed;

@@ -6,6 +6,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { constants, type ServerHttp2Stream } from 'node:http2';
+import { PosternError } from '../../core/error.ts';
 import type { UserResponse } from '../http/user-message.ts';
 import type { Http2Request } from './http2-request.ts';
 import { writeHead } from './http2-fields.ts';
@@ -16,12 +17,15 @@ const EARLY_HINTS = 103;
 export class Http2Response extends EventEmitter implements UserResponse {
   readonly #stream: ServerHttp2Stream;
   readonly #request: Http2Request;
+  readonly #onLastBytes: () => void;
   #isEnded = false;
   #isOver = false;
   #isCut = false;
 
-  constructor(stream: ServerHttp2Stream, request: Http2Request) {
+  /** `onLastBytes` is called before the end is sent. */
+  constructor(stream: ServerHttp2Stream, request: Http2Request, onLastBytes: () => void) {
     super();
+    this.#onLastBytes = onLastBytes;
     this.#stream = stream;
     this.#request = request;
     const over = (): void => this.#over();
@@ -76,6 +80,7 @@ export class Http2Response extends EventEmitter implements UserResponse {
   end(chunk?: Uint8Array | string): void {
     if (this.#isOver || this.#isEnded) return;
     this.#isEnded = true;
+    this.#onLastBytes();
     const stream = this.#stream;
     if (!stream.writableEnded) stream.end(chunk);
     if (this.#request.complete) return;
@@ -85,8 +90,10 @@ export class Http2Response extends EventEmitter implements UserResponse {
   }
 
   destroy(): void {
+    if (this.#isOver) return;
     this.#isCut = true;
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // Not close(): it ends the stream before it resets it, and half a response would look whole.
+    this.#stream.destroy(new PosternError('HTTP_ABORTED', 'Cannot finish the response'));
   }
 
   #inform(headers: Record<string, string | number>): void {

@@ -31,18 +31,24 @@ export interface UserSessionOptions {
 }
 
 export class UserSession {
+  readonly #socket: TLSSocket;
   readonly #options: UserSessionOptions;
   readonly #session: ServerHttp2Session;
   readonly #resets = new RateLimit(LIMITS.http2ResetsPerSecond, LIMITS.http2Resets);
   readonly #controls = new RateLimit(LIMITS.http2ControlFramesPerSecond, LIMITS.http2ControlFrames);
   /** Since when each request has been under way, the oldest first. */
   readonly #open = new Map<Http2Response, number>();
-  #timer: Timer | undefined;
+  /** Ends it when it is idle, or drains. */
+  #idle: Timer | undefined;
+  #watch: Timer | undefined;
+  #bytesSeen = 0;
+  #silentRounds = 0;
   #isDraining = false;
   #flood: PosternError | undefined;
 
   /** Takes over a TLS connection that has agreed on `h2`. */
   constructor(socket: TLSSocket, options: UserSessionOptions) {
+    this.#socket = socket;
     this.#options = options;
     const session = performServerHandshake(socket, HTTP2_OPTIONS);
     this.#session = session;
@@ -57,27 +63,10 @@ export class UserSession {
     session.on('remoteSettings', onControl);
     // What a user's connection died of is theirs to know; its requests have said that they were aborted.
     session.on('error', () => undefined);
-    session.once('close', () => {
-      this.#timer?.cancel();
-      options.onClose(this.#flood);
-    });
+    socket.once('finish', () => this.#linger());
+    socket.once('close', () => this.#onClosed());
     this.#closeAfter(LIMITS.http2FirstRequestMs);
-  }
-
-  /**
-   * Tells the user to go elsewhere with new requests, answers those it has, and closes after the last. What is on its way
-   * meanwhile is told to be unprocessed, which clients ask again by themselves: behind any GOAWAY Node's nghttp2 takes no
-   * stream, so a first one that promises to take them all would leave these without an answer.
-   */
-  drain(): void {
-    if (this.#isDraining || this.#session.destroyed) return;
-    this.#isDraining = true;
-    this.#session.goaway(constants.NGHTTP2_NO_ERROR);
-    this.#closeAfter(LIMITS.http2GoawayMs);
-    // Whoever answers has read the GOAWAY; a connection closed before might be reset, and the GOAWAY lost with it.
-    this.#session.ping((error) => {
-      if (error === null) this.#closeAfter(LIMITS.http2GoneMs);
-    });
+    this.#watchLater();
   }
 
   /** Since when the oldest request has been under way, as performance.now() counts; undefined without any. */
@@ -86,25 +75,45 @@ export class UserSession {
     return oldest;
   }
 
+  /**
+   * Tells the user to go elsewhere with new requests, and closes after the last. With an answer after which none is under
+   * way, as `Connection: close` does; where that does not come soon, what crosses the GOAWAY is told to be unprocessed, and
+   * clients ask again by themselves (RFC 9113 §8.7). Behind any GOAWAY Node's nghttp2 takes no stream, so the usual first
+   * one, which promises to take them all, would leave these without an answer.
+   */
+  drain(): void {
+    if (this.#isDraining || this.#session.destroyed) return;
+    this.#isDraining = true;
+    this.#after(LIMITS.http2MomentMs, () => this.#sendAway());
+  }
+
   /** Ends it at once. */
   destroy(): void {
-    this.#session.destroy();
+    // Not the session: it would end its streams in good order, and half a response would look whole.
+    this.#socket.destroy();
   }
 
   #onStream(arrival: Http2Arrival): void {
     const { stream } = arrival;
     stream.on('error', () => undefined);
+    if (this.#flood !== undefined) return;
     if (stream.closed || stream.destroyed) {
       // Given up before we heard of it.
       this.#onReset();
       return;
     }
-    if (!this.#isDraining) this.#timer?.cancel();
+    if (!this.#isDraining) this.#idle?.cancel();
     const request = new Http2Request(arrival);
-    const response = new Http2Response(stream, request);
+    const response = new Http2Response(stream, request, () => this.#onLastBytes());
     this.#open.set(response, performance.now());
     stream.once('close', () => this.#onStreamClosed(response));
     this.#options.onRequest(request, response);
+  }
+
+  /** A response is about to be whole. */
+  #onLastBytes(): void {
+    if (this.#isDraining && this.#open.size === 1 && !this.#session.destroyed)
+      this.#session.close();
   }
 
   #onStreamClosed(response: Http2Response): void {
@@ -123,19 +132,70 @@ export class UserSession {
   }
 
   #calm(what: string): void {
-    if (this.#session.destroyed) return;
+    if (this.#session.destroyed || this.#flood !== undefined) return;
     this.#flood = new PosternError(
       'HTTP_TOO_MANY',
       `Cannot go on with an HTTP/2 connection: too many ${what}`,
     );
-    this.#session.destroy(this.#flood, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    const code = constants.NGHTTP2_ENHANCE_YOUR_CALM;
+    this.#session.goaway(code);
+    // With destroy() alone the GOAWAY is not always written.
+    setImmediate(() => this.#session.destroy(this.#flood, code));
+  }
+
+  #sendAway(): void {
+    if (this.#session.closed || this.#session.destroyed) return;
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR);
+    this.#closeAfter(LIMITS.http2GoawayMs);
+    // Whoever answers has read the GOAWAY; a connection closed before might be reset, and the GOAWAY lost with it.
+    this.#session.ping((error) => {
+      if (error === null) this.#closeAfter(LIMITS.http2GoneMs);
+    });
   }
 
   /** Closes after this time, when what is open then has ended. */
   #closeAfter(ms: number): void {
-    this.#timer?.cancel();
-    this.#timer = this.#options.clock.after(ms, () => {
+    this.#after(ms, () => {
       if (!this.#session.destroyed) this.#session.close();
     });
+  }
+
+  #after(ms: number, act: () => void): void {
+    this.#idle?.cancel();
+    this.#idle = this.#options.clock.after(ms, act);
+  }
+
+  /** Our end is closed. Node would wait for the user to close theirs, for ever. */
+  #linger(): void {
+    this.#options.clock.after(LIMITS.http2LingerMs, () => this.#socket.destroy());
+  }
+
+  #watchLater(): void {
+    this.#watch = this.#options.clock.after(LIMITS.http2WatchMs, () => this.#look());
+  }
+
+  /**
+   * Looks for a sign of life. After certain broken frames nghttp2 says GOAWAY and Node stops reading without a word to
+   * anybody: neither the user's end nor the end of the session is ever noticed. A user who reads slowly gives signs, and
+   * one who waits answers PING.
+   */
+  #look(): void {
+    const { bytesRead } = this.#socket;
+    const isBusy = this.#open.size > 0 || this.#session.destroyed;
+    if (bytesRead !== this.#bytesSeen || !isBusy) this.#silentRounds = 0;
+    else this.#silentRounds += 1;
+    this.#bytesSeen = bytesRead;
+    if (this.#silentRounds > LIMITS.http2SilentRounds) {
+      this.#socket.destroy();
+      return;
+    }
+    if (this.#silentRounds > 0 && !this.#session.destroyed) this.#session.ping(() => undefined);
+    this.#watchLater();
+  }
+
+  #onClosed(): void {
+    this.#idle?.cancel();
+    this.#watch?.cancel();
+    this.#options.onClose(this.#flood);
   }
 }

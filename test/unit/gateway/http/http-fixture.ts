@@ -14,6 +14,7 @@ import {
   request as httpRequest,
 } from 'node:http';
 import { type Socket, connect, createServer as createNetServer } from 'node:net';
+import type { Clock } from '../../../../src/core/clock.ts';
 import { PosternError, codeOf } from '../../../../src/core/error.ts';
 import { HttpHandler, type HttpIntercept } from '../../../../src/gateway/http/http-handler.ts';
 import type { OriginTarget, RouteResult } from '../../../../src/gateway/http/origin-opener.ts';
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   readonly route?: (hostname: string, path: string) => RouteResult;
   /** Level of the access log's ordinary lines. */
   readonly accessLogLevel?: 'info' | 'debug';
+  /** Of HTTP/2 connections. */
+  readonly clock?: Clock;
   /** The server to serve; a plain one by default. */
   readonly server?: Server;
 }
@@ -66,6 +69,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
     onRequestEnd: (summary) => summaries.push(summary),
     ...(options.pools !== undefined && { pools: options.pools }),
+    ...(options.clock !== undefined && { clock: options.clock }),
     ...(options.accessLogLevel !== undefined && { accessLogLevel: options.accessLogLevel }),
     ...(options.intercept !== undefined && { intercept: options.intercept }),
   });

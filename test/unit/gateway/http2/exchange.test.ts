@@ -2,8 +2,28 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../../../support/eventually.ts';
-import { fieldsIn, httpOrigin, onHeads, rawOrigin, textOf } from '../http/http-fixture.ts';
-import { answerOf, ask, begin, headOf, openSession, startHttp2Gateway } from './http2-fixture.ts';
+import { FRAME, headersFrame } from '../../../support/http2-frames.ts';
+import { dialTls } from '../../../support/tls-client.ts';
+import {
+  RawClient,
+  fieldsIn,
+  httpOrigin,
+  onHeads,
+  rawOrigin,
+  statusIn,
+  textOf,
+} from '../http/http-fixture.ts';
+import {
+  CA,
+  GET,
+  answerOf,
+  ask,
+  begin,
+  headOf,
+  openFrames,
+  openSession,
+  startHttp2Gateway,
+} from './http2-fixture.ts';
 
 describe('a request over HTTP/2', () => {
   it('reaches the origin over HTTP/1.1 and is answered', async () => {
@@ -108,4 +128,161 @@ describe('a request over HTTP/2', () => {
     }
     expect(session.closed).toBe(false);
   });
+});
+
+describe('a response over HTTP/2', () => {
+  it.each([204, 304])('with status %i has no body', async (status) => {
+    const origin = await rawOrigin((socket) =>
+      onHeads(socket, () => socket.write(`HTTP/1.1 ${status} X\r\nETag: "a"\r\n\r\n`)),
+    );
+    const { port } = await startHttp2Gateway({ origin });
+    const session = await openSession(port);
+    for (let times = 0; times < 2; times += 1) {
+      // oxlint-disable-next-line no-await-in-loop
+      const { headers, body, ...rest } = await ask(session);
+      expect(rest.status).toBe(status);
+      expect(headers.etag).toBe('"a"');
+      expect(body).toHaveLength(0);
+    }
+  });
+
+  it('to HEAD has its length and no body, also where it is a page of ours', async () => {
+    const origin = await httpOrigin((_request, response) => {
+      response.setHeader('Content-Length', '12345');
+      response.end();
+    });
+    const { port, summaries } = await startHttp2Gateway({ origin });
+    const { status, headers, body } = await ask(await openSession(port), { ':method': 'HEAD' });
+    expect({ status, length: headers['content-length'], body: body.length }).toEqual({
+      status: 200,
+      length: '12345',
+      body: 0,
+    });
+    const other = await openSession(port, { servername: 'other.test' });
+    const page = await ask(other, { ':method': 'HEAD', ':authority': 'other.test' });
+    expect(page.status).toBe(404);
+    expect(page.body).toHaveLength(0);
+    await eventually(() => summaries.length === 2);
+    expect(summaries.map(({ code }) => code)).toEqual([undefined, 'ROUTE_NOT_FOUND']);
+  });
+
+  it('is preceded by 103 and 100 where they are due', async () => {
+    const origin = await httpOrigin((request, response) => {
+      response.writeEarlyHints({ link: '</a.css>; rel=preload' });
+      request.pipe(response);
+    });
+    const { port } = await startHttp2Gateway({ origin });
+    const stream = begin(await openSession(port), {
+      ':method': 'POST',
+      expect: '100-continue',
+      'content-length': 4,
+    });
+    const informed: unknown[] = [];
+    stream.on('headers', (headers) => informed.push([headers[':status'], headers['link']]));
+    stream.on('continue', () => stream.end('body'));
+    expect((await answerOf(stream)).body.toString()).toBe('body');
+    expect(informed).toEqual(
+      expect.arrayContaining([
+        [100, undefined],
+        [103, '</a.css>; rel=preload'],
+      ]),
+    );
+  });
+
+  it('that comes before the end of the request is whole, and the rest is refused without an error', async () => {
+    const origin = await httpOrigin((_request, response) => {
+      response.writeHead(413, { Connection: 'close' });
+      response.end('too much');
+    });
+    const { port, summaries } = await startHttp2Gateway({ origin });
+    const session = await openSession(port);
+    const stream = begin(session, { ':method': 'POST' });
+    stream.write(Buffer.alloc(100_000));
+    const { status, body } = await answerOf(stream);
+    expect({ status, body: body.toString() }).toEqual({ status: 413, body: 'too much' });
+    expect(stream.rstCode).toBe(0);
+    await eventually(() => summaries.length === 1);
+    expect(await ask(session)).toMatchObject({ status: 413 });
+  });
+
+  it.each(['Content-Length: 100\r\n\r\nhalf', 'Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'])(
+    'that breaks off at the origin breaks off for its user, and only that one: %j',
+    async (half) => {
+      let isBroken = false;
+      const origin = await rawOrigin((socket) =>
+        onHeads(socket, () => {
+          if (isBroken) {
+            socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+            return;
+          }
+          isBroken = true;
+          socket.write(`HTTP/1.1 200 OK\r\n${half}`, () => setImmediate(() => socket.end()));
+        }),
+      );
+      const { port, summaries } = await startHttp2Gateway({ origin });
+      const session = await openSession(port);
+      const stream = begin(session);
+      let hasEnd = false;
+      stream.on('end', () => (hasEnd = true));
+      await expect(answerOf(stream)).rejects.toThrow(/code (?:2|NGHTTP2_INTERNAL_ERROR)/);
+      expect(hasEnd).toBe(false);
+      await eventually(() => summaries.length === 1);
+      expect(summaries[0]).toMatchObject({ code: 'ORIGIN_RESET' });
+      expect(await ask(session)).toMatchObject({ status: 200 });
+    },
+  );
+
+  it('that is cut with all connections never looks whole', async () => {
+    const origin = await httpOrigin((_request, response) => response.write('half'));
+    const { port, handler } = await startHttp2Gateway({ origin });
+    const client = await openFrames(port);
+    client.send(headersFrame(1, GET));
+    await client.first(FRAME.data, 1);
+    handler.close();
+    await client.closed();
+    expect(client.frames.filter(({ type, flags }) => type === FRAME.data && flags !== 0)).toEqual(
+      [],
+    );
+  });
+
+  it('with fields that are not valid HTTP is not passed on', async () => {
+    const origin = await rawOrigin((socket) =>
+      onHeads(socket, () =>
+        socket.write('HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 0\r\n\r\n'),
+      ),
+    );
+    const { port } = await startHttp2Gateway({ origin });
+    const { status, body } = await ask(await openSession(port));
+    expect(status).toBe(502);
+    expect(body.toString()).toContain('ORIGIN_BAD_RESPONSE');
+  });
+
+  it('with a field twice that may be there once keeps the first', async () => {
+    const origin = await rawOrigin((socket) =>
+      onHeads(socket, () =>
+        socket.write(
+          'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n',
+        ),
+      ),
+    );
+    const { port } = await startHttp2Gateway({ origin });
+    const { headers } = await ask(await openSession(port));
+    expect(headers['content-type']).toBe('text/plain');
+  });
+});
+
+it('HTTP/1.1 and HTTP/1.0 are served on the same port', async () => {
+  const origin = await httpOrigin((_request, response) => response.end('ok'));
+  const { port } = await startHttp2Gateway({ origin });
+  for (const protocol of ['http/1.1', 'http/1.0', undefined]) {
+    const { socket } = dialTls(port, {
+      ca: CA,
+      servername: 'app.test',
+      ...(protocol !== undefined && { ALPNProtocols: [protocol] }),
+    });
+    const client = new RawClient(socket);
+    client.send('GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n');
+    // oxlint-disable-next-line no-await-in-loop
+    expect(statusIn(await client.closed())).toBe(200);
+  }
 });

@@ -15,7 +15,9 @@ import { createServer } from 'node:https';
 import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/server-options.ts';
 import { ALPN_PROTOCOLS } from '../../../../src/gateway/http2/http2-options.ts';
 import { cleanup } from '../../../support/cleanup.ts';
+import { FrameClient } from '../../../support/http2-frames.ts';
 import { TestAuthority } from '../../../support/test-authority.ts';
+import { dialTls } from '../../../support/tls-client.ts';
 import { startGateway, type Gateway, type GatewayOptions } from '../http/http-fixture.ts';
 
 /** The authority of this file's gateways, and what it signed for `app.test` and `*.app.test`. */
@@ -28,7 +30,10 @@ export const CA = authority.pem;
 /** A gateway whose `port` speaks HTTP/2 and HTTP/1.1 over TLS. */
 export async function startHttp2Gateway(options: GatewayOptions): Promise<Gateway> {
   const server = createServer({ ...HTTP_SERVER_OPTIONS, ...pair, ALPNProtocols: ALPN_PROTOCOLS });
-  return startGateway({ ...options, server });
+  const gateway = await startGateway({ ...options, server });
+  // Before the server waits for its connections: Node does not notice the end of all of them.
+  cleanup(() => gateway.handler.close());
+  return gateway;
 }
 
 /** A session to a gateway; its errors are the test's to look at. */
@@ -52,6 +57,21 @@ export async function openSession(
   await once(session, 'connect');
   return session;
 }
+
+/** A connection that says just what it is told. */
+export async function openFrames(port: number, settings?: Buffer): Promise<FrameClient> {
+  const { socket } = dialTls(port, { ca: CA, servername: 'app.test', ALPNProtocols: ['h2'] });
+  await once(socket, 'secureConnect');
+  return new FrameClient(socket, settings);
+}
+
+/** The head of an ordinary request to `app.test`. */
+export const GET: readonly (readonly [string, string])[] = [
+  [':method', 'GET'],
+  [':scheme', 'https'],
+  [':authority', 'app.test'],
+  [':path', '/'],
+];
 
 /** A request to `app.test`, not ended where it has a body. */
 export function begin(
