@@ -37,6 +37,8 @@ const SETTLE_MS = 2_000;
 const POLL_MS = 50;
 
 export interface ReplicaOptions {
+  /** Default: a new one. */
+  readonly id?: string;
   /** Origins of the gateways, at least one; links are spread over them. */
   readonly gateways: readonly string[];
   /** PEM text of authorities trusted besides the system's. */
@@ -58,7 +60,7 @@ export interface ReplicaOptions {
 
 export class Replica {
   /** Names this run of the connector at the gateway: streams resume only with the same one. */
-  readonly id = newId();
+  readonly id: string;
   readonly #options: ReplicaOptions;
   readonly #info: ReplicaInfo;
   readonly #accepter: StreamAccepter;
@@ -87,6 +89,7 @@ export class Replica {
   constructor(options: ReplicaOptions) {
     const { log, metrics, tunnelName } = options;
     this.#options = options;
+    this.id = options.id ?? newId();
     this.#rules = options.rules;
     this.#info = {
       hostname: hostname(),

@@ -48,7 +48,7 @@ export const ERROR_CODES = {
   REGISTER_LIMIT: 'The tunnel has as many replicas or links as allowed',
 
   STREAM_RESET: 'The other endpoint reset the stream',
-  STREAM_LOST: 'The stream stayed detached for longer than allowed',
+  STREAM_LOST: 'The stream stayed detached for longer than allowed, or its other end died',
   STREAM_UNKNOWN: 'A stream that should be resumed is not known to the other endpoint',
   STREAM_STALE_EPOCH: 'An attach came later than a newer one',
   STREAM_BAD_POSITION: 'The two endpoints of a resumed stream do not agree on what was received',

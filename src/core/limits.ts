@@ -352,6 +352,9 @@ export const LIMITS = {
   runRecordMs: 86_400_000,
   /** Dead runs that a connector may name when it registers. run-record.test.ts, control-message.test.ts */
   replacedRuns: 16,
+  /** Dead runs of a tunnel that a gateway remembers, and tunnels with any, for clients that come back: 40 bytes each. test/unit/gateway/dead-runs.test.ts */
+  deadRuns: 64,
+  deadRunTunnels: 10_000,
   /** Longest line on the control socket of a connector, characters, how long it may take, ms, and how many may talk at once. test/unit/cli/connector/control-server.test.ts */
   controlLineChars: 4 * KiB,
   controlRequestMs: 5_000,

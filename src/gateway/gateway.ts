@@ -92,6 +92,7 @@ export class Gateway {
       events: {
         onJoin: (replica) => this.#replicaJoined(replica),
         onLeave: (replica) => this.#replicaLeft(replica),
+        onDead: (replica) => this.#replicaDied(replica),
       },
     });
     this.#access = this.#createAccess();
@@ -194,19 +195,24 @@ export class Gateway {
     const why = reason === 'rotated' ? 'its token was rotated' : 'it was deleted';
     const error = new PosternError('REGISTER_REVOKED', `Cannot serve tunnel "${name}": ${why}`);
     const replicas = this.#registry.replicasOf(id).filter(picks);
+    this.#endStreams(replicas, error);
+    this.#clientStreams.endReplicas(picks, error);
+    this.#door.close(CLOSE_CODE.refused, error, new Set(replicas.map((replica) => replica.id)));
+    if (replicas.length === 0) return;
+    const fields = { [FIELD.tunnel]: id, [FIELD.tunnelName]: name, [FIELD.reason]: why };
+    this.#options.log.info(fields, 'the tunnel was revoked');
+  }
+
+  /** Ends what the gateway itself has at these replicas. */
+  #endStreams(replicas: readonly ConnectedReplica[], error: PosternError): void {
     const ids = new Set(replicas.map((replica) => replica.id));
     // Before their streams break: a WebSocket that is told to come back does, whoever serves it then.
     const isTheirs = ({ replicaId = '' }: RequestRecord): boolean => ids.has(replicaId);
     this.#http.upgrades.close(CLOSE_RESTART, error, isTheirs);
-    this.#clientStreams.endReplicas(picks, error);
     for (const replica of replicas) {
       replica.failStreams(error);
       this.#dropIdleConnections(replica);
     }
-    this.#door.close(CLOSE_CODE.refused, error, ids);
-    if (replicas.length === 0) return;
-    const fields = { [FIELD.tunnel]: id, [FIELD.tunnelName]: name, [FIELD.reason]: why };
-    this.#options.log.info(fields, 'the tunnel was revoked');
   }
 
   /** Follows what another process does to tunnels: the worker that took over, the command line. */
@@ -407,6 +413,18 @@ export class Gateway {
   #replicaLeft(replica: ConnectedReplica): void {
     this.#audit.write(replica, { type: 'connector.leave' });
     this.#dropIdleConnections(replica);
+  }
+
+  /** The connector was started again after it died: who waits for the dead one is told now, and need not wait any longer. */
+  #replicaDied(replica: ConnectedReplica): void {
+    const { tunnel, id } = replica;
+    const error = new PosternError('STREAM_LOST', 'Cannot go on: the connector was restarted');
+    const fields = { [FIELD.tunnelName]: tunnel.name, [FIELD.replica]: id };
+    const count = replica.streamCount;
+    this.#endStreams([replica], error);
+    this.#clientStreams.endReplicas((one) => one === replica, error);
+    this.#door.close(CLOSE_CODE.goingAway, error, new Set([id]));
+    this.#options.log.info({ ...fields, [FIELD.count]: count }, 'a connector was restarted');
   }
 
   /** Kept-alive connections are streams too: one that drains waits for them, and one with new rules has no use for them. */

@@ -12,6 +12,7 @@ import type { ConnectorRegisterMessage, HelloMessage } from '../protocol/control
 import type { Link } from '../protocol/link.ts';
 import type { StreamBudgets } from '../protocol/stream.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
+import { DeadRuns } from './dead-runs.ts';
 import { ConnectedReplica, type ProvenTunnel, type ReplicaLink } from './connected-replica.ts';
 
 interface RegistryEvents {
@@ -19,6 +20,8 @@ interface RegistryEvents {
   onJoin(replica: ConnectedReplica): void;
   /** The last link of a replica is gone. Its streams may still come back with it. */
   onLeave(replica: ConnectedReplica): void;
+  /** It is dead, and nobody will resume its streams. */
+  onDead(replica: ConnectedReplica): void;
 }
 
 export interface RegistryOptions {
@@ -39,6 +42,7 @@ export class TunnelRegistry {
   readonly #options: RegistryOptions;
   /** By tunnel id, then by the replica's process id. */
   readonly #tunnels = new Map<string, Map<string, ConnectedReplica>>();
+  readonly #deadRuns = new DeadRuns();
   readonly #budgets: StreamBudgets = {
     unacked: new ByteBudget(LIMITS.processUnackedBytes),
     windows: new ByteBudget(LIMITS.processWindowBytes),
@@ -72,12 +76,18 @@ export class TunnelRegistry {
     return best;
   }
 
+  /** Whether a run of the tunnel, by its process id, is known to be dead. */
+  isDead(tunnelId: string, run: string): boolean {
+    return this.#deadRuns.has(tunnelId, run);
+  }
+
   /**
    * The replica that a candidate speaks for, known or new, with the candidate's rules. Its link is not used before join().
    * Throws REGISTER_LIMIT, and CONFIG_INVALID for rules that cannot be understood.
    */
   prepare(candidate: Candidate): ConnectedReplica {
     const { tunnel, hello, register } = candidate;
+    this.#bury(candidate);
     const replicas = this.#tunnels.get(tunnel.id) ?? new Map<string, ConnectedReplica>();
     const known = replicas.get(hello.process);
     if (known === undefined && replicas.size >= LIMITS.replicasPerTunnel) {
@@ -114,6 +124,17 @@ export class TunnelRegistry {
     series.replicaLeft();
     this.#options.events.onLeave(replica);
     this.#forgetWhenDone(replica);
+  }
+
+  /** Gives up the dead runs that a candidate names. They are looked for in its own tunnel only. */
+  #bury({ tunnel, hello, register }: Candidate): void {
+    this.#deadRuns.remove(tunnel.id, hello.process);
+    for (const run of register.replaces ?? []) {
+      if (run === hello.process) continue;
+      this.#deadRuns.add(tunnel.id, run);
+      const replica = this.#tunnels.get(tunnel.id)?.get(run);
+      if (replica !== undefined) this.#options.events.onDead(replica);
+    }
   }
 
   #createReplica({ tunnel, hello, register }: Candidate): ConnectedReplica {

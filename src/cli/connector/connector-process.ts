@@ -30,6 +30,8 @@ export interface ConnectorProcessOptions {
   readonly config: ConnectorConfig;
   readonly credentials: Credentials;
   readonly log: Log;
+  /** What the run is called at the gateway. Default: a new id. */
+  readonly id?: string;
   /** The listener of the operators' server, where another process had it; it is not used before listen(). */
   readonly metricsHandle?: ListeningHandle | undefined;
   /** Runs of this tunnel on this machine that died. */
@@ -62,6 +64,7 @@ export class ConnectorProcess implements LongRunning {
     const metrics = new ConnectorMetrics({ version: VERSION });
     const tunnelName = config.tunnel ?? credentials.name ?? credentials.id;
     const replica = new Replica({
+      ...(options.id !== undefined && { id: options.id }),
       gateways: config.gateways,
       ca: config.caFile === undefined ? undefined : await readFile(config.caFile, 'utf8'),
       token: credentials.token,

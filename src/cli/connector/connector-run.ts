@@ -11,6 +11,7 @@ import type { IngressRule } from '../../config/connector/ingress-rule.ts';
 import { formatListenAddress } from '../../config/listen-address.ts';
 import { systemClock, type Timer } from '../../core/clock.ts';
 import { hasCode, messageOf } from '../../core/error.ts';
+import { newId } from '../../core/id.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { VERSION } from '../../core/version.ts';
 import type { ListeningHandle } from '../../supervisor/listening-handle.ts';
@@ -85,17 +86,26 @@ export class ConnectorRun implements LongRunning {
     const { config, credentials, log, place, predecessor } = options;
     const { metrics } = config;
     const metricsHandle = metrics && (await predecessor?.listener(formatListenAddress(metrics)));
-    let run: ConnectorRun | undefined;
-    const connector = await ConnectorProcess.start({
+    const opened = new Deferred<ConnectorRun>();
+    const id = newId();
+    // Before the gateway hears of this run: should it die, the next one must know of it.
+    await place?.enter(id, async (call) => (await opened.promise).#answer(call));
+    const start = ConnectorProcess.start({
       config,
       credentials,
       log,
+      id,
       metricsHandle,
       ...(place && { replaces: place.replaces }),
-      onDialFailed: (error) => void run?.dialFailed(error),
+      onDialFailed: (error) => void opened.promise.then((run) => run.#dialFailed(error)),
     });
-    run = new ConnectorRun(options, connector);
-    await run.#begin(metricsHandle);
+    const connector = await start.catch(async (error: unknown) => {
+      await place?.close();
+      throw error;
+    });
+    const run = new ConnectorRun(options, connector);
+    opened.resolve(run);
+    run.#begin(metricsHandle);
     return run;
   }
 
@@ -149,8 +159,8 @@ export class ConnectorRun implements LongRunning {
     predecessor?.release();
   }
 
-  async #begin(metricsHandle: ListeningHandle | undefined): Promise<void> {
-    const { signals, place, predecessor, notices } = this.#options;
+  #begin(metricsHandle: ListeningHandle | undefined): void {
+    const { signals, predecessor, notices } = this.#options;
     predecessor?.obey({
       onReplaced: () => this.#replaced(),
       onDrain: () => signals.drain('the first process of the connector'),
@@ -159,7 +169,6 @@ export class ConnectorRun implements LongRunning {
       lend: (address) => this.#connector.lendMetrics(address),
       onGone: () => signals.drain('the first process of the connector is gone'),
     });
-    await place?.enter(this.#connector.replica.id, async (call) => this.#answer(call));
     if (predecessor === undefined) notices.beMain();
     void this.#announce(metricsHandle);
   }
@@ -186,7 +195,7 @@ export class ConnectorRun implements LongRunning {
   }
 
   /** A successor is told apart from a connector that people start: nobody waits for it until its token is right. */
-  async dialFailed(error: unknown): Promise<void> {
+  async #dialFailed(error: unknown): Promise<void> {
     const { predecessor } = this.#options;
     if (predecessor === undefined || this.#connector.replica.linkCount > 0) return;
     if (!predecessor.isParent || !hasCode(error, 'REGISTER_REFUSED')) predecessor.trouble(error);

@@ -26,7 +26,7 @@ export interface StreamAddress {
   readonly isResumed: boolean;
 }
 
-/** Throws ROUTE_NOT_FOUND, ROUTE_NO_REPLICA or ROUTE_NO_RULE. */
+/** Throws ROUTE_NOT_FOUND, ROUTE_NO_REPLICA, ROUTE_NO_RULE, and STREAM_LOST for one whose replica is known to be dead. */
 export function routeStream(
   { routes, registry }: { readonly routes: RouteTable; readonly registry: TunnelRegistry },
   { hostname, key, replica: wanted, isResumed }: StreamAddress,
@@ -38,6 +38,9 @@ export function routeStream(
   const connected = registry.replicasOf(route.tunnelId).filter(({ linkCount }) => linkCount > 0);
   const replica =
     wanted === undefined ? chooseByKey(connected, key) : connected.find(({ id }) => id === wanted);
+  if (wanted !== undefined && replica === undefined && registry.isDead(route.tunnelId, wanted)) {
+    throw new PosternError('STREAM_LOST', 'Cannot resume the stream: the connector was restarted');
+  }
   if (replica === undefined) {
     const why = `no connector of tunnel "${route.tunnelName}" is connected`;
     throw new PosternError('ROUTE_NO_REPLICA', `Cannot reach "${hostname}": ${why}`);

@@ -76,6 +76,11 @@ describe('parseControl()', () => {
     },
   );
 
+  it('reads which dead runs a connector comes after', () => {
+    const message = { ...REGISTER, replaces: ['one run', 'r'.repeat(64)] };
+    expect(parseControl(json(message))).toEqual(message);
+  });
+
   it('reads how long a gateway keeps detached streams', () => {
     const registered = MESSAGES.find(({ type }) => type === 'registered');
     const message = { ...registered, resumeMs: 30_000 };
@@ -157,6 +162,11 @@ describe('parseControl()', () => {
     ['register', 'role', 'gateway'],
     ['register', 'token', null],
     ['register', 'token', 't'.repeat(1_025)],
+    ['register', 'replaces', 'a-run'],
+    ['register', 'replaces', ['']],
+    ['register', 'replaces', [7]],
+    ['register', 'replaces', ['r'.repeat(65)]],
+    ['register', 'replaces', Array.from({ length: LIMITS.replacedRuns + 1 }, () => 'r')],
     ['register', 'link', -1],
     ['register', 'link', 1.5],
     ['register', 'link', '0'],

@@ -119,6 +119,7 @@ export class RelayLab {
       events: {
         onJoin: ({ tunnel: { id } }) => this.arrivals.arrived(id),
         onLeave: () => undefined,
+        onDead: () => undefined,
       },
     });
     this.streams = new ClientStreams({

@@ -32,7 +32,7 @@ async function openPort(
     clock: systemClock,
     metrics: new GatewayMetrics({ version: '0' }),
     resumeTimeoutMs: 1_000,
-    events: { onJoin: () => undefined, onLeave: () => undefined },
+    events: { onJoin: () => undefined, onLeave: () => undefined, onDead: () => undefined },
   });
   const { gate } = await accessCore();
   const access = new TcpAccess({ gate, onDenied: () => undefined, note: () => undefined });
