@@ -22,7 +22,7 @@ const NO_HASH = '0'.repeat(64);
 export class ServiceTokens implements ChangeListener {
   readonly #store: Pick<ServiceTokenStore, 'list'>;
   readonly #clock: Clock;
-  readonly #onChanged: (() => void)[] = [];
+  readonly #onChanged: ((gone: readonly string[]) => void)[] = [];
   #tokens: ReadonlyMap<string, ServiceTokenRecord> = new Map();
 
   constructor(store: Pick<ServiceTokenStore, 'list'>, clock: Clock) {
@@ -33,12 +33,14 @@ export class ServiceTokens implements ChangeListener {
   /** Reads all of them again. Throws STORE_*. */
   async load(): Promise<void> {
     const tokens = await this.#store.list();
+    const before = this.#tokens;
     this.#tokens = new Map(tokens.map((token) => [token.id, token]));
-    for (const tell of this.#onChanged) tell();
+    const gone = [...before.keys()].filter((id) => !this.#tokens.has(id));
+    for (const tell of this.#onChanged) tell(gone);
   }
 
-  /** Told after each load(): some may be gone. */
-  onChanged(listener: () => void): void {
+  /** Told after each load(): some may be gone, here by their ids. */
+  onChanged(listener: (gone: readonly string[]) => void): void {
     this.#onChanged.push(listener);
   }
 

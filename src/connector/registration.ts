@@ -90,6 +90,7 @@ function onControl({ accepter, events }: RegistrationOptions, message: ControlMe
       return;
     case 'end':
       accepter.end(message.keys, noLongerAllowed());
+      accepter.endGrants(message.grants ?? [], noLongerAllowed());
       return;
     default:
       // Whatever else means nothing to a connector.

@@ -95,6 +95,8 @@ export const LIMITS = {
   relayedStreams: 50_000,
   /** Keys in one `end` message, which must fit a control message. test/unit/protocol/control-message.test.ts */
   endedKeys: 500,
+  /** Keys that a connector which is away has yet to be told; the oldest go. test/unit/gateway/relay/ended-streams.test.ts */
+  endedKeysOwed: 20_000,
   /** How long the endpoints keep a detached stream of a client, ms, where nobody says otherwise. */
   clientDetachedMs: 5 * 60_000,
   /** Links that a gateway which drains sends elsewhere in a second: each costs its successor a TLS handshake. test/unit/gateway/drain.test.ts */

@@ -59,7 +59,6 @@ export class ConnectedReplica {
   readonly #links = new Map<Link, ReplicaLink>();
   readonly #refusedHostnames = new Set<string>();
   #rules: readonly ReplicaRule[] = [];
-  #keysToEnd: string[] = [];
 
   constructor(options: ConnectedReplicaOptions) {
     this.tunnel = options.tunnel;
@@ -147,21 +146,6 @@ export class ConnectedReplica {
       if (isFit && (best === undefined || link.streamCount < best.streamCount)) best = link;
     }
     return best;
-  }
-
-  /** Has it end a stream of a client, by key, that is detached there and will not be let in again. */
-  endStream(key: string): void {
-    this.#keysToEnd.push(key);
-    if (this.#keysToEnd.length > 1) return;
-    // Whoever ends one often ends many, and the connector takes only so many control frames a second.
-    queueMicrotask(() => {
-      const [link] = this.#links.keys();
-      const keys = this.#keysToEnd;
-      this.#keysToEnd = [];
-      for (let at = 0; at < keys.length; at += LIMITS.endedKeys) {
-        link?.sendControl({ type: 'end', keys: keys.slice(at, at + LIMITS.endedKeys) });
-      }
-    });
   }
 
   /** Opens a stream. Throws STREAM_REFUSED when no link takes one. */

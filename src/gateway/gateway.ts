@@ -400,6 +400,7 @@ export class Gateway {
   #replicaJoined(replica: ConnectedReplica): void {
     const { tunnel, id, links } = replica;
     this.#arrivals.arrived(tunnel.id);
+    this.#clientStreams.onJoin(replica);
     const address = links[0]?.address ?? '';
     this.#audit.write(replica, { type: 'connector.join', detail: { address } });
     const count = this.#registry.replicasOf(tunnel.id).filter((one) => one.linkCount > 0).length;

@@ -44,6 +44,8 @@ export interface StreamRequest {
   readonly purpose?: string;
   /** A client's stream, from the gateway: whose it is. Nobody else may resume it, with the key or without. */
   readonly owner?: string;
+  /** A client's stream, from the gateway: stands for the session or token by which it was attached; `end` may name it. */
+  readonly grant?: string;
   /** A client's stream: how long the endpoints keep it while it is detached, ms. */
   readonly detachedMs?: number;
   /** A client's stream: how long its user may have it at most, ms. Nobody keeps it detached beyond that. */
@@ -167,6 +169,8 @@ export interface AdmittedMessage {
 interface EndMessage {
   readonly type: 'end';
   readonly keys: readonly string[];
+  /** All that were attached last by one of these. */
+  readonly grants?: readonly string[];
 }
 
 interface RefusedMessage {
@@ -252,7 +256,11 @@ export function parseControl(json: Uint8Array): ControlMessage | undefined {
         ...optional('user', fields.optionalText('user')),
       };
     case 'end':
-      return { type, keys: parseKeys(fields) };
+      return {
+        type,
+        keys: parseKeys(fields, 'keys'),
+        ...(fields.has('grants') && { grants: parseKeys(fields, 'grants') }),
+      };
     case 'refused':
       return {
         type,
@@ -343,8 +351,8 @@ function parseReplaces(fields: JsonFields): string[] {
   });
 }
 
-function parseKeys(fields: JsonFields): string[] {
-  return fields.list('keys', LIMITS.endedKeys).map((key) => {
+function parseKeys(fields: JsonFields, name: 'keys' | 'grants'): string[] {
+  return fields.list(name, LIMITS.endedKeys).map((key) => {
     if (typeof key !== 'string' || !KEY_PATTERN.test(key)) throw badControl('a key is not one');
     return key;
   });
@@ -389,6 +397,7 @@ function parseRequest(fields: JsonFields): StreamRequest {
     ...optional('replica', fields.optionalText('replica', 64)),
     ...optional('purpose', fields.optionalText('purpose', LIMITS.auditTextChars)),
     ...optional('owner', fields.optionalText('owner', 64)),
+    ...optional('grant', fields.optionalText('grant', 64)),
     ...lifeOf(fields),
     ...optional('assertion', fields.optionalText('assertion', LIMITS.streamAssertionChars)),
   };

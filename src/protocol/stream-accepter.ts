@@ -38,6 +38,8 @@ interface Patience {
   readonly forMs: number;
   /** Never after this, as the clock counts. */
   readonly endsAt: number;
+  /** By what right it was attached last. */
+  readonly grant?: string | undefined;
 }
 
 /** How a stream ended, for a peer that asks again. */
@@ -81,11 +83,11 @@ export class StreamAccepter implements StreamKeeper {
     const holder = this.#open(slot, message);
     const stream = this.#streams.get(message.key);
     if (stream !== undefined && holder === stream) {
-      const { detachedMs: own, endsMs } = message.request;
+      const { detachedMs: own, endsMs, grant } = message.request;
       // Its initiator may notice the end of the link that much later than we do.
       const ownMs = own === undefined ? undefined : Math.min(own, DAY_MS) + LIMITS.deadPeerMs;
       const endsAt = endsMs === undefined ? Infinity : this.#options.clock.now() + endsMs;
-      this.#patience.set(stream, { forMs: ownMs ?? detachedMs, endsAt });
+      this.#patience.set(stream, { forMs: ownMs ?? detachedMs, endsAt, grant });
     }
     return holder;
   }
@@ -114,6 +116,15 @@ export class StreamAccepter implements StreamKeeper {
   /** Ends these streams, attached or not: their users are no longer allowed. Unknown keys are nothing new. */
   end(keys: readonly string[], error: PosternError): void {
     for (const key of keys) this.#streams.get(key)?.fail(error);
+  }
+
+  /** Ends every stream that was attached last by one of these rights, attached now or not. */
+  endGrants(grants: readonly string[], error: PosternError): void {
+    const ended = new Set(grants);
+    for (const stream of this.#streams.values()) {
+      const { grant } = this.#patienceOf(stream);
+      if (grant !== undefined && ended.has(grant)) stream.fail(error);
+    }
   }
 
   /** Ends every stream that waits for its initiator to come back: it will not. */

@@ -117,6 +117,13 @@ function logged(code: string): string[] {
   return gateway.log.filter(({ errCode }) => errCode === code).map(({ msg }) => String(msg));
 }
 
+/** The process that does the gateway's work. */
+async function servingProcess(): Promise<number> {
+  const status = Object(await gateway.json('gateway', 'status')) as { workers?: unknown[] };
+  const active = status.workers?.find((one) => Reflect.get(Object(one), 'state') === 'active');
+  return Number(Reflect.get(Object(active), 'pid'));
+}
+
 /** What is left of a test: nobody else noticed. */
 async function unharmed(...streams: readonly Honest[]): Promise<void> {
   await Promise.all(streams.map(async ({ round }) => round(20_000)));
@@ -144,7 +151,7 @@ describe('an attach is refused', () => {
     return thief.attach({ key, hostname, epoch, received, replica }).answered();
   }
 
-  it("for another user's key: to them there is no such stream", async () => {
+  it("K18 for another user's key: to them there is no such stream", async () => {
     const victim = await honest(ann);
     const mallory = await person('mallory');
     expect(await attach(mallory, victim, { epoch: 7 })).toEqual({
@@ -236,6 +243,27 @@ describe('an attach is refused', () => {
     expect(logged('ACCESS_REVOKED')).toContain('client stream ended');
     await unharmed(other, bystander);
   }, 20_000);
+
+  it('for a session that was revoked when the gateway that knew the stream was gone', async () => {
+    const ida = await person('ida');
+    const again = await person('ida');
+    const path = await startLinkProxy({ target: { port: gateway.ports.https } });
+    const victim = await honest(ida, path);
+    const other = await honest(again);
+    await path.refuse();
+    path.cutAll();
+    await eventually(() => logged('LINK_CLOSED').length > 0);
+    const joined = (): number => gateway.log.filter(({ msg }) => msg === 'connector joined').length;
+    const before = joined();
+    process.kill(await servingProcess(), 'SIGKILL');
+    await eventually(() => joined() > before, { deadlineMs: 10_000 });
+    await gateway.json('gateway', 'sessions', 'revoke', ida.session);
+    const revokedAt = performance.now();
+    await eventually(() => victim.origin.destroyed, { what: "the origin's end to be closed" });
+    say(`ended ${Math.round(performance.now() - revokedAt)} ms after the command returned`);
+    expect(await attach(again, victim)).toMatchObject({ code: 'ACCESS_REVOKED' });
+    await unharmed(other, bystander);
+  }, 30_000);
 
   it('for an expired session, also when nobody tells the connector', async () => {
     const LASTS_MS = 4_000;

@@ -19,7 +19,7 @@ export interface ClientGateOptions {
   readonly clock: Pick<Clock, 'wall'>;
   readonly gate: Pick<Gate, 'judge' | 'hold'>;
   readonly sessions: Pick<Sessions, 'verify' | 'peek' | 'onEnded'>;
-  readonly serviceTokens: Pick<ServiceTokens, 'verifyPair' | 'isLive'>;
+  readonly serviceTokens: Pick<ServiceTokens, 'verifyPair' | 'isLive' | 'onChanged'>;
 }
 
 export class ClientGate implements StreamGate<SignedInClient> {
@@ -31,6 +31,17 @@ export class ClientGate implements StreamGate<SignedInClient> {
     this.#options = options;
     options.sessions.onEnded(({ id }) => {
       for (const end of this.#watchers.get(id) ?? []) end(signInAgain());
+    });
+  }
+
+  onGrantEnded(listener: (grant: string) => void): void {
+    const { sessions, serviceTokens } = this.#options;
+    sessions.onEnded(({ id, kind }, because) => {
+      // When it expires is known to whoever has streams of it.
+      if (kind === 'client' && because !== 'expired') listener(standIn('session', id));
+    });
+    serviceTokens.onChanged((gone) => {
+      for (const id of gone) listener(standIn('token', id));
     });
   }
 
@@ -83,14 +94,16 @@ async function principalOf(
     const session = await sessions.verify(credential);
     if (session?.kind === 'client') {
       const { provider, subject, email, name } = session.identity;
-      const owner = ownerOf('user', provider, subject);
-      return { session, user: email ?? name ?? subject, owner };
+      const owner = standIn('user', provider, subject);
+      const grant = standIn('session', session.id);
+      return { session, user: email ?? name ?? subject, owner, grant };
     }
   } else {
     const serviceToken = serviceTokens.verifyPair(credential);
     if (serviceToken !== undefined) {
       const { id, name } = serviceToken;
-      return { serviceToken, user: name, owner: ownerOf('service', id) };
+      const owner = standIn('service', id);
+      return { serviceToken, user: name, owner, grant: standIn('token', id) };
     }
   }
   throw signInAgain();
@@ -132,7 +145,7 @@ function signInAgain(): PosternError {
   return new PosternError('ACCESS_SIGN_IN', 'Cannot let the client in: its credential is over');
 }
 
-/** Stands for somebody without saying who: the connector needs no more. */
-function ownerOf(...parts: readonly string[]): string {
+/** Stands for somebody or something without saying who or what: the connector needs no more. */
+function standIn(...parts: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32);
 }

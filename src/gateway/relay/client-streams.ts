@@ -21,6 +21,7 @@ import type { ConnectedReplica } from '../connected-replica.ts';
 import type { RouteTable } from '../route-table.ts';
 import { signedStream, type StreamSigner } from '../signed-stream.ts';
 import type { TunnelRegistry } from '../tunnel-registry.ts';
+import { EndedStreams } from './ended-streams.ts';
 import { HeldOpen } from './held-open.ts';
 import { OwnerShares, type OwnerShare } from './owner-shares.ts';
 import { routeStream } from './route-stream.ts';
@@ -120,6 +121,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
   readonly #options: ClientStreamsOptions<Principal>;
   readonly #most: Most;
   readonly #shares: OwnerShares<Attach>;
+  readonly #endedStreams: EndedStreams;
   /** By the stream's key; nearly always one. */
   readonly #attaches = new Map<string, Set<Attach>>();
   /** Those that are not relayed now, longest first. */
@@ -131,6 +133,8 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const { relayedStreams, detachedStreams, streamsPerOwner, relayBytes } = LIMITS;
     const all = { relayed: relayedStreams, detached: detachedStreams, ofOwner: streamsPerOwner };
     this.#most = { ...all, ...options.most };
+    this.#endedStreams = new EndedStreams(options.clock, options.registry);
+    options.gate.onGrantEnded((grant) => this.#endedStreams.endGrant(grant));
     this.#shares = new OwnerShares(options.clock, new ByteBudget(relayBytes));
   }
 
@@ -181,6 +185,11 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       if (!isPosternError(error)) throw error;
       return this.#awaitReplica(opening, error) ?? this.#refuse(opening, error);
     }
+  }
+
+  /** A connector is here, perhaps again: it may have missed what ended meanwhile. */
+  onJoin(replica: ConnectedReplica): void {
+    this.#endedStreams.onJoin(replica);
   }
 
   /** Ends every stream to connectors that will not come back. */
@@ -367,7 +376,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const [longest = attach] = isTooMany ? share.watched : this.#detached;
     // What is watched no more must not wait there for longer either.
     this.#lose(longest, notBack());
-    longest.replica.endStream(longest.key);
+    this.#endedStreams.endStream(longest.replica, longest.key);
   }
 
   /** Ends a stream that is no longer allowed, wherever its endpoints are. */
@@ -379,7 +388,9 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const code = isResetCode(error.code) ? error.code : 'ACCESS_REVOKED';
     if (attach.relay !== undefined) attach.relay.reset(code, error.message);
     // Or it goes on under another watch.
-    else if (!this.#attaches.has(attach.key)) attach.replica.endStream(attach.key);
+    else if (!this.#attaches.has(attach.key)) {
+      this.#endedStreams.endStream(attach.replica, attach.key);
+    }
   }
 
   /** A stream that was detached will not come back. */
@@ -433,5 +444,6 @@ function requestFor(
     client: { address, port },
     ...life,
     ...(principal.owner !== undefined && { owner: principal.owner }),
+    ...(principal.grant !== undefined && { grant: principal.grant }),
   };
 }

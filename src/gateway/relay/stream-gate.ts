@@ -12,6 +12,8 @@ export interface ClientPrincipal {
   readonly user?: string;
   /** Stands for the person or machine, whatever their session: only the same one may resume a stream. */
   readonly owner?: string;
+  /** Stands for the session or token that the link was let in with. */
+  readonly grant?: string;
 }
 
 /** One stream that a client wants. */
@@ -44,6 +46,8 @@ export interface StreamGate<Principal extends ClientPrincipal> {
   admit(credential: string | undefined, address: string): Promise<Principal>;
   /** Calls `end` within a second once the credential is worth nothing any more. release() when its link is gone. */
   watch(principal: Principal, end: (error: PosternError) => void): { release(): void };
+  /** Calls `listener` with each grant that is revoked, whether or not anything is known to live on it here. */
+  onGrantEnded(listener: (grant: string) => void): void;
   /** Whether the stream may be opened, or go on. */
   judge(ask: StreamAsk<Principal>): StreamVerdict;
   /** Calls `end` within a second once judge() would say no. release() when the stream is over. */

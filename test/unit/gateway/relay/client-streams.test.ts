@@ -5,7 +5,14 @@ import { LIMITS } from '../../../../src/core/limits.ts';
 import { encodeJson, encodeReset } from '../../../../src/protocol/frame.ts';
 import { openMessage, REQUEST } from '../../protocol/raw-peer.ts';
 import { settle } from '../../protocol/turns.ts';
-import { HOSTNAME, OTHER_HOSTNAME, RelayLab, type Client, type Connector } from './relay-lab.ts';
+import {
+  grantOf,
+  HOSTNAME,
+  OTHER_HOSTNAME,
+  RelayLab,
+  type Client,
+  type Connector,
+} from './relay-lab.ts';
 import type { AppEnd } from '../../protocol/two-ends.ts';
 
 /** Alice's stream, on which both ends have spoken. */
@@ -45,6 +52,7 @@ describe('a stream of a client', () => {
       requestId: 'q',
       client: { address: '192.0.2.1', port: 1 },
       owner: 'owner alice',
+      grant: grantOf('alice'),
       detachedMs: LIMITS.clientDetachedMs,
     });
     expect(stream.stream.replica).toBe('replica-1');

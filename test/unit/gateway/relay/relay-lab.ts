@@ -57,18 +57,28 @@ class TestGate implements StreamGate<ClientPrincipal> {
   readonly watches = new Set<(error: PosternError) => void>();
   /** How long streams may be detached, and live. */
   life: { readonly detachedMs?: number; readonly endsMs?: number } = {};
+  /** What clients are let in with from now on. */
+  grant: string | undefined;
+  /** A session or token is over. */
+  endGrant: (grant: string) => void = () => undefined;
   /** What admit() fails with. */
   failure: Error | undefined;
 
   async admit(credential: string | undefined): Promise<ClientPrincipal> {
     if (this.failure !== undefined) throw this.failure;
     if (credential === 'bad') throw new PosternError('ACCESS_SIGN_IN', 'Cannot let the client in');
-    return credential === undefined ? {} : { user: credential, owner: `owner ${credential}` };
+    if (credential === undefined) return {};
+    const grant = this.grant ?? grantOf(credential);
+    return { user: credential, owner: `owner ${credential}`, grant };
   }
 
   watch(_: ClientPrincipal, end: (error: PosternError) => void): { release(): void } {
     this.watches.add(end);
     return { release: () => void this.watches.delete(end) };
+  }
+
+  onGrantEnded(listener: (grant: string) => void): void {
+    this.endGrant = listener;
   }
 
   judge({ hostname, principal }: StreamAsk<ClientPrincipal>): StreamVerdict {
@@ -94,6 +104,11 @@ class TestGate implements StreamGate<ClientPrincipal> {
   }
 }
 
+/** Stands for what this credential is. */
+export function grantOf(credential: string): string {
+  return `grant-of-${credential}`.padEnd(32, '-');
+}
+
 export class RelayLab {
   readonly clock = new FakeClock();
   readonly gate = new TestGate();
@@ -117,7 +132,10 @@ export class RelayLab {
       metrics,
       resumeTimeoutMs: LIMITS.detachedMs,
       events: {
-        onJoin: ({ tunnel: { id } }) => this.arrivals.arrived(id),
+        onJoin: (replica) => {
+          this.arrivals.arrived(replica.tunnel.id);
+          this.streams.onJoin(replica);
+        },
         onLeave: () => undefined,
         onDead: () => undefined,
       },
@@ -246,7 +264,9 @@ export class Connector {
           if (message.type === 'drain') this.drains.push(message);
           if (message.type !== 'end') return;
           this.ends.push(message);
-          this.accepter.end(message.keys, new PosternError('ACCESS_REVOKED', 'no longer'));
+          const error = new PosternError('ACCESS_REVOKED', 'no longer');
+          this.accepter.end(message.keys, error);
+          this.accepter.endGrants(message.grants ?? [], error);
         },
         onClose: () => undefined,
       },
