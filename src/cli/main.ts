@@ -8,6 +8,7 @@ import { runCommandLine } from './command-line.ts';
 import { commandTree } from './command-tree.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { printError, printText, watchOutput } from './output.ts';
+import { tellParent } from './tell-parent.ts';
 
 /** How long a command that failed may take to let go of everything, ms. */
 const LINGER_MS = 2_000;
@@ -19,6 +20,7 @@ export async function main(words: readonly string[]): Promise<number> {
     return await runCommandLine(words, commandTree, printText);
   } catch (error) {
     printError(messageOf(error), codeOf(error) ?? 'CLI_FAILED');
+    await tellParent(error);
     const exitCode = exitCodeOf(error);
     // What a start that failed half-way still holds must not keep the process.
     setTimeout(() => process.exit(exitCode), LINGER_MS).unref();

@@ -23,6 +23,9 @@ import {
 } from './service-plan.ts';
 import { unitFile, unitPath } from './unit-file.ts';
 
+/** A token with all that `tunnel create -o json` prints has some 200. */
+const MAX_TOKEN_CHARS = 16 * 1024;
+
 export interface ConnectorPlanOptions {
   /** Of several connectors on one machine. */
   readonly name: string | undefined;
@@ -97,7 +100,7 @@ async function plannedToken(
   }
   const shown = source === '-' ? 'stdin' : `"${source}"`;
   try {
-    const content = await readTextFile(source === '-' ? '/dev/stdin' : source);
+    const content = await (source === '-' ? readStdin() : readTextFile(source));
     parseCredentials(content);
     return { path, content: `${content.trim()}\n`, mode: 0o600, isSecret: true };
   } catch (cause) {
@@ -106,6 +109,16 @@ async function plannedToken(
       cause,
     });
   }
+}
+
+/** Of a size that a token never has. */
+async function readStdin(): Promise<string> {
+  let text = '';
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    text += chunk.toString();
+    if (text.length > MAX_TOKEN_CHARS) break;
+  }
+  return text;
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -69,6 +69,8 @@ export async function uninstallWithSystemd(
   if (ours.length > 0) {
     await systemctl('stop the service', 'stop', ...ours.toReversed());
     await systemctl('disable the service', 'disable', '--quiet', ...ours);
+    // What is left of it in /run. There may be nothing, which some versions call a failure.
+    await succeeds('systemctl', 'clean', '--what=runtime', ...ours);
   }
   const marked = [
     ...ours.map((unit) => `${UNIT_FOLDER}/${unit}`),

@@ -124,8 +124,9 @@ export async function startDebianMachine(): Promise<DebianMachine> {
   const words = ['-c', BOOT, 'boot', ...groups, ...places, toolPath('systemd-nspawn'), ...nspawn];
   const boot = startProcess('/bin/sh', words, {
     name: 'debian-machine',
-    // Its systemd takes the control groups as they are here.
-    ...(groups[0] === '' ? {} : { env: { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '0' } }),
+    // The new kind of control groups wherever there is one: with the old, systemd in a container is not told when a
+    // service's last process has ended, and waits for it.
+    env: { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: groups[1] === '' ? '0' : '1' },
     graceMs: 0,
   });
   let leader: number | undefined;
