@@ -103,6 +103,9 @@ export const LIMITS = {
   handshakesPerSecond: 500,
   /** How long after its start a gateway expects connectors that have not come yet, ms. test/unit/gateway/arrivals.test.ts */
   arrivalMs: 5_000,
+  /** The same after the last one that came, ms, and at most after the start, ms. arrivals.test.ts */
+  arrivalGapMs: 2_000,
+  arrivalMostMs: 30_000,
   /** Requests, connections and streams that wait for them, per gateway; more are refused as ever. arrivals.test.ts */
   arrivalsAwaited: 10_000,
   /** Processes of gateways that a connector holds links for after they asked it to leave. test/unit/connector/drained-links.test.ts */

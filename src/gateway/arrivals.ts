@@ -34,6 +34,8 @@ export class Arrivals {
   readonly #waiting = new Map<string, Set<() => void>>();
   #count = 0;
   #timer: Timer | undefined;
+  #openedAt = 0;
+  #closesAt = 0;
 
   constructor({ clock, routes, most = LIMITS.arrivalsAwaited }: ArrivalsOptions) {
     this.#clock = clock;
@@ -51,10 +53,18 @@ export class Arrivals {
     return this.#count;
   }
 
-  /** Connectors are to be expected from now on, for LIMITS.arrivalMs. */
+  /** Connectors are to be expected from now on, for LIMITS.arrivalMs, and longer while they keep coming. */
   open(): void {
-    this.#timer?.cancel();
-    this.#timer = this.#clock.after(LIMITS.arrivalMs, () => this.close());
+    this.#openedAt = this.#clock.now();
+    this.#closeAt(this.#openedAt + LIMITS.arrivalMs);
+  }
+
+  /** One came: a gateway of thousands takes their handshakes one after the other, and more may be on their way. */
+  joined(): void {
+    if (!this.isOpen) return;
+    const latest = this.#openedAt + LIMITS.arrivalMostMs;
+    const at = Math.min(latest, this.#clock.now() + LIMITS.arrivalGapMs);
+    if (at > this.#closesAt) this.#closeAt(at);
   }
 
   /** Waits no longer: everybody is called. Safe to call twice. */
@@ -92,6 +102,12 @@ export class Arrivals {
       // Also whoever is released meanwhile is still in the set, or not.
       for (const call of ofTunnel) call();
     });
+  }
+
+  #closeAt(at: number): void {
+    this.#timer?.cancel();
+    this.#closesAt = at;
+    this.#timer = this.#clock.after(at - this.#clock.now(), () => this.close());
   }
 
   #release(tunnelId: string, ofTunnel: Set<() => void>, call: () => void): void {

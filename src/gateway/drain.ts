@@ -17,6 +17,8 @@ const TICK_MS = 50;
 const CLIENTS_LATER_MS = 250;
 /** How long clients without a stream may take to leave, ms, after the time they were given. */
 const CLIENTS_LEAVE_MS = 5_000;
+/** How long it waits for connections that were accepted a moment before it began, ms: as long as a TLS handshake may take. */
+const NEWCOMERS_MS = 10_000;
 /** How long users' connections may be idle when nothing else is left, ms: by then whoever uses them all the time has. */
 const LAST_IDLE_MS = 5_000;
 /** The same where nobody takes over: their next request would be refused anyway. */
@@ -36,6 +38,8 @@ export interface DrainOptions {
     LinkDoor,
     'drainConnectors' | 'drainClients' | 'closeDrained' | 'clientCount'
   >;
+  /** Connections that were accepted and are nobody's yet. */
+  newcomers(): number;
   /** Plain TCP connections that are open. */
   tcpConnections(): number;
   /** Whoever waits for a connector. */
@@ -114,7 +118,9 @@ export class Drain {
     if (busy === 0) http.closeIdle(isHandOver ? LAST_IDLE_MS : STOP_IDLE_MS);
     if (this.#clientsUntil !== undefined && now >= this.#clientsUntil) door.closeDrained('client');
     // A WebSocket and a TCP connection have their stream; a kept-alive connection or a client may ask for another.
-    const mayNeedStreams = connections + requests + door.clientCount + this.#options.awaiting() > 0;
+    const newcomers = now < this.#startedAt + NEWCOMERS_MS ? this.#options.newcomers() : 0;
+    const users = connections + requests + newcomers + door.clientCount;
+    const mayNeedStreams = users + this.#options.awaiting() > 0;
     if (!mayNeedStreams) {
       http.dropPools();
       door.closeDrained('connector');

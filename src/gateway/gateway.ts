@@ -284,6 +284,7 @@ export class Gateway {
       isHandOver,
       http: this.#http,
       door: this.#door,
+      newcomers: () => this.#listeners.newcomers,
       tcpConnections: () => this.#listeners.tcpConnections,
       awaiting: () => this.#arrivals.count,
       clientStreams: () => this.#clientStreams.attachedCount,
@@ -399,6 +400,7 @@ export class Gateway {
 
   #replicaJoined(replica: ConnectedReplica): void {
     const { tunnel, id, links } = replica;
+    this.#arrivals.joined();
     this.#arrivals.arrived(tunnel.id);
     this.#clientStreams.onJoin(replica);
     const address = links[0]?.address ?? '';

@@ -24,6 +24,7 @@ import type { HttpHandler } from './http/http-handler.ts';
 import { createRedirectServer } from './http/redirect-server.ts';
 import { HTTP_SERVER_OPTIONS } from './http/server-options.ts';
 import { ALPN_PROTOCOLS } from './http2/http2-options.ts';
+import { Newcomers } from './newcomers.ts';
 import type { StreamSigner } from './signed-stream.ts';
 import type { StreamRouter } from './stream-router.ts';
 import { TcpPort } from './tcp/tcp-port.ts';
@@ -68,6 +69,7 @@ export class Listeners {
   readonly #listeners: Listener[] = [];
   readonly #httpServers: (HttpServer | HttpsServer)[] = [];
   readonly #tcpPorts: TcpPort[] = [];
+  readonly #newcomers = new Newcomers();
   #ops: OpsServer | undefined;
 
   constructor(options: ListenersOptions) {
@@ -81,6 +83,11 @@ export class Listeners {
   /** Real addresses, by name: `https`, `http`, `metrics`, `tcp[0]`. */
   get addresses(): Readonly<Record<string, string>> {
     return this.#addresses;
+  }
+
+  /** Connections that were accepted and are nobody's yet. */
+  get newcomers(): number {
+    return this.#newcomers.size;
   }
 
   /** Plain TCP connections that are open. */
@@ -172,13 +179,18 @@ export class Listeners {
       server.setSecureContext({ ...renewed, ...this.#tickets, ...this.#clientCa });
     });
     this.#options.http.attach(server);
+    this.#newcomers.track(server);
     const { port } = await this.#openServer('https', address, server);
     this.#options.onHttps(port);
   }
 
   #createHttpServer(): HttpServer {
     const { plaintext, listen } = this.#options.config;
-    if (!plaintext) return createRedirectServer({ httpsPort: listen.https?.port ?? 443 });
+    if (!plaintext) {
+      const redirecting = createRedirectServer({ httpsPort: listen.https?.port ?? 443 });
+      this.#newcomers.track(redirecting);
+      return redirecting;
+    }
     const server = createHttpServer(HTTP_SERVER_OPTIONS);
     this.#options.http.attach(server);
     return server;
@@ -204,6 +216,7 @@ export class Listeners {
       const name = `tcp[${index}]`;
       const socket = { name, listen, sockets, tickets: this.#tickets };
       const port = new TcpPort({ ...socket, hostname, tls: certificate, ...tcp, log });
+      if (certificate !== undefined) this.#newcomers.track(port.server);
       this.#tcpPorts.push(port);
       if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
       const open = async (): Promise<ListenAddress> => port.open();

@@ -3,6 +3,8 @@
  * clients in one process, so that each step is the test's; the supervisor is tested elsewhere.
  */
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
@@ -173,15 +175,18 @@ describe('a hand-over', () => {
     const lab = await startLab();
     const replica = await lab.connect();
     await eventually(() => replica.linkCount === 4);
-    const agent = lab.agent(1);
-    const idle = lab.agent(1);
-    for (const one of [agent, idle]) expect((await lab.ask(WEB, '/bytes/1', one)).status).toBe(200);
+    const [agent, other, idle] = [lab.agent(1), lab.agent(1), lab.agent(1)];
+    for (const one of [agent, other, idle]) {
+      expect((await lab.ask(WEB, '/bytes/1', one)).status).toBe(200);
+    }
     const { old, drained } = await lab.handOver();
     const startedAt = performance.now();
     await eventually(() => lab.current.gateway.status().links === 4);
     expect(linksOf(old)).toEqual([4]);
-    const late = await lab.ask(WEB, '/bytes/2', agent);
-    expect([late.status, late.headers.connection]).toEqual([200, 'close']);
+    // Two at once: one of them needs another stream.
+    const late = await Promise.all([agent, other].map((one) => lab.ask(WEB, '/slow?ms=100', one)));
+    for (const { status, headers } of late)
+      expect([status, headers.connection]).toEqual([200, 'close']);
     // Its next one goes to the successor.
     const next = await lab.ask(WEB, '/bytes/2', agent);
     expect([next.status, next.headers.connection]).toEqual([200, 'keep-alive']);
@@ -221,6 +226,25 @@ describe('a hand-over', () => {
     await other.echo.round(1_000);
     expect(old.gateway.status()).toMatchObject({ tcpConnections: 2, isDraining: false });
     await Promise.all([plain.echo.end(), other.echo.end(), carried.end()]);
+  }, 60_000);
+  it('serves a connection whose handshake was under way', async () => {
+    const lab = await startLab();
+    await lab.connect();
+    const { host, port, ...tls } = lab.connectOptions(WEB);
+    const slow = connect(port, host);
+    cleanup(() => slow.destroy());
+    await once(slow, 'connect');
+    await eventually(() => lab.accepted > 0);
+    const { drained } = await lab.handOver();
+    await eventually(() => lab.current.gateway.status().links === 4);
+    const secured = connectTls({ socket: slow, ...tls });
+    secured.write(`GET /bytes/5 HTTP/1.1\r\nHost: ${WEB}\r\n\r\n`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of secured) chunks.push(chunk);
+    expect(Buffer.concat(chunks).toString('latin1')).toMatch(
+      /^HTTP\/1\.1 200 [^]*connection: close/i,
+    );
+    expect(await drained).toBe(0);
   }, 60_000);
 });
 

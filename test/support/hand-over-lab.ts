@@ -99,6 +99,11 @@ export class HandOverLab {
     return this.#sockets.portOf('tcp[0]');
   }
 
+  /** How many connections were accepted so far, on any socket. */
+  get accepted(): number {
+    return this.#sockets.accepted;
+  }
+
   /** Another worker, which takes new connections from now on. */
   async next(): Promise<Worker> {
     const config = await loadGatewayConfig(this.#configFile);
@@ -223,13 +228,17 @@ export class HandOverLab {
 /** Sockets that stay open while who takes their connections changes: the newest that listens. */
 class SharedSockets implements ListeningSockets {
   readonly #open = new Map<string, { readonly server: Server; taker: Server }>();
+  accepted = 0;
 
   async listen(name: string, { host, port }: SocketAddress, taker: Server): Promise<SocketAddress> {
     const known = this.#open.get(name);
     if (known === undefined) {
       const server = createServer({ allowHalfOpen: true, noDelay: true });
       const opened = { server, taker };
-      server.on('connection', (socket) => opened.taker.emit('connection', socket));
+      server.on('connection', (socket) => {
+        this.accepted += 1;
+        opened.taker.emit('connection', socket);
+      });
       server.listen(port, host);
       await once(server, 'listening');
       this.#open.set(name, opened);

@@ -64,7 +64,8 @@ interface CarriedConnection {
 
 export class TcpPort {
   readonly #options: TcpPortOptions;
-  readonly #server: Server | TlsServer;
+  /** What listens: open() has it. */
+  readonly server: Server | TlsServer;
   /** Open connections, the oldest first, and since when. */
   readonly #sockets = new Map<Socket, number>();
   #onIdle: () => void = () => undefined;
@@ -75,7 +76,7 @@ export class TcpPort {
     const serve = (socket: Socket): void => this.#serve(socket);
     const { tls, tickets } = options;
     const secure = { ...common, ...tls, ...tickets, handshakeTimeout: TLS_HANDSHAKE_MS };
-    this.#server =
+    this.server =
       tls === undefined ? createTcpServer(common, serve) : createTlsServer(secure, serve);
   }
 
@@ -97,19 +98,19 @@ export class TcpPort {
   /** Opens the port and returns the real address. Throws CONFIG_PORT_IN_USE. */
   async open(): Promise<ListenAddress> {
     const { name, listen, sockets } = this.#options;
-    return sockets.listen(name, listen, this.#server);
+    return sockets.listen(name, listen, this.server);
   }
 
   /** Serves this certificate from now on, where TLS ends here. Live connections are untouched. */
   renew({ cert, key }: Pick<ServerCertificate, 'cert' | 'key'>): void {
-    if ('setSecureContext' in this.#server) {
-      this.#server.setSecureContext({ cert, key, ...this.#options.tickets });
+    if ('setSecureContext' in this.server) {
+      this.server.setSecureContext({ cert, key, ...this.#options.tickets });
     }
   }
 
   /** Takes no new connections; those that are open go on. */
   stopAccepting(): void {
-    this.#server.close();
+    this.server.close();
   }
 
   /** Resolves when no connection is left. */

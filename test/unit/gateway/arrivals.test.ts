@@ -59,6 +59,29 @@ describe('wait()', () => {
     expect([told, arrivals.isOpen, arrivals.count]).toEqual([['a'], false, 0]);
   });
 
+  it('calls later while connectors keep coming, and not for ever', async () => {
+    clock.run(LIMITS.arrivalMs - 1);
+    wait('a', 'other.postern.test');
+    for (let ms = LIMITS.arrivalMs; ms < LIMITS.arrivalMostMs; ms += LIMITS.arrivalGapMs - 500) {
+      arrivals.joined();
+      clock.run(LIMITS.arrivalGapMs - 500);
+      // oxlint-disable-next-line no-await-in-loop
+      await settle();
+      expect(arrivals.isOpen).toBe(ms + LIMITS.arrivalGapMs - 501 < LIMITS.arrivalMostMs);
+    }
+    expect(told).toEqual(['a']);
+    arrivals.joined();
+    expect(arrivals.isOpen).toBe(false);
+  });
+
+  it('does not call sooner because one came early', () => {
+    arrivals.joined();
+    clock.run(LIMITS.arrivalMs - 1);
+    expect(arrivals.isOpen).toBe(true);
+    clock.run(1);
+    expect(arrivals.isOpen).toBe(false);
+  });
+
   it('has nothing to wait for once that time is over, until it begins anew', () => {
     clock.run(LIMITS.arrivalMs);
     expect(wait('a')).toBeUndefined();

@@ -12,6 +12,7 @@ class Users {
   connections = 0;
   tcp = 0;
   awaiting = 0;
+  newcomers = 0;
   readonly closedIdle: number[] = [];
   droppedPools = 0;
 
@@ -41,6 +42,7 @@ function startDrain(
     isHandOver: true,
     http: users,
     door: lab.door,
+    newcomers: () => users.newcomers,
     tcpConnections: () => users.tcp,
     awaiting: () => users.awaiting,
     clientStreams: () => lab.streams.attachedCount,
@@ -122,6 +124,17 @@ describe('a drain', () => {
     expect(connector.link?.isClosed).toBe(true);
     expect(users.droppedPools).toBeGreaterThan(0);
     expect(ended()).toBeUndefined();
+  });
+
+  it('waits for connections that were just accepted, for as long as a handshake takes', async () => {
+    const lab = new RelayLab();
+    const users = new Users();
+    users.newcomers = 2;
+    const { ended } = startDrain(lab, users);
+    await pass(lab, 9_950);
+    expect(ended()).toBeUndefined();
+    await pass(lab, 50);
+    expect(ended()).toBe('done');
   });
 
   it('keeps links for those who wait for one', async () => {
