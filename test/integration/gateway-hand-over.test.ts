@@ -227,6 +227,25 @@ describe('a hand-over', () => {
     expect(old.gateway.status()).toMatchObject({ tcpConnections: 2, isDraining: false });
     await Promise.all([plain.echo.end(), other.echo.end(), carried.end()]);
   }, 60_000);
+  it('goes on when it cannot be taken back', async () => {
+    const lab = await startLab();
+    await lab.connect();
+    const plain = openPlain(lab);
+    await plain.echo.round(1_000);
+    const { old, drained } = await lab.handOver();
+    lab.refuseSockets(true);
+    await expect(old.gateway.resume()).rejects.toMatchObject({ code: 'CONFIG_PORT_IN_USE' });
+    expect(old.gateway.status()).toMatchObject({ isDraining: true, tcpConnections: 1 });
+    const agent = lab.agent(1);
+    const answer = await lab.ask(WEB, '/bytes/2', agent);
+    expect([answer.status, answer.headers.connection]).toEqual([200, 'keep-alive']);
+    await plain.echo.round(1_000);
+    await plain.echo.end();
+    expect(await drained).toBe(0);
+    lab.refuseSockets(false);
+    expect(await old.gateway.resume()).toBe(false);
+  }, 60_000);
+
   it('serves a connection whose handshake was under way', async () => {
     const lab = await startLab();
     await lab.connect();

@@ -16,6 +16,7 @@ import { GatewayLink } from '../../src/client/link/gateway-link.ts';
 import { loadConnectorConfig } from '../../src/config/connector/connector-config.ts';
 import { loadGatewayConfig } from '../../src/config/gateway-config.ts';
 import { Replica } from '../../src/connector/replica.ts';
+import { PosternError } from '../../src/core/error.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { openStore } from '../../src/store/sqlite/open.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -102,6 +103,11 @@ export class HandOverLab {
   /** How many connections were accepted so far, on any socket. */
   get accepted(): number {
     return this.#sockets.accepted;
+  }
+
+  /** From now on nobody gets a socket, or everybody again. */
+  refuseSockets(isRefused: boolean): void {
+    this.#sockets.isRefused = isRefused;
   }
 
   /** Another worker, which takes new connections from now on. */
@@ -229,8 +235,10 @@ export class HandOverLab {
 class SharedSockets implements ListeningSockets {
   readonly #open = new Map<string, { readonly server: Server; taker: Server }>();
   accepted = 0;
+  isRefused = false;
 
   async listen(name: string, { host, port }: SocketAddress, taker: Server): Promise<SocketAddress> {
+    if (this.isRefused) throw new PosternError('CONFIG_PORT_IN_USE', `Cannot listen on ${name}`);
     const known = this.#open.get(name);
     if (known === undefined) {
       const server = createServer({ allowHalfOpen: true, noDelay: true });

@@ -1,4 +1,6 @@
 /** Requests for which there is nowhere to go yet, and soon may be. */
+import { constants, type ClientHttp2Stream } from 'node:http2';
+
 import { describe, expect, it } from '@jest/globals';
 
 import { PosternError } from '../../../../src/core/error.ts';
@@ -15,8 +17,9 @@ import {
   targetAt,
   type Gateway,
 } from './http-fixture.ts';
+import { answerOf, begin, openSession, startHttp2Gateway } from '../http2/http2-fixture.ts';
 
-const GET = 'GET / HTTP/1.1\r\nHost: later.test\r\n\r\n';
+const GET = 'GET / HTTP/1.1\r\nHost: other.test\r\n\r\n';
 const UPGRADE = GET.replace('\r\n\r\n', '\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
 
 interface Later {
@@ -27,8 +30,8 @@ interface Later {
   readonly arrive: (port: number) => void;
 }
 
-/** A gateway whose requests to `later.test` wait until a test says where they go. */
-async function startLater(): Promise<Later> {
+/** A gateway whose requests to `other.test` wait until a test says where they go. */
+async function startLater(start = startGateway): Promise<Later> {
   const waiting = new Set<() => void>();
   let found: number | undefined;
   const route = (): RouteResult => {
@@ -41,7 +44,7 @@ async function startLater(): Promise<Later> {
     };
     return { ok: false, error, wait };
   };
-  const gateway = await startGateway({ origin: 1, route });
+  const gateway = await start({ origin: 1, route });
   return {
     gateway,
     waiting,
@@ -56,12 +59,12 @@ describe('a request that has nowhere to go yet', () => {
   it('is served when there is somewhere, and so is the next one on its connection', async () => {
     const { gateway, waiting, arrive } = await startLater();
     const client = await RawClient.connect(gateway.port);
-    client.send('POST / HTTP/1.1\r\nHost: later.test\r\nContent-Length: 4\r\n\r\nbody');
+    client.send('POST / HTTP/1.1\r\nHost: other.test\r\nContent-Length: 4\r\n\r\nbody');
     await eventually(() => waiting.size === 1);
     expect([gateway.handler.stats.requests, client.text]).toEqual([1, '']);
     arrive(await httpOrigin((request, response) => void request.pipe(response)));
     await client.sees('body');
-    client.send('POST / HTTP/1.1\r\nHost: later.test\r\nContent-Length: 4\r\n\r\nmore');
+    client.send('POST / HTTP/1.1\r\nHost: other.test\r\nContent-Length: 4\r\n\r\nmore');
     await client.sees('more');
     expect(statusIn(client.text)).toBe(200);
   });
@@ -108,5 +111,23 @@ describe('a request that has nowhere to go yet', () => {
     await eventually(() => waiting.size === 0);
     await eventually(() => gateway.handler.stats.requests === 0);
     expect(gateway.summaries).toMatchObject([{ status: 0, code: 'HTTP_ABORTED' }]);
+  });
+
+  it('over HTTP/2 waits beside others, is served, or leaves', async () => {
+    const { gateway, waiting, arrive } = await startLater(startHttp2Gateway);
+    const session = await openSession(gateway.port, { servername: 'other.test' });
+    const ask = (path: string): ClientHttp2Stream =>
+      begin(session, { ':path': path, ':authority': 'other.test' });
+    const [stays, leaves] = [ask('/stays'), ask('/leaves')];
+    await eventually(() => waiting.size === 2);
+    leaves.close(constants.NGHTTP2_CANCEL);
+    await eventually(() => waiting.size === 1);
+    arrive(await httpOrigin((request, response) => response.end(request.url)));
+    expect((await answerOf(stays)).body.toString()).toBe('/stays');
+    await eventually(() => gateway.summaries.length === 2);
+    expect(gateway.summaries).toMatchObject([
+      { path: '/leaves', status: 0, code: 'HTTP_ABORTED' },
+      { path: '/stays', status: 200 },
+    ]);
   });
 });
