@@ -73,7 +73,7 @@ export interface StreamLife {
 }
 
 /** The same from what a peer tells. */
-export function lifeFrom(
+function lifeFrom(
   { detachedMs, endsMs }: { readonly detachedMs?: number; readonly endsMs?: number },
   now: number,
 ): StreamLife {

@@ -2,12 +2,11 @@
  * Streams that clients open: judged, routed to a replica, and relayed. docs/protocol.md §11, design.md §2.
  *
  * A gateway keeps no state that a stream needs: each OPEN says all there is to know, is judged anew, and leads to the
- * replica it names, or, for a new stream, to one that its key chooses. What is kept here is only for ending streams that
- * are no longer allowed, also while they are detached.
+ * replica it names, or, for a new stream, to one that its key chooses. What is watched meanwhile is in `stream-attaches.ts`.
  */
 import { addressKey } from '../../access/sign-in/address-limit.ts';
 import { normaliseHostname } from '../../config/hostname-pattern.ts';
-import type { Clock, Timer } from '../../core/clock.ts';
+import type { Clock } from '../../core/clock.ts';
 import { isPosternError, PosternError } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
 import { LIMITS } from '../../core/limits.ts';
@@ -25,6 +24,7 @@ import { EndedStreams } from './ended-streams.ts';
 import { HeldOpen } from './held-open.ts';
 import { OwnerShares, type OwnerShare } from './owner-shares.ts';
 import { routeStream } from './route-stream.ts';
+import { StreamAttaches, type Attach } from './stream-attaches.ts';
 import type { ClientPrincipal, StreamAsk, StreamGate, StreamVerdict } from './stream-gate.ts';
 
 /** A client link, for the streams on it. */
@@ -82,27 +82,6 @@ export interface ClientStreamEvents {
   onRefused(ask: StreamAsk<ClientPrincipal>, error: PosternError): void;
 }
 
-/**
- * One time that a stream was let in, watched for as long as it is relayed, or, the last one of a stream, may come back. Each
- * has a watch of its own: whoever comes with the same key again may be refused by the connector, and what is relayed goes on.
- */
-interface Attach {
-  readonly key: string;
-  readonly owner: string | undefined;
-  readonly replica: ConnectedReplica;
-  readonly detachedMs: number;
-  readonly share: OwnerShare<Attach>;
-  /** As the clock counts. */
-  readonly since: number;
-  readonly hold: { release(): void };
-  /** While it is relayed here. */
-  relay: Relay | undefined;
-  /** While it is not: when it is forgotten. */
-  timer: Timer | undefined;
-  /** Once it was detached: tells that it will not come back. */
-  onLost: ((error: PosternError) => void) | undefined;
-}
-
 /** An OPEN of a client. */
 interface Opening<Principal extends ClientPrincipal> {
   readonly peer: ClientPeer<Principal>;
@@ -112,9 +91,6 @@ interface Opening<Principal extends ClientPrincipal> {
   readonly share: OwnerShare<Attach>;
 }
 
-/** Ends of an attach that say nothing of the stream: it is attached elsewhere, or is somebody else's. */
-const NOT_THE_STREAM: ReadonlySet<string> = new Set(['STREAM_STALE_EPOCH', 'STREAM_UNKNOWN']);
-
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export class ClientStreams<Principal extends ClientPrincipal> {
@@ -122,10 +98,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
   readonly #most: Most;
   readonly #shares: OwnerShares<Attach>;
   readonly #endedStreams: EndedStreams;
-  /** By the stream's key; nearly always one. */
-  readonly #attaches = new Map<string, Set<Attach>>();
-  /** Those that are not relayed now, longest first. */
-  readonly #detached = new Set<Attach>();
+  readonly #attaches: StreamAttaches<Principal>;
   #attached = 0;
 
   constructor(options: ClientStreamsOptions<Principal>) {
@@ -133,9 +106,12 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     const { relayedStreams, detachedStreams, streamsPerOwner, relayBytes } = LIMITS;
     const all = { relayed: relayedStreams, detached: detachedStreams, ofOwner: streamsPerOwner };
     this.#most = { ...all, ...options.most };
-    this.#endedStreams = new EndedStreams(options.clock, options.registry);
-    options.gate.onGrantEnded((grant) => this.#endedStreams.endGrant(grant));
-    this.#shares = new OwnerShares(options.clock, new ByteBudget(relayBytes));
+    const { clock, gate, registry } = options;
+    this.#endedStreams = new EndedStreams(clock, registry);
+    const endedStreams = this.#endedStreams;
+    this.#attaches = new StreamAttaches({ clock, gate, endedStreams, most: this.#most });
+    gate.onGrantEnded((grant) => endedStreams.endGrant(grant));
+    this.#shares = new OwnerShares(clock, new ByteBudget(relayBytes));
   }
 
   /** Streams that are relayed now. */
@@ -145,18 +121,12 @@ export class ClientStreams<Principal extends ClientPrincipal> {
 
   /** Since when the oldest of them is, as the clock counts; undefined without any. */
   get oldestSince(): number | undefined {
-    let oldest: number | undefined;
-    for (const attaches of this.#attaches.values()) {
-      for (const { relay, since } of attaches) {
-        if (relay !== undefined && (oldest === undefined || since < oldest)) oldest = since;
-      }
-    }
-    return oldest;
+    return this.#attaches.oldestSince;
   }
 
   /** Streams that are watched because they may come back. */
   get detachedCount(): number {
-    return this.#detached.size;
+    return this.#attaches.detachedCount;
   }
 
   /** OPEN arrived from a client. Returns who holds the slot; refuses on it what must not be, or cannot be now. */
@@ -194,13 +164,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
 
   /** Ends every stream to connectors that will not come back. */
   endReplicas(picks: (replica: ConnectedReplica) => boolean, error: PosternError): void {
-    const attaches = [...this.#attaches.values()].flatMap((ofStream) => [...ofStream]);
-    for (const attach of attaches) {
-      if (!picks(attach.replica)) continue;
-      const { relay } = attach;
-      this.#lose(attach, error);
-      relay?.reset('STREAM_LOST', error.message);
-    }
+    this.#attaches.endReplicas(picks, error);
   }
 
   #refuse({ ask, slot, message }: Opening<Principal>, error: PosternError): StreamHolder {
@@ -234,7 +198,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
 
   #relay({ peer, ask, slot, message, share }: Opening<Principal>): StreamHolder {
     const { key, epoch, request } = message;
-    this.#expectOwner(key, ask.principal);
+    this.#attaches.expectOwner(key, ask.principal);
     const verdict = this.#judge(key, ask);
     const { application, right, detachedMs = LIMITS.clientDetachedMs, endsMs } = verdict;
     const life = { detachedMs, ...(endsMs !== undefined && { endsMs }) };
@@ -250,7 +214,7 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     });
     const link = linkTo(replica, hostname, isResumed);
     const told = this.#told({ ...ask, application, replica, isResumed });
-    const attach = this.#watch(key, ask, { replica, detachedMs, share });
+    const attach = this.#attaches.watch(key, ask, { replica, detachedMs, share });
     const asked = requestFor(peer, ask, rule?.id ?? '', life);
     const relay: Relay = new Relay({
       near: slot,
@@ -258,11 +222,11 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       request: signedStream(this.#options.signer, rule, asked, right),
       told: { replica: replica.id, ...life },
       budget: share.budget,
-      onAccepted: () => this.#forgetDetached(attach),
+      onAccepted: () => this.#attaches.forgetDetached(attach),
       onEnd: (end) => {
         this.#count(share, -1);
         if (end.kind === 'detached') attach.onLost = (error) => told.onLost(error, relay);
-        this.#ended(attach, end);
+        this.#attaches.ended(attach, end);
         told.onEnded(end, relay);
       },
     });
@@ -285,19 +249,10 @@ export class ClientStreams<Principal extends ClientPrincipal> {
     if (share.streams >= ofOwner) throw tooMany(message, `${ofOwner} of one user are relayed`);
   }
 
-  /** Nobody but its owner hears of a stream. Throws STREAM_UNKNOWN. */
-  #expectOwner(key: string, { owner }: Principal): void {
-    const [known] = this.#attaches.get(key) ?? [];
-    if (known === undefined || known.owner === owner) return;
-    throw new PosternError('STREAM_UNKNOWN', 'Cannot resume the stream: it is not known here');
-  }
-
   #judge(key: string, ask: StreamAsk<Principal>): StreamVerdict & { readonly allow: true } {
     const verdict = this.#options.gate.judge(ask);
     if (verdict.allow) return verdict;
-    for (const known of this.#attaches.get(key) ?? []) {
-      if (known.relay === undefined) this.#revoke(known, verdict.error);
-    }
+    this.#attaches.revokeDetached(key, verdict.error);
     throw verdict.error;
   }
 
@@ -322,103 +277,12 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       onLost: (error, relay) => onEnded({ kind: 'reset', error }, relay),
     };
   }
-
-  /** Keeps watch over a stream from now on. */
-  #watch(
-    key: string,
-    ask: StreamAsk<Principal>,
-    where: Pick<Attach, 'replica' | 'detachedMs' | 'share'>,
-  ): Attach {
-    const { owner } = ask.principal;
-    const hold = this.#options.gate.hold(ask, (error) => this.#revoke(attach, error));
-    const attach: Attach = {
-      key,
-      owner,
-      ...where,
-      since: this.#options.clock.now(),
-      hold,
-      relay: undefined,
-      timer: undefined,
-      onLost: undefined,
-    };
-    const others = this.#attaches.get(key) ?? new Set();
-    this.#attaches.set(key, others.add(attach));
-    return attach;
-  }
-
-  #ended(attach: Attach, end: RelayEnd): void {
-    attach.relay = undefined;
-    const ofStream = this.#attaches.get(attach.key);
-    // One that was revoked is no longer there.
-    if (ofStream?.has(attach) !== true) return;
-    if (end.kind !== 'reset' || !NOT_THE_STREAM.has(end.error.code)) this.#forgetDetached(attach);
-    const isElsewhere = [...ofStream].some(({ relay }) => relay !== undefined);
-    if (end.kind === 'detached' && !isElsewhere) this.#keep(attach);
-    else this.#forget(attach);
-  }
-
-  /** Drops the watches over a stream that were kept for when it comes back: it has, or it has ended. */
-  #forgetDetached(attach: Attach): void {
-    for (const other of this.#attaches.get(attach.key) ?? []) {
-      if (other !== attach && other.relay === undefined) this.#forget(other);
-    }
-  }
-
-  #keep(attach: Attach): void {
-    const keptMs = attach.detachedMs + LIMITS.deadPeerMs;
-    attach.timer = this.#options.clock.after(keptMs, () => this.#lose(attach, notBack()));
-    this.#detached.add(attach);
-    const { share } = attach;
-    share.watched.add(attach);
-    // Nobody pushes out what is somebody else's before they have given up their own.
-    const isTooMany = share.watched.size > this.#most.ofOwner;
-    if (!isTooMany && this.#detached.size <= this.#most.detached) return;
-    const [longest = attach] = isTooMany ? share.watched : this.#detached;
-    // What is watched no more must not wait there for longer either.
-    this.#lose(longest, notBack());
-    this.#endedStreams.endStream(longest.replica, longest.key);
-  }
-
-  /** Ends a stream that is no longer allowed, wherever its endpoints are. */
-  #revoke(attach: Attach, error: PosternError): void {
-    if (this.#attaches.get(attach.key)?.has(attach) !== true) return;
-    const isLast = this.#attaches.get(attach.key)?.size === 1;
-    if (isLast) this.#lose(attach, error);
-    else this.#forget(attach);
-    const code = isResetCode(error.code) ? error.code : 'ACCESS_REVOKED';
-    if (attach.relay !== undefined) attach.relay.reset(code, error.message);
-    // Or it goes on under another watch.
-    else if (!this.#attaches.has(attach.key)) {
-      this.#endedStreams.endStream(attach.replica, attach.key);
-    }
-  }
-
-  /** A stream that was detached will not come back. */
-  #lose(attach: Attach, error: PosternError): void {
-    const { relay, onLost } = attach;
-    this.#forget(attach);
-    if (relay === undefined) onLost?.(error);
-  }
-
-  #forget(attach: Attach): void {
-    const ofStream = this.#attaches.get(attach.key);
-    if (ofStream?.delete(attach) !== true) return;
-    if (ofStream.size === 0) this.#attaches.delete(attach.key);
-    this.#detached.delete(attach);
-    attach.share.watched.delete(attach);
-    attach.timer?.cancel();
-    attach.hold.release();
-  }
 }
 
 /** A new stream is refused. One that lives may well be one of those that there are too many of, and is tried again. */
 function tooMany({ epoch }: OpenMessage, why: string): PosternError {
   const code = epoch > 0 ? 'STREAM_DETACHED' : 'STREAM_LIMIT';
   return new PosternError(code, `Cannot open a stream: ${why}`);
-}
-
-function notBack(): PosternError {
-  return new PosternError('STREAM_LOST', 'Cannot resume the stream: its client did not come back');
 }
 
 /** Throws ROUTE_NO_REPLICA, and STREAM_DETACHED when it is only for now. */
