@@ -101,6 +101,7 @@ export class Exchange {
   readonly #client: End;
   #server: End | undefined;
   #isFinishing = false;
+  #isOver = false;
   #resolve: () => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
 
@@ -111,7 +112,8 @@ export class Exchange {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.done.catch(() => undefined);
+    const over = (): void => void (this.#isOver = true);
+    this.done.then(over, over);
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     cleanup(() => socket.destroy());
     const header = Buffer.alloc(HEADER_BYTES);
@@ -134,6 +136,22 @@ export class Exchange {
     this.#isFinishing = true;
     this.#client.finish();
     this.#server?.finish();
+  }
+
+  /** Lets go of both ends, whatever became of them. */
+  giveUp(): void {
+    this.#client.destroy();
+    this.#server?.destroy();
+  }
+
+  /** Whether `done` is settled. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whether the client has sent all it had to send and seen the end of what it was sent. */
+  get isClientDone(): boolean {
+    return this.#client.hasFinished && this.#client.isEnded;
   }
 
   /** Whether the connection got as far as the origin. */
@@ -173,10 +191,13 @@ export class Exchange {
 
   #ended(): void {
     const [client, server] = [this.#client, this.#server];
-    if (server === undefined || !client.isEnded || !server.isEnded) return;
-    if (client.received !== server.sent) return this.#fail('client', missing(client, server));
-    if (server.received !== client.sent) return this.#fail('origin', missing(server, client));
-    this.#resolve();
+    // Each is judged as soon as it has its FIN: behind that nothing more can come.
+    const why = endProblem(client, server);
+    if (why !== undefined) return this.#fail('client', why);
+    if (server === undefined) return;
+    const other = endProblem(server, client);
+    if (other !== undefined) return this.#fail('origin', other);
+    if (client.isEnded && server.isEnded) this.#resolve();
   }
 
   #fail(name: string, why: string): void {
@@ -206,14 +227,20 @@ class End {
   #timer: NodeJS.Timeout | undefined;
   #lastAt = performance.now();
   #longestGapMs = 0;
+  #error: string | undefined;
 
   constructor(options: EndOptions) {
     this.#options = options;
     this.#left = options.bytes;
     const { socket } = options;
+    socket.on('error', (error) => (this.#error = String(Reflect.get(error, 'code'))));
     socket.on('data', (chunk: Buffer) => this.take(chunk));
     socket.on('drain', () => this.#send());
-    socket.on('close', () => clearTimeout(this.#timer));
+    socket.on('close', () => {
+      clearTimeout(this.#timer);
+      // An end that has all it waited for learns in no other way that it cannot send the rest.
+      if (!socket.writableFinished) options.onFail('it closed before it had sent all');
+    });
     whenPeerEnds(socket, (end) => this.#peerEnded(end));
   }
 
@@ -230,6 +257,11 @@ class End {
     return this.#isEnded;
   }
 
+  /** Whether it has sent its last byte and FIN. */
+  get hasFinished(): boolean {
+    return this.#options.socket.writableEnded;
+  }
+
   get longestGapMs(): number {
     return this.#longestGapMs;
   }
@@ -243,6 +275,10 @@ class End {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#send();
+  }
+
+  destroy(): void {
+    this.#options.socket.destroy();
   }
 
   take(chunk: Buffer): void {
@@ -263,7 +299,8 @@ class End {
   #peerEnded(end: 'fin' | 'reset'): void {
     this.#moved();
     if (end === 'reset' && !this.#isEnded) {
-      this.#options.onFail('it was reset');
+      const code = this.#error === undefined ? '' : ` (${this.#error})`;
+      this.#options.onFail(`it was reset${code}`);
       return;
     }
     this.#isEnded = true;
@@ -291,6 +328,11 @@ class End {
   }
 }
 
-function missing(to: End, from: End): string {
+/** What is wrong with the end that one of the two has seen, if it has seen one. */
+function endProblem(to: End, from: End | undefined): string | undefined {
+  if (!to.isEnded) return undefined;
+  if (from === undefined) return 'it ended before it had reached the origin';
+  if (!from.hasFinished) return 'it ended before the other end did';
+  if (to.received === from.sent) return undefined;
   return `it ended after ${to.received} bytes of ${from.sent}`;
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 
 import { currentScope } from './cleanup.ts';
+import { HeldSockets } from './held-sockets.ts';
 import { logRecords, type LogRecord } from './json-log.ts';
 import { isReady, readMetric } from './ops-client.ts';
 import { sendSignal, startProcess, type ProcessExit, type TestProcess } from './processes.ts';
@@ -26,6 +27,8 @@ export interface GatewayOptions {
   /** Hostnames that get a plain TCP port each, or whole entries of `tcp:` without `listen`. See `tcpPort`. */
   readonly tcp?: readonly (string | (Config & { readonly hostname: string }))[];
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Has its listening sockets held by the test, as systemd holds those of a `.socket` unit. Default false. */
+  readonly isSocketActivated?: boolean;
 }
 
 export interface Tunnel {
@@ -73,6 +76,7 @@ export class Gateway {
   /** A process that a test starts again belongs to whoever made this, not to that test. */
   readonly #scope = currentScope();
   readonly #options: GatewayOptions;
+  #sockets: HeldSockets | undefined;
   #process: TestProcess | undefined;
 
   private constructor(options: GatewayOptions, ports: Ports) {
@@ -142,15 +146,23 @@ export class Gateway {
 
   /** Starts the process and waits until it is ready. */
   async start(): Promise<void> {
-    const [command, args] = posternCommand('gateway', 'run', '--config', this.configFile);
+    const plain = posternCommand('gateway', 'run', '--config', this.configFile);
+    if (this.#options.isSocketActivated === true) this.#sockets ??= await this.#holdSockets();
+    const [command, args] = this.#sockets?.activate(...plain) ?? plain;
     this.#process = startProcess(command, args, {
       name: 'gateway',
       cwd: this.dir,
       env: posternEnv(this.#options.env),
       graceMs: 15_000,
       scope: this.#scope,
+      descriptors: this.#sockets?.descriptors ?? [],
     });
     await whenReady(this.#process, () => isReady(this.ports.metrics));
+  }
+
+  #holdSockets(): Promise<HeldSockets> {
+    const { https, http, metrics, tcp } = this.ports;
+    return HeldSockets.bind([https, http, metrics, ...tcp.values()], this.#scope);
   }
 
   /** Ends the process as told and starts another one on the same ports and data. */

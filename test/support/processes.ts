@@ -27,6 +27,8 @@ export interface ProcessOptions {
   readonly scope?: CleanupScope;
   /** How long `stop` waits before it kills, in ms. Default 10_000. */
   readonly graceMs?: number;
+  /** Descriptors of ours that it gets as 3 and on. */
+  readonly descriptors?: readonly number[];
 }
 
 export interface ProcessExit {
@@ -224,16 +226,16 @@ export function startProcess(
   options: ProcessOptions = {},
 ): TestProcess {
   const { name = `${command} ${args[0] ?? ''}`, graceMs = 10_000, cwd, user } = options;
-  const { scope = currentScope() } = options;
+  const { scope = currentScope(), descriptors = [] } = options;
   const launched = launch(command, args, user);
   const child = spawn(launched.command, launched.args, {
     env: { ...process.env, ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', ...descriptors],
     ...(cwd === undefined ? {} : { cwd }),
   });
   child.on('error', (error) => process.stderr.write(`cannot start ${name}: ${error.message}\n`));
   // A child that ends before it read all input is an outcome for the test to judge by its exit status.
-  child.stdin.on('error', () => undefined);
+  child.stdin?.on('error', () => undefined);
   const started = new TestProcess(child, name, graceMs);
   showOnFailure(name, () => started.output.text(), scope);
   scope.add(() => started.stop());

@@ -3,7 +3,8 @@
  *
  *   /echo              what arrived, as JSON: method, url, httpVersion, rawHeaders, body (its bytes, SHA-256 and, when
  *                      short, text), rawTrailers
- *   /bytes/N           N bytes of the test pattern; ?chunked=1 without a length, ?close=1 ended by closing
+ *   /bytes/N           N bytes of the test pattern; ?chunked=1 without a length, ?close=1 ended by closing, ?from=M from
+ *                      the M-th byte on
  *   /sha256            the bytes and the SHA-256 of the request's body
  *   /sse?n=&ms=        n server-sent events, one every ms: `id: <i>`, `data: <i> <unix ms>`
  *   /slow?ms=          says nothing for that long
@@ -25,15 +26,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { WebSocketServer } from 'ws';
 
-const { socketPath, tls } = JSON.parse(process.env.HTTP_ORIGIN ?? '{}');
+const { socketPath, tls, port = 0 } = JSON.parse(process.env.HTTP_ORIGIN ?? '{}');
 const ZEROS = Buffer.alloc(64 * 1024);
 const SHOWN_BODY_BYTES = 64 * 1024;
 
 const stats = { accepted: 0, open: 0, requests: 0, aborted: 0, webSockets: 0, closeCodes: [] };
 
 /** Bytes of pattern.ts. */
-async function sendPattern(response, length) {
-  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
+async function sendPattern(response, length, from) {
+  const counter = Buffer.alloc(16);
+  counter.writeBigUInt64BE(BigInt(Math.floor(from / 16)), 8);
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16), counter);
+  cipher.update(ZEROS.subarray(0, from % 16));
   for (let left = length; left > 0 && !response.destroyed;) {
     const chunk = cipher.update(ZEROS.subarray(0, Math.min(left, ZEROS.byteLength)));
     left -= chunk.byteLength;
@@ -44,8 +48,13 @@ async function sendPattern(response, length) {
 
 function drained(response) {
   return new Promise((resolve) => {
-    response.once('drain', resolve);
-    response.once('close', resolve);
+    const settle = () => {
+      response.off('drain', settle);
+      response.off('close', settle);
+      resolve();
+    };
+    response.on('drain', settle);
+    response.on('close', settle);
   });
 }
 
@@ -89,7 +98,7 @@ const ROUTES = {
     if (isCounted) response.setHeader('Content-Length', length);
     if (query.has('close')) response.useChunkedEncodingByDefault = false;
     if (query.has('close')) response.shouldKeepAlive = false;
-    await sendPattern(response, length);
+    await sendPattern(response, length, Number(query.get('from') ?? 0));
   },
   async sha256({ request, response }) {
     const { bytes, sha256 } = await readBody(request);
@@ -198,7 +207,7 @@ server.on('connection', (socket) => {
   stats.open += 1;
   socket.on('close', () => (stats.open -= 1));
 });
-server.listen(socketPath ? { path: socketPath } : { port: 0, host: '127.0.0.1' }, () => {
+server.listen(socketPath ? { path: socketPath } : { port, host: '127.0.0.1' }, () => {
   const address = server.address();
   process.stdout.write(`listening ${typeof address === 'string' ? 0 : address.port}\n`);
 });

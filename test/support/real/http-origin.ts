@@ -9,6 +9,8 @@ import { tempDir } from '../temp-dir.ts';
 import { whenReady } from './ready.ts';
 
 export interface HttpOriginOptions {
+  /** The port to listen on. Default: a free one. */
+  readonly port?: number;
   /** Listens on a Unix socket instead of a port. */
   readonly unix?: boolean;
   /** Speaks TLS with this certificate and key, PEM texts. */
@@ -44,7 +46,7 @@ const PROGRAM = join(import.meta.dirname, 'http-origin-process.js');
 /** Starts the origin on 127.0.0.1 or a Unix socket. The clean-up stops it. */
 export async function startHttpOrigin(options: HttpOriginOptions = {}): Promise<HttpOrigin> {
   const socketPath = options.unix === true ? join(tempDir('origin'), 'http.sock') : undefined;
-  const how = JSON.stringify({ socketPath, tls: options.tls });
+  const how = JSON.stringify({ socketPath, tls: options.tls, port: options.port });
   const server = startProcess(process.execPath, [PROGRAM], {
     name: 'http-origin',
     env: { HTTP_ORIGIN: how, NODE_OPTIONS: undefined },

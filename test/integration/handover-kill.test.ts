@@ -1,0 +1,65 @@
+/**
+ * The gateway's worker is killed under everything that people do, again and again: streams of `access` lose no byte, what ends
+ * in the gateway is lost and nothing else, and nobody is refused.
+ */
+import { beforeAll, expect, it } from '@jest/globals';
+
+import { Faults } from '../support/load/faults.ts';
+import { activeWorker, killProcess, spread } from '../support/load/interruptions.ts';
+import type { LoadKind } from '../support/load/load.ts';
+import { startLoadLab, type LoadLab } from '../support/load/load-lab.ts';
+import { MixedLoad } from '../support/load/mixed-load.ts';
+import { say } from '../support/say.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
+
+const KILLS = 4;
+/** Ten seconds each. */
+const LOAD_MS = 40_000;
+const GRACE_MS = 60_000;
+const ACCESS: readonly LoadKind[] = ['access tcp', 'access stdio', 'access ssh'];
+/** How long `access` streams may stand still, ms; on a busy machine so many times what a short command takes there. */
+const PAUSE_MS = 2_000;
+const PAUSE_COMMANDS = 3;
+
+let lab: LoadLab;
+
+beforeAll(async () => {
+  lab = await startLoadLab({ gracePeriod: `${GRACE_MS / 1000}s` });
+}, 60_000);
+
+it(`kill -9 of the worker, ${KILLS} times, costs only what ends in the gateway`, async () => {
+  const { gateway } = lab;
+  const random = new SeededRandom();
+  const faults = new Faults(GRACE_MS);
+  const load = new MixedLoad(lab, random);
+  await load.allMove();
+  const pauses: ReadonlyMap<LoadKind, number>[] = [];
+  const allowed: number[] = [];
+  await spread(KILLS, LOAD_MS, random, async () => {
+    const askedAt = performance.now();
+    const worker = await activeWorker(gateway);
+    const commandMs = performance.now() - askedAt;
+    allowed.push(Math.round(Math.max(PAUSE_MS, PAUSE_COMMANDS * commandMs)));
+    load.takeLongestPauses();
+    await faults.note('worker killed', () => killProcess(worker));
+    await load.allMove();
+    pauses.push(load.takeLongestPauses());
+  });
+  await load.stop();
+  const each = pauses.map((of, kill) => {
+    return `${JSON.stringify(Object.fromEntries(of))}, at most ${allowed[kill]} for access`;
+  });
+  const excused = Object.entries(faults.count(load.failures)).map(([why, n]) => `${n} ${why}`);
+  say(
+    `\n  ${load.describe()}\n  longest pauses, ms, kill by kill:\n  ${each.join('\n  ')}\n  ${excused.join('\n  ')}`,
+  );
+
+  expect(faults.complaints(load.failures)).toEqual([]);
+  expect(load.failures.filter(({ kind }) => ACCESS.includes(kind))).toEqual([]);
+  expect(load.failures.filter(({ how }) => how === 'refused')).toEqual([]);
+  const late = pauses.filter((of, kill) => {
+    const longest = Math.max(...ACCESS.map((kind) => of.get(kind) ?? 0));
+    return longest > (allowed[kill] ?? 0);
+  });
+  expect(late).toEqual([]);
+}, 180_000);

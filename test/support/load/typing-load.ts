@@ -1,0 +1,93 @@
+/**
+ * Keystrokes: a few bytes through a local port of `access tcp` to an echo, the next when they are back. What people feel of
+ * an interruption is how long one of them takes.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { cleanup } from '../cleanup.ts';
+import type { SeededRandom } from '../seeded-random.ts';
+import { EchoClient, openTcp } from '../tcp-client.ts';
+import type { Load, LoadReport } from './load.ts';
+import { Tally } from './tally.ts';
+
+export interface TypingLoadOptions {
+  /** Leads to an echo. */
+  readonly port: number;
+  readonly random: SeededRandom;
+  readonly users: number;
+  /** Between two keystrokes of one user, ms. */
+  readonly paceMs: number;
+}
+
+/** Bytes of the longest: a paste now and then. */
+const MOST_BYTES = 2_000;
+/** Between the parts of the pattern that two users send. */
+const SPACING = 2 ** 32;
+/** How long a keystroke may take, ms. */
+const PATIENCE_MS = 60_000;
+
+export class TypingLoad implements Load {
+  readonly kind = 'access tcp';
+  readonly #options: TypingLoadOptions;
+  readonly #tally: Tally;
+  readonly #running: Promise<unknown>;
+  #isOver = false;
+  #streams = 0;
+
+  constructor(options: TypingLoadOptions) {
+    this.#options = options;
+    this.#tally = new Tally(this.kind, options.users);
+    this.#running = Promise.all(this.#tally.moves.map((_, user) => this.#use(user)));
+    cleanup(() => this.stop());
+  }
+
+  get moves(): readonly number[] {
+    return this.#tally.moves;
+  }
+
+  get report(): LoadReport {
+    return this.#tally.report;
+  }
+
+  takeLongestPause(): number {
+    return this.#tally.takeLongestPause();
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await this.#running;
+  }
+
+  async #use(user: number): Promise<void> {
+    while (!this.#isOver) await this.#type(user);
+  }
+
+  async #type(user: number): Promise<void> {
+    const { port, random, paceMs } = this.#options;
+    const connectedAt = performance.now();
+    const socket = openTcp(port);
+    this.#streams += 1;
+    this.#tally.count('streams');
+    const client = new EchoClient(socket, this.#streams * SPACING);
+    let keys = 0;
+    const late = setTimeout(() => socket.destroy(), PATIENCE_MS);
+    try {
+      for (; !this.#isOver; keys += 1) {
+        const bytes = random.magnitude(MOST_BYTES);
+        await client.round(bytes);
+        late.refresh();
+        this.#tally.moved(user, bytes);
+        this.#tally.succeeded();
+        await delay(paceMs);
+      }
+      await client.end();
+    } catch (error) {
+      const what = `a typist, after ${keys} keystrokes`;
+      this.#tally.failed({ what, how: 'broken', detail: String(error), connectedAt });
+      await delay(paceMs);
+    } finally {
+      clearTimeout(late);
+      socket.destroy();
+    }
+  }
+}
