@@ -38,6 +38,8 @@ export interface RegisterLinkOptions<Answer extends RegisteredMessage | Admitted
   /** What says yes. */
   readonly answer: Answer['type'];
   readonly events: RegisteredLinkEvents<Answer>;
+  /** Gives up before there is an answer; it rejects with LINK_CLOSED. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RegisteredLink<Answer> {
@@ -73,8 +75,10 @@ class Registration<Answer extends RegisteredMessage | AdmittedMessage> {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    const { channel, clock, events, process, register } = options;
+    const { channel, clock, events, process, register, signal } = options;
     const timer = clock.after(LIMITS.handshakeMs, () => this.#timedOut());
+    const giveUp = (): void => this.#giveUp();
+    signal?.addEventListener('abort', giveUp, { once: true });
     this.#link = new Link({
       channel,
       isDialler: true,
@@ -84,6 +88,7 @@ class Registration<Answer extends RegisteredMessage | AdmittedMessage> {
         onOpen: (slot, message) => events.onOpen(slot, message),
         onClose: (error) => {
           timer.cancel();
+          signal?.removeEventListener('abort', giveUp);
           this.#onClose(error);
         },
       },
@@ -127,6 +132,11 @@ class Registration<Answer extends RegisteredMessage | AdmittedMessage> {
     if (this.#isRegistered) return;
     const seconds = LIMITS.handshakeMs / 1000;
     this.#fail('REGISTER_TIMEOUT', `Cannot register: no answer within ${seconds} s`);
+  }
+
+  #giveUp(): void {
+    if (this.#isRegistered) return;
+    this.#link.terminate(new PosternError('LINK_CLOSED', 'Cannot register: it was given up'));
   }
 
   #fail(code: Refusal, why: string): void {

@@ -43,12 +43,12 @@ export async function startLaptop(names: readonly string[]): Promise<Laptop> {
   const there = async (...words: readonly string[]): Promise<unknown> =>
     mustRun(ip, ['-n', name, ...words]);
   const etc = join('/etc/netns', name);
+  await mustRun(ip, ['netns', 'add', name]);
   cleanup(async () => {
     // What runs there has ended by then: it was started later. The cable goes with it.
     await mustRun(ip, ['netns', 'del', name]);
     rmSync(etc, { recursive: true, force: true });
   });
-  await mustRun(ip, ['netns', 'add', name]);
   mkdirSync(etc, { recursive: true });
   writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n${host} ${names.join(' ')}\n`);
   await mustRun(ip, ['link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', name]);

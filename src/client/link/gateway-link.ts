@@ -175,6 +175,7 @@ export class GatewayLink {
     const { link } = await registerLink<AdmittedMessage>({
       channel,
       clock: systemClock,
+      signal,
       process: this.#process,
       register: { type: 'register', role: 'client', ...(credential && { credential }) },
       answer: 'admitted',
