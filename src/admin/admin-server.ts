@@ -31,8 +31,8 @@ export interface AdminServerOptions {
   /** From adminSocketPath(). Its folder is made, for the owner alone, when it is not there. */
   readonly path: string;
   readonly log: Log;
-  /** Has the server listen on a socket that somebody else bound at the path; EADDRINUSE when there is a file already. */
-  open?(server: Server): Promise<void>;
+  /** Has the server listen on a socket that somebody else binds at the path. EADDRINUSE when a file is there that is not its. */
+  readonly open?: (server: Server) => Promise<void>;
   /** Carries out a request that is well-formed. */
   handle(request: AdminRequest): Promise<unknown>;
 }
@@ -68,21 +68,25 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   return { close: () => (closed ??= closeServer(server)) };
 }
 
-async function listen(server: Server, options: AdminServerOptions): Promise<void> {
-  const { path } = options;
+async function listen(server: Server, { path, open }: AdminServerOptions): Promise<void> {
+  if (open !== undefined) await claimAdminSocket(path, async () => open(server));
+  else await claimAdminSocket(path, async () => listenPrivately(server, path));
+}
+
+/**
+ * Calls `bind`, which binds the socket or is given one that is bound already, with what a dead gateway left out of the way.
+ * Throws CONFIG_PORT_IN_USE when a gateway runs already, CONFIG_UNREADABLE when the socket cannot be made.
+ */
+export async function claimAdminSocket<T>(path: string, bind: () => Promise<T>): Promise<T> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    if (options.open === undefined) {
-      await removeStale(path);
-      await listenPrivately(server, path);
-    } else {
-      // Ours where we are a successor; what a dead gateway left is in the way of the first one.
-      await options.open(server).catch(async (error: unknown) => {
-        if (!hasCode(error, 'EADDRINUSE')) throw error;
-        await removeStale(path);
-        await options.open?.(server);
-      });
+    try {
+      return await bind();
+    } catch (error) {
+      if (!hasCode(error, 'EADDRINUSE')) throw error;
     }
+    await removeStale(path);
+    return await bind();
   } catch (cause) {
     if (isPosternError(cause)) throw cause;
     if (hasCode(cause, 'EADDRINUSE')) throw alreadyRunning(path);

@@ -96,7 +96,7 @@ describe('status 2', () => {
     [['tunnel', 'list', 'extra'], /unexpected argument "extra"/],
     [['tunnel', 'list', '-o', 'yaml'], /"--output" must be one of "text", "json"; found "yaml"/],
     [['tunnel', 'create'], /an argument is missing; write "postern tunnel create <name>"/],
-    [['gateway', 'reload'], /unknown command "reload"/],
+    [['gateway', 'restart'], /unknown command "restart"/],
     [['gateway', 'run', '--config', 'nowhere.yaml'], /nowhere.yaml: does not exist/],
     [['tunnel', 'run', '--config', 'nowhere.yml'], /nowhere.yml: does not exist/],
     [['tunnel', 'ready', '--metrics', 'here'], /write it like 127.0.0.1:2000/],

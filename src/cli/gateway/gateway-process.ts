@@ -8,7 +8,7 @@
  */
 import type { Server } from 'node:net';
 import { AdminOperations, type RunningGateway } from '../../admin/admin-operations.ts';
-import { startAdminServer, type AdminServer } from '../../admin/admin-server.ts';
+import { claimAdminSocket, startAdminServer, type AdminServer } from '../../admin/admin-server.ts';
 import { adminSocketPath } from '../../admin/admin-socket.ts';
 import type { GatewayConfig } from '../../config/gateway-config.ts';
 import { systemClock, type Timer } from '../../core/clock.ts';
@@ -43,8 +43,8 @@ export interface Supervised {
   readonly isSuccessor: boolean;
   readonly sockets: ListeningSockets;
   readonly ticketKeys: Buffer;
-  /** Has a server listen on the admin socket. EADDRINUSE when there is a file that is not ours. */
-  openAdmin(path: string, server: Server): Promise<void>;
+  /** Has the admin socket held for us; a server listens on it when one is given. EADDRINUSE when there is a file that is not ours. */
+  openAdmin(path: string, server?: Server): Promise<void>;
 }
 
 /** What a gateway runs on. */
@@ -132,7 +132,12 @@ export class GatewayProcess implements LongRunning {
 
   async #start(): Promise<void> {
     const { config, log, supervised } = this.#options;
-    if (supervised?.isSuccessor !== true) await this.openAdmin();
+    if (supervised?.isSuccessor === true) {
+      const path = adminSocketPath(config.dataDir);
+      await claimAdminSocket(path, async () => supervised.openAdmin(path));
+    } else {
+      await this.openAdmin();
+    }
     let store: Store | undefined;
     try {
       store = await openStore({ file: databaseFile(config.dataDir) });

@@ -46,7 +46,7 @@ export async function runGatewayWorker(args: GatewayArgs): Promise<ExitCode> {
       },
       control: supervisedControl(link),
       supervised: {
-        openAdmin: async (path, server) => listenOnAdmin(link, path, server),
+        openAdmin: async (path, server) => openAdmin(link, path, server),
         isSuccessor: welcome.isSuccessor,
         sockets: new HandedSockets(link),
         ticketKeys: Buffer.from(welcome.ticketKeys, 'base64'),
@@ -64,9 +64,14 @@ export async function runGatewayWorker(args: GatewayArgs): Promise<ExitCode> {
   return worker.ended;
 }
 
-async function listenOnAdmin(link: SupervisorLink, path: string, server: Server): Promise<void> {
+async function openAdmin(link: SupervisorLink, path: string, server?: Server): Promise<void> {
   const name = 'admin';
   const handle = await link.openSocket({ name, place: { path }, isForOperators: true });
+  if (server === undefined) {
+    // Asked for, so that the supervisor keeps it; listened on when it is our turn.
+    handle.close();
+    return;
+  }
   const listening = once(server, 'listening');
   server.listen(handle);
   await listening;

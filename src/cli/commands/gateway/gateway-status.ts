@@ -1,6 +1,8 @@
-/** `postern gateway status`: what the running gateway says about itself. */
+/** `postern gateway status`: what the running gateway says about itself and its workers. */
+import { systemClock } from '../../../core/clock.ts';
 import { defineCommand } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
+import { describeWorker, WORK } from '../../gateway/describe-worker.ts';
 import { ADMIN_OPTIONS, withRunningGateway } from '../../open-admin.ts';
 import { OUTPUT_OPTION, printResult, table } from '../../output.ts';
 
@@ -9,23 +11,25 @@ export const gatewayStatus = defineCommand({
   options: { ...ADMIN_OPTIONS, ...OUTPUT_OPTION },
   async run({ config, output }) {
     const status = await withRunningGateway(config, (admin) => admin.call('gateway.status', {}));
-    printResult(output, status, ({ isDraining, addresses, ...rest }) =>
-      table(
+    printResult(output, status, ({ isDraining, addresses, workers = [], ...rest }) => [
+      ...table(
         ['gateway', rest.id],
         [
           ['version', rest.version],
           ['state', isDraining ? 'draining' : 'running'],
           ['since', rest.startedAt],
           ['links', String(rest.links)],
-          ['requests under way', String(rest.httpRequests)],
-          ['WebSockets', String(rest.webSockets)],
-          ['TCP connections', String(rest.tcpConnections)],
+          [WORK.httpRequests, String(rest.httpRequests)],
+          [WORK.webSockets, String(rest.webSockets)],
+          [WORK.tcpConnections, String(rest.tcpConnections)],
           ['clients', String(rest.clients)],
-          ['streams of clients', String(rest.clientStreams)],
+          [WORK.clientStreams, String(rest.clientStreams)],
           ...Object.entries(addresses),
         ],
       ),
-    );
+      ...(workers.length === 0 ? [] : ['']),
+      ...workers.flatMap((worker) => describeWorker(worker, systemClock.wall())),
+    ]);
     return EXIT.done;
   },
 });
