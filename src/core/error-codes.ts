@@ -99,7 +99,8 @@ export const ERROR_CODES = {
   HTTP_METHOD: 'The HTTP method is not supported',
   HTTP_UPGRADE: 'Only WebSocket upgrades are supported',
   HTTP_MISDIRECTED: 'The host of the request is not the host of the TLS connection',
-  HTTP_TOO_MANY: 'Too many requests or links are open',
+  HTTP_TOO_MANY:
+    'Too many requests or links are open, or too many were given up on one HTTP/2 connection',
   HTTP_TOO_LARGE: 'The head of the HTTP request is larger than the limit',
   HTTP_TIMEOUT: 'The HTTP request did not arrive in time',
   HTTP_ABORTED: 'The user went away before the response was complete',

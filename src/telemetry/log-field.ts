@@ -19,6 +19,8 @@ export const FIELD = {
   /** The public hostname that was asked for. */
   hostname: 'hostname',
   method: 'method',
+  /** What the user spoke: `1.0`, `1.1` or `2.0`. To origins it is always HTTP/1.1. */
+  httpVersion: 'httpVersion',
   /** Path of an HTTP request, without its query. */
   path: 'path',
   /** HTTP status that was answered. */

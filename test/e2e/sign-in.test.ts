@@ -101,6 +101,11 @@ it('a first visit leads to sign-in and then to the page, and a second applicatio
   await page.goto(urlOf('chat', '/echo?room=2'));
   expect(page.url()).toBe(urlOf('chat', '/echo?room=2'));
   expect(await page.textContent('body')).toContain('/echo?room=2');
+  // A browser speaks HTTP/2, and uses a connection for one name: what it sends on another's is refused, and sent again.
+  const versions = gateway.log.flatMap(({ path, httpVersion }) =>
+    path === '/echo' ? [String(httpVersion)] : [],
+  );
+  expect(new Set(versions)).toEqual(new Set(['2.0']));
 });
 
 it('the start page says who one is, and signing out ends every application', async () => {

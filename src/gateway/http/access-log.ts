@@ -27,6 +27,7 @@ export function logRequest(
       [FIELD.client]: summary.client.address,
       ...(access && accessFields(access)),
       [FIELD.method]: summary.method,
+      [FIELD.httpVersion]: summary.httpVersion,
       [FIELD.hostname]: summary.hostname,
       [FIELD.path]: summary.path,
       [FIELD.status]: summary.status,

@@ -301,7 +301,8 @@ export class HttpHandler {
 
   #begin(request: UserRequest): RequestRecord {
     this.#requests += 1;
-    return new RequestRecord(newRequestId(), clientOf(request.socket), request.method ?? '');
+    const { socket, method = '', httpVersion } = request;
+    return new RequestRecord(newRequestId(), clientOf(socket), method, httpVersion);
   }
 
   #serve(arrival: Arrival): void {

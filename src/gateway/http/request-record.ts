@@ -21,6 +21,8 @@ export interface AccessNote {
 export interface RequestSummary {
   readonly requestId: string;
   readonly method: string;
+  /** `1.0`, `1.1` or `2.0`; undefined where no head could be read. */
+  readonly httpVersion: string | undefined;
   /** Empty where the request was refused before its host was known. */
   readonly hostname: string;
   readonly path: string;
@@ -51,6 +53,7 @@ export class RequestRecord {
   readonly requestId: string;
   readonly client: ClientAddress;
   readonly method: string;
+  readonly httpVersion: string | undefined;
   hostname = '';
   path = '';
   tunnelId: string | undefined;
@@ -67,10 +70,11 @@ export class RequestRecord {
   readonly startedAt = performance.now();
   #originMs: number | undefined;
 
-  constructor(requestId: string, client: ClientAddress, method: string) {
+  constructor(requestId: string, client: ClientAddress, method: string, httpVersion?: string) {
     this.requestId = requestId;
     this.client = client;
     this.method = method;
+    this.httpVersion = httpVersion;
   }
 
   /** Remembers the first failure; later ones are its echoes. */
@@ -87,7 +91,7 @@ export class RequestRecord {
 
   /** The request is over. */
   summary(): RequestSummary {
-    const { requestId, client, method, hostname, path, tunnelId, tunnelName } = this;
+    const { requestId, client, method, httpVersion, hostname, path, tunnelId, tunnelName } = this;
     const { replicaId, access } = this;
     const { status, code, error, bytesReceived, bytesSent, isUpgraded } = this;
     const durationMs = performance.now() - this.startedAt;
@@ -95,6 +99,7 @@ export class RequestRecord {
       requestId,
       client,
       method,
+      httpVersion,
       hostname,
       path,
       tunnelId,
