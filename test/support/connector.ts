@@ -39,6 +39,10 @@ export interface ConnectorOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** A command that runs the connector in its own place, such as `unshare …`: its words come before those of the connector. */
   readonly inside?: readonly string[];
+  /** Runs this file in the place of bin/postern.js. */
+  readonly program?: string;
+  /** Where the token is kept, instead of in the environment. Written here. */
+  readonly tokenFile?: string;
   /** Default true. False returns at once: for a connector that is to wait for its gateway. */
   readonly waitUntilReady?: boolean;
 }
@@ -109,13 +113,24 @@ export class Connector {
   /** Starts the process; `ready` tells when it is registered. */
   start(): void {
     const { name, token } = this.tunnel;
-    const [node, words] = posternCommand('tunnel', 'run', name, '--config', this.configFile);
+    const { program, tokenFile } = this.#options;
+    const run = ['tunnel', 'run', name, '--config', this.configFile];
+    if (tokenFile !== undefined) {
+      writeFileSync(tokenFile, token, { mode: 0o600 });
+      run.push('--token-file', tokenFile);
+    }
+    const [node, own] = posternCommand(...run);
+    const words = program === undefined ? own : [program, ...run];
     const [command = node, ...args] = [...(this.#options.inside ?? []), node, ...words];
     this.#process = startProcess(command, args, {
       name: `connector ${name}`,
       cwd: this.dir,
       // A place of its own for its control socket: other tests run at the same time.
-      env: posternEnv({ POSTERN_TOKEN: token, RUNTIME_DIRECTORY: this.dir, ...this.#options.env }),
+      env: posternEnv({
+        ...(tokenFile === undefined && { POSTERN_TOKEN: token }),
+        RUNTIME_DIRECTORY: this.dir,
+        ...this.#options.env,
+      }),
       graceMs: 15_000,
       scope: this.#scope,
     });

@@ -87,6 +87,8 @@ export class ConnectorRun implements LongRunning {
     const { metrics } = config;
     const metricsHandle = metrics && (await predecessor?.listener(formatListenAddress(metrics)));
     const opened = new Deferred<ConnectorRun>();
+    const dialFailed = async (error: unknown): Promise<void> =>
+      (await opened.promise).#dialFailed(error);
     const id = newId();
     // Before the gateway hears of this run: should it die, the next one must know of it.
     await place?.enter(id, async (call) => (await opened.promise).#answer(call));
@@ -97,7 +99,7 @@ export class ConnectorRun implements LongRunning {
       id,
       metricsHandle,
       ...(place && { replaces: place.replaces }),
-      onDialFailed: (error) => void opened.promise.then((run) => run.#dialFailed(error)),
+      onDialFailed: (error) => void dialFailed(error),
     });
     const connector = await start.catch(async (error: unknown) => {
       await place?.close();

@@ -27,7 +27,7 @@ export async function callConnector(
           reject(error);
         }
       });
-      socket.end(formatCall(call));
+      socket.write(formatCall(call));
     });
     return parseAnswer(line);
   } catch (cause) {

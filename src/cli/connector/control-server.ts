@@ -28,7 +28,7 @@ export async function startControlServer(
   handle: ControlHandler,
 ): Promise<ControlServer> {
   const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     serve(socket, handle);
@@ -72,7 +72,7 @@ function serve(socket: Socket, handle: ControlHandler): void {
       if (text === undefined) return;
       socket.off('data', read);
       socket.setTimeout(0);
-      // Whatever else it says is not read, and its end is.
+      // Whatever else it says is passed over, and its end frees its place.
       socket.resume();
       handle(parseCall(text)).then((result) => answer(formatAnswer(result)), fail);
     } catch (error) {

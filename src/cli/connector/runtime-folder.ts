@@ -20,11 +20,14 @@ const STICKY = 0o1000;
  * `$XDG_RUNTIME_DIR/postern`, else `postern-<uid>` in the folder for temporary files. The first that is safe counts. Throws CLI_FAILED
  * when none is.
  */
-export async function openRuntimeFolder(env: NodeJS.ProcessEnv = process.env): Promise<string> {
+export async function openRuntimeFolder(
+  env: NodeJS.ProcessEnv = process.env,
+  temporary: string = tmpdir(),
+): Promise<string> {
   const uid = process.getuid?.();
   if (uid === undefined) throw unusable('this system has no user ids');
   const problems: string[] = [];
-  for (const folder of candidates(env, uid)) {
+  for (const folder of candidates(env, join(temporary, `postern-${uid}`))) {
     const problem = await prepare(folder, uid).catch(messageOf);
     if (problem === undefined) return folder;
     problems.push(`${folder} ${problem}`);
@@ -32,13 +35,13 @@ export async function openRuntimeFolder(env: NodeJS.ProcessEnv = process.env): P
   throw unusable(problems.join('; '));
 }
 
-function candidates(env: NodeJS.ProcessEnv, uid: number): string[] {
+function candidates(env: NodeJS.ProcessEnv, last: string): string[] {
   const { RUNTIME_DIRECTORY = '', XDG_RUNTIME_DIR = '' } = env;
   const [ofService = ''] = RUNTIME_DIRECTORY.split(':');
   return [
     ...(isAbsolute(ofService) ? [join(ofService, 'connectors')] : []),
     ...(isAbsolute(XDG_RUNTIME_DIR) ? [join(XDG_RUNTIME_DIR, 'postern')] : []),
-    join(tmpdir(), `postern-${uid}`),
+    last,
   ];
 }
 
