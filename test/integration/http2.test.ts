@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 
@@ -135,6 +135,26 @@ it('100 MiB come down on each of two streams beside small requests, byte by byte
   }
   expect(await digests).toEqual([expected, expected]);
   expect(small).toBeGreaterThan(2);
+}, 60_000);
+
+it('100 MiB go up beside a download, byte by byte', async () => {
+  const bytes = patternBytes(BIG);
+  const expected = createHash('sha256').update(bytes).digest('hex');
+  const session = await openSession(NGINX);
+  const down = digestOf(session.request({ ':path': '/big' }, { endStream: true }));
+  const up = session.request({ ':path': '/upload/up', ':method': 'PUT' });
+  const answered = once(up, 'response');
+  for (let at = 0; at < BIG; at += 1_000_000) {
+    // oxlint-disable-next-line no-await-in-loop
+    if (!up.write(bytes.subarray(at, at + 1_000_000))) await once(up, 'drain');
+  }
+  up.end();
+  const [head] = (await answered) as [{ ':status': number }];
+  expect(head[':status']).toBe(201);
+  const kept = createHash('sha256')
+    .update(readFileSync(join(nginx.uploads, 'up')))
+    .digest('hex');
+  expect([kept, await down]).toEqual([expected, expected]);
 }, 60_000);
 
 it('a user who leaves has every origin request of theirs broken off', async () => {

@@ -55,7 +55,7 @@ export class Http2Response extends EventEmitter implements UserResponse {
 
   writeHead(status: number, _reason: string, headers: string[]): this {
     const head = writeHead(status, headers);
-    if (!this.#isOver) this.#stream.respond(head);
+    if (!this.#isGone) this.#stream.respond(head);
     return this;
   }
 
@@ -73,7 +73,7 @@ export class Http2Response extends EventEmitter implements UserResponse {
 
   write(chunk: Uint8Array, onWritten?: (error?: Error | null) => void): boolean {
     // HEAD, 204 and the like have ended with their head.
-    if (this.#isOver || this.#stream.writableEnded) return true;
+    if (this.#isGone || this.#stream.writableEnded) return true;
     return this.#stream.write(chunk, onWritten);
   }
 
@@ -96,8 +96,13 @@ export class Http2Response extends EventEmitter implements UserResponse {
     this.#stream.destroy(new PosternError('HTTP_ABORTED', 'Cannot finish the response'));
   }
 
+  /** Nobody takes anything any more. The stream knows before it says so, and throws at who asks it for more. */
+  get #isGone(): boolean {
+    return this.#isOver || this.#stream.closed || this.#stream.destroyed;
+  }
+
   #inform(headers: Record<string, string | number>): void {
-    if (!this.#isOver && !this.headersSent) this.#stream.additionalHeaders(headers);
+    if (!this.#isGone && !this.headersSent) this.#stream.additionalHeaders(headers);
   }
 
   #over(): void {

@@ -70,6 +70,7 @@ export class UserSessions {
   }
 
   #take(socket: TLSSocket): void {
+    if (socket.destroyed) return;
     const { clock = systemClock } = this.#options;
     const session = new UserSession(socket, {
       clock,
