@@ -53,7 +53,10 @@ export class HeldSockets {
     return this.#inherited;
   }
 
-  /** The socket of a place. Rejects with the system's error, such as EADDRINUSE. */
+  /**
+   * The socket of a place. Rejects with the system's error, such as EADDRINUSE, and with EADDRHELD when it is we who have the
+   * port, at another address.
+   */
   async open(request: SocketRequest): Promise<HeldSocket> {
     const { name, place, isForOperators } = request;
     const key = keyOf(name, place);
@@ -99,11 +102,17 @@ export class HeldSockets {
         // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
         return await bindHandle(place);
       } catch (error) {
-        if (!hasCode(error, 'EADDRINUSE') || this.#clock.now() >= end) throw error;
+        if (!hasCode(error, 'EADDRINUSE')) throw error;
+        if (this.#holdsPort(place.port)) throw portHeld();
+        if (this.#clock.now() >= end) throw error;
       }
       // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
       await new Promise<void>((resolve) => void this.#clock.after(RETRY_MS, resolve));
     }
+  }
+
+  #holdsPort(port: number): boolean {
+    return [...this.#held.values()].some(({ handle }) => addressOfHandle(handle).port === port);
   }
 
   /** The one with this address; else the one that was given this name in its unit. */
@@ -119,6 +128,11 @@ export class HeldSockets {
     if (at < 0) at = this.#inherited.findIndex((one) => one.name === name);
     return at < 0 ? undefined : this.#inherited.splice(at, 1)[0]?.handle;
   }
+}
+
+/** The running worker needs it where it is until its successor is ready. */
+function portHeld(): Error {
+  return Object.assign(new Error('Cannot bind: the port is held'), { code: 'EADDRHELD' });
 }
 
 function keyOf(name: string, place: SocketPlace): string {

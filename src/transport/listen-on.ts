@@ -72,6 +72,8 @@ export async function listenOn(
 
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program has this address; stop it or choose another port',
+  // A supervisor's: held-sockets.ts.
+  EADDRHELD: 'the running gateway has this port at another address; restart it to change that',
   EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE; grant it or choose another port',
   EADDRNOTAVAIL:
     'this machine has no such address; name one of its own, or write :PORT for all of them',

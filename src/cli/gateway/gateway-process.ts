@@ -38,7 +38,7 @@ export interface GatewayProcessOptions {
 }
 
 /** What a supervisor gives to a worker. */
-export interface Supervised {
+interface Supervised {
   /** Others went before it. */
   readonly isSuccessor: boolean;
   readonly sockets: ListeningSockets;

@@ -24,8 +24,8 @@ import { HandedSockets } from './handed-sockets.ts';
 
 /** Works until it is told to end: 0 after a drain, 1 when it had to end at once. CLI_USAGE without a supervisor. */
 export async function runGatewayWorker(args: GatewayArgs): Promise<ExitCode> {
-  // A terminal sends it to the whole group, and the supervisor says what becomes of it.
-  process.on('SIGINT', () => undefined);
+  // A terminal sends them to the whole group, and the supervisor says what becomes of it.
+  for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => undefined);
   const { link, welcome } = await SupervisorLink.connect();
   let worker: GatewayWorker;
   try {

@@ -89,6 +89,15 @@ describe('HeldSockets', () => {
     await expect(opening).rejects.toThrow(expect.objectContaining({ code: 'EADDRINUSE' }));
   });
 
+  it('says when it has the port itself, at another address', async () => {
+    const sockets = held();
+    const port = await freePort();
+    await listening(sockets, tcp(port));
+    await expect(sockets.open(tcp(port, 'https', ''))).rejects.toThrow(
+      expect.objectContaining({ code: 'EADDRHELD' }),
+    );
+  });
+
   it('closes what is no longer wanted, and at the end what carries traffic first', async () => {
     const sockets = held();
     const [wanted, unwanted, metrics] = [
