@@ -142,7 +142,8 @@ beforeAll(async () => {
     gateway: 'https://127.0.0.1',
     ca: '/etc/postern/ca.pem',
     metrics: '127.0.0.1:9181',
-    'grace-period': '20s',
+    // Longer than the session stays with the process from before a reload.
+    'grace-period': '3m',
     ingress: [
       { hostname: WEB, service: 'http_status:204' },
       { hostname: SSH, service: 'ssh://127.0.0.1:22' },
@@ -155,6 +156,9 @@ beforeAll(async () => {
     '-c',
     `${key} && cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys`,
   ]);
+  // Shown when a test fails.
+  const units = [GATEWAY, CONNECTOR].flatMap((unit) => ['-u', unit]);
+  machine.start('journalctl', ['-f', '-o', 'short-precise', '-q', ...units], { name: 'journal' });
   // As an administrator would: half a minute is long for a test.
   const drop = '[Service]\nWatchdogSec=6s\nTimeoutAbortSec=1s\n';
   await machine.write(`/etc/systemd/system/${CONNECTOR}.d/watch.conf`, drop);
@@ -348,8 +352,10 @@ describe('a stop', () => {
   ])(
     'of the %s lets what is open end first',
     async (_, units) => {
-      const session = ssh(2222, 'echo begun; sleep 3; echo done');
+      const session = ssh(2222, 'echo begun; sleep 6; echo done');
       await session.waitForLine(/^begun$/);
+      // It stays with the process from before, which ends with the service, too.
+      await systemctl('reload', units.at(-1) ?? '');
       await systemctl('stop', ...units);
       expect(session.stdout).toBe('begun\ndone\n');
       expect(await session.exited).toMatchObject({ code: 0 });
@@ -358,6 +364,22 @@ describe('a stop', () => {
     },
     60_000,
   );
+});
+
+describe('a restart', () => {
+  it('of the gateway refuses nobody', async () => {
+    const pid = await mainPid(GATEWAY);
+    let restarted: Promise<unknown> = Promise.resolve();
+    const ended = await ask(20, async () => {
+      restarted = systemctl('restart', GATEWAY);
+      await eventually(async () => (await show(GATEWAY, 'ActiveState')) !== 'active', {
+        deadlineMs: 10_000,
+      });
+    });
+    expect(ended).toEqual(Array.from({ length: 20 }, () => 204));
+    await restarted;
+    expect(await mainPid(GATEWAY)).not.toBe(pid);
+  }, 60_000);
 });
 
 describe('postern service uninstall', () => {
@@ -370,7 +392,7 @@ describe('postern service uninstall', () => {
       'find / -xdev -iname "*postern*"',
       'find /run -name "*postern*"',
       'ls /etc/postern',
-      'ps -eo args | grep /opt/[p]ostern',
+      'ps -eo args | grep "/opt/[p]ostern"',
       'systemctl list-units --all --no-legend "postern*"',
       'systemctl list-unit-files --no-legend "postern*"',
       'true',

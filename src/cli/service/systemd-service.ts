@@ -1,5 +1,6 @@
 /** Carries out plans with systemd: writes, enables and starts; and takes it back. Doing it again changes nothing. */
 import { existsSync } from 'node:fs';
+import { lstat, rm } from 'node:fs/promises';
 import { PosternError } from '../../core/error.ts';
 import { connectorUnit } from './connector-plan.ts';
 import { checkGatewayUser, GATEWAY_USER, makeGatewayUser, SYSUSERS_FILE } from './gateway-user.ts';
@@ -69,8 +70,7 @@ export async function uninstallWithSystemd(
   if (ours.length > 0) {
     await systemctl('stop the service', 'stop', ...ours.toReversed());
     await systemctl('disable the service', 'disable', '--quiet', ...ours);
-    // What is left of it in /run. There may be nothing, which some versions call a failure.
-    await succeeds('systemctl', 'clean', '--what=runtime', ...ours);
+    await forgetRuntime(ours);
   }
   const marked = [
     ...ours.map((unit) => `${UNIT_FOLDER}/${unit}`),
@@ -92,6 +92,19 @@ export async function uninstallWithSystemd(
       ...(user ? [`the user "${GATEWAY_USER}", whose data directory may be needed again`] : []),
     ],
   };
+}
+
+/** What a service that was killed leaves in /run; systemd 252 forgets the link to it. */
+async function forgetRuntime(units: readonly string[]): Promise<void> {
+  // There may be nothing, which some versions call a failure.
+  await succeeds('systemctl', 'clean', '--what=runtime', ...units);
+  const links = units.map((unit) => `/run/${unit.replace('@', '-').replace(/\.\w+$/, '')}`);
+  const isLink = async (path: string): Promise<boolean> =>
+    lstat(path).then(
+      (found) => found.isSymbolicLink(),
+      () => false,
+    );
+  await Promise.all(links.map(async (path) => ((await isLink(path)) ? rm(path) : undefined)));
 }
 
 async function startUnit(unit: string): Promise<void> {
