@@ -1,8 +1,10 @@
 /** What users see of requests over HTTP/2: the same as over HTTP/1.1. */
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
+import { clientCertificateOf } from '../../../../src/gateway/http/client-certificate.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { FRAME, headersFrame } from '../../../support/http2-frames.ts';
+import { TestAuthority } from '../../../support/test-authority.ts';
 import { dialTls } from '../../../support/tls-client.ts';
 import {
   RawClient,
@@ -15,6 +17,7 @@ import {
 } from '../http/http-fixture.ts';
 import {
   CA,
+  CLIENT,
   GET,
   answerOf,
   ask,
@@ -24,6 +27,9 @@ import {
   openSession,
   startHttp2Gateway,
 } from './http2-fixture.ts';
+
+/** Another authority, which clients here do not trust. */
+const RENEWED = await TestAuthority.create();
 
 describe('a request over HTTP/2', () => {
   it('reaches the origin over HTTP/1.1 and is answered', async () => {
@@ -269,6 +275,26 @@ describe('a response over HTTP/2', () => {
     const { headers } = await ask(await openSession(port));
     expect(headers['content-type']).toBe('text/plain');
   });
+});
+
+it('a client certificate is known on every request, a renewed certificate serves new connections', async () => {
+  const names: unknown[] = [];
+  const { port, server } = await startHttp2Gateway({
+    origin: await httpOrigin((_request, response) => response.end('ok')),
+    intercept: {
+      request: ({ socket }) => {
+        names.push(clientCertificateOf(socket)?.names);
+        return false;
+      },
+    },
+  });
+  const session = await openSession(port, { client: CLIENT });
+  await ask(session);
+  await ask(await openSession(port));
+  server.setSecureContext({ ...(await RENEWED.issue({ dns: ['app.test'] })), ca: CA });
+  await expect(openSession(port)).rejects.toThrow(/certificate/);
+  expect(await ask(session)).toMatchObject({ status: 200 });
+  expect(names).toEqual([['laptop.test'], undefined, ['laptop.test']]);
 });
 
 it('HTTP/1.1 and HTTP/1.0 are served on the same port', async () => {

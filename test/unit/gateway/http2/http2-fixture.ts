@@ -11,12 +11,12 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2';
-import { createServer } from 'node:https';
+import { createServer, type Server } from 'node:https';
 import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/server-options.ts';
 import { ALPN_PROTOCOLS } from '../../../../src/gateway/http2/http2-options.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { FrameClient } from '../../../support/http2-frames.ts';
-import { TestAuthority } from '../../../support/test-authority.ts';
+import { TestAuthority, type KeyPair } from '../../../support/test-authority.ts';
 import { dialTls } from '../../../support/tls-client.ts';
 import { startGateway, type Gateway, type GatewayOptions } from '../http/http-fixture.ts';
 
@@ -27,21 +27,43 @@ const pair = await authority.issue({ dns: ['app.test', 'other.test'] });
 /** What clients trust. */
 export const CA = authority.pem;
 
+/** A certificate of a user, which gateways here know. */
+export const CLIENT = await authority.issue({ dns: ['laptop.test'] });
+
+export interface Http2Gateway extends Gateway {
+  readonly server: Server;
+}
+
 /** A gateway whose `port` speaks HTTP/2 and HTTP/1.1 over TLS. */
-export async function startHttp2Gateway(options: GatewayOptions): Promise<Gateway> {
-  const server = createServer({ ...HTTP_SERVER_OPTIONS, ...pair, ALPNProtocols: ALPN_PROTOCOLS });
+export async function startHttp2Gateway(options: GatewayOptions): Promise<Http2Gateway> {
+  const server = createServer({
+    ...HTTP_SERVER_OPTIONS,
+    ...pair,
+    ALPNProtocols: ALPN_PROTOCOLS,
+    // As where users may have certificates.
+    ca: authority.pem,
+    requestCert: true,
+    rejectUnauthorized: false,
+  });
   const gateway = await startGateway({ ...options, server });
   // Before the server waits for its connections: Node does not notice the end of all of them.
   cleanup(() => gateway.handler.close());
-  return gateway;
+  return { ...gateway, server };
+}
+
+export interface SessionOptions {
+  readonly servername?: string;
+  readonly settings?: { readonly initialWindowSize: number };
+  /** The user's certificate. */
+  readonly client?: KeyPair;
 }
 
 /** A session to a gateway; its errors are the test's to look at. */
 export async function openSession(
   port: number,
-  options: { readonly servername?: string; readonly settings?: { initialWindowSize: number } } = {},
+  options: SessionOptions = {},
 ): Promise<ClientHttp2Session> {
-  const { servername = 'app.test', settings } = options;
+  const { servername = 'app.test', settings, client } = options;
   const session = connect(`https://${servername}:${port}`, {
     host: '127.0.0.1',
     lookup: (_name, lookupOptions, found) => {
@@ -51,6 +73,7 @@ export async function openSession(
     ca: CA,
     servername,
     ...(settings && { settings }),
+    ...client,
   });
   session.on('error', () => undefined);
   cleanup(() => session.destroy());
