@@ -20,17 +20,18 @@ import { GatewayAccess } from './access/gateway-access.ts';
 import type { ConnectedReplica } from './connected-replica.ts';
 import { Arrivals } from './arrivals.ts';
 import { ConnectorAudit } from './connector-audit.ts';
+import { describeReplica } from './describe-replica.ts';
 import { Drain } from './drain.ts';
 import type { GatewayStatus, LiveWork, ReplicaStatus } from './gateway-status.ts';
 import { HttpDestinations } from './http-destinations.ts';
 import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
-import type { RequestRecord } from './http/request-record.ts';
 import { CLOSE_RESTART } from './http/upgrade-registry.ts';
 import { LinkDoor } from './link-door.ts';
 import { Listeners } from './listeners.ts';
 import { clientStreamLog } from './relay/client-stream-log.ts';
 import type { SignedInClient } from './relay/client-gate.ts';
 import { ClientStreams } from './relay/client-streams.ts';
+import { ReplicaEndings } from './replica-endings.ts';
 import { RouteTable } from './route-table.ts';
 import { StreamRouter } from './stream-router.ts';
 import { TunnelChanges } from './tunnel-changes.ts';
@@ -70,6 +71,7 @@ export class Gateway {
   readonly #destinations: HttpDestinations;
   readonly #router: StreamRouter;
   readonly #http: HttpHandler;
+  readonly #endings: ReplicaEndings;
   readonly #listeners: Listeners;
   #isReady = false;
   /** From the first word of a drain on, until it is taken back. */
@@ -92,7 +94,7 @@ export class Gateway {
       events: {
         onJoin: (replica) => this.#replicaJoined(replica),
         onLeave: (replica) => this.#replicaLeft(replica),
-        onDead: (replica) => this.#replicaDied(replica),
+        onDead: (replica) => this.#endings.died(replica),
       },
     });
     this.#access = this.#createAccess();
@@ -129,15 +131,14 @@ export class Gateway {
     });
     this.#router = new StreamRouter({ routes: this.#routes, registry: this.#registry });
     this.#destinations = new HttpDestinations(this.#router, signer, this.#arrivals);
-    this.#http = new HttpHandler({
-      router: this.#destinations,
+    this.#http = this.#createHttp();
+    this.#endings = new ReplicaEndings({
+      registry: this.#registry,
+      upgrades: this.#http.upgrades,
+      clientStreams: this.#clientStreams,
+      door: this.#door,
       log,
-      intercept: this.#linkIntercept(),
-      gate: this.#access.http,
-      onRequestEnd: ({ tunnelName, status, durationMs }) => {
-        const series = tunnelName === undefined ? metrics.noTunnel : metrics.tunnel(tunnelName);
-        series.httpRequest(status, durationMs / 1000);
-      },
+      onEnded: (replica) => this.#dropIdleConnections(replica),
     });
     this.#listeners = this.#createListeners();
   }
@@ -181,58 +182,10 @@ export class Gateway {
 
   /** Ends every link and stream of a tunnel whose token was rotated, or which was deleted. */
   revokeTunnel(tunnel: Pick<Tunnel, 'id' | 'name'>, reason: 'rotated' | 'deleted'): void {
-    this.#endReplicas(tunnel, reason, (replica) => replica.tunnel.id === tunnel.id);
+    this.#endings.revoke(tunnel, reason);
     if (reason !== 'deleted') return;
     this.#options.metrics.removeTunnel(tunnel.name);
     this.#audit.forget(tunnel.id);
-  }
-
-  #endReplicas(
-    { id, name }: Pick<Tunnel, 'id' | 'name'>,
-    reason: 'rotated' | 'deleted',
-    picks: (replica: ConnectedReplica) => boolean,
-  ): void {
-    const why = reason === 'rotated' ? 'its token was rotated' : 'it was deleted';
-    const error = new PosternError('REGISTER_REVOKED', `Cannot serve tunnel "${name}": ${why}`);
-    const replicas = this.#registry.replicasOf(id).filter(picks);
-    this.#endStreams(replicas, error);
-    this.#clientStreams.endReplicas(picks, error);
-    this.#door.close(CLOSE_CODE.refused, error, new Set(replicas.map((replica) => replica.id)));
-    if (replicas.length === 0) return;
-    const fields = { [FIELD.tunnel]: id, [FIELD.tunnelName]: name, [FIELD.reason]: why };
-    this.#options.log.info(fields, 'the tunnel was revoked');
-  }
-
-  /** Ends what the gateway itself has at these replicas. */
-  #endStreams(replicas: readonly ConnectedReplica[], error: PosternError): void {
-    const ids = new Set(replicas.map((replica) => replica.id));
-    // Before their streams break: a WebSocket that is told to come back does, whoever serves it then.
-    const isTheirs = ({ replicaId = '' }: RequestRecord): boolean => ids.has(replicaId);
-    this.#http.upgrades.close(CLOSE_RESTART, error, isTheirs);
-    for (const replica of replicas) {
-      replica.failStreams(error);
-      this.#dropIdleConnections(replica);
-    }
-  }
-
-  /** Follows what another process does to tunnels: the worker that took over, the command line. */
-  #createTunnelChanges(): TunnelChanges {
-    const { store, log } = this.#options;
-    return new TunnelChanges({
-      store,
-      log,
-      connected: () => this.#registry.replicas().map(({ tunnel }) => tunnel),
-      loadRoutes: async () => this.loadRoutes(),
-      onDeleted: (tunnel) => this.revokeTunnel(tunnel, 'deleted'),
-      onRotated: (tunnel) => {
-        const { id, rotatedAt } = tunnel;
-        this.#endReplicas(
-          tunnel,
-          'rotated',
-          (one) => one.tunnel.id === id && one.tunnel.rotatedAt !== rotatedAt,
-        );
-      },
-    });
   }
 
   /** The replicas of a tunnel that are connected here. */
@@ -371,7 +324,28 @@ export class Gateway {
       clock: systemClock,
       unreachable: (hostname) => this.#unreachable(hostname),
       onKeys: () => this.#door.announceKeys(),
-      changes: this.#createTunnelChanges(),
+      changes: new TunnelChanges({
+        store,
+        log,
+        connected: () => this.#registry.replicas().map(({ tunnel }) => tunnel),
+        loadRoutes: async () => this.loadRoutes(),
+        onDeleted: (tunnel) => this.revokeTunnel(tunnel, 'deleted'),
+        onRotated: (tunnel) => this.#endings.expire(tunnel),
+      }),
+    });
+  }
+
+  #createHttp(): HttpHandler {
+    const { log, metrics } = this.#options;
+    return new HttpHandler({
+      router: this.#destinations,
+      log,
+      intercept: this.#linkIntercept(),
+      gate: this.#access.http,
+      onRequestEnd: ({ tunnelName, status, durationMs }) => {
+        const series = tunnelName === undefined ? metrics.noTunnel : metrics.tunnel(tunnelName);
+        series.httpRequest(status, durationMs / 1000);
+      },
     });
   }
 
@@ -418,18 +392,6 @@ export class Gateway {
     this.#dropIdleConnections(replica);
   }
 
-  /** The connector was started again after it died: who waits for the dead one is told now, and need not wait any longer. */
-  #replicaDied(replica: ConnectedReplica): void {
-    const { tunnel, id } = replica;
-    const error = new PosternError('STREAM_LOST', 'Cannot go on: the connector was restarted');
-    const fields = { [FIELD.tunnelName]: tunnel.name, [FIELD.replica]: id };
-    const count = replica.streamCount;
-    this.#endStreams([replica], error);
-    this.#clientStreams.endReplicas((one) => one === replica, error);
-    this.#door.close(CLOSE_CODE.goingAway, error, new Set([id]));
-    this.#options.log.info({ ...fields, [FIELD.count]: count }, 'a connector was restarted');
-  }
-
   /** Kept-alive connections are streams too: one that drains waits for them, and one with new rules has no use for them. */
   #dropIdleConnections(replica: ConnectedReplica): void {
     for (const key of this.#destinations.poolKeysOf(replica)) this.#http.dropPool(key);
@@ -443,23 +405,4 @@ function liveWork(count: number, since: number | undefined): LiveWork {
 
 async function wait(ms: number): Promise<void> {
   await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
-}
-
-function describeReplica(replica: ConnectedReplica): ReplicaStatus {
-  const { id, info, software, streamCount, detachedCount, links, rules } = replica;
-  return {
-    id,
-    ...info,
-    software,
-    streams: streamCount,
-    detached: detachedCount,
-    links: links.map(({ link, index, since, address }) => ({
-      index,
-      since,
-      address,
-      ...(link.measuredRoundTripMs !== undefined && { roundTripMs: link.measuredRoundTripMs }),
-      streams: link.streamCount,
-    })),
-    hostnames: rules.map(({ hostname }) => hostname.text),
-  };
 }
