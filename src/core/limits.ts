@@ -345,7 +345,7 @@ export const LIMITS = {
 
   /** How long a connector's successor may take until its first link is registered, ms. test/unit/cli/connector/successor.test.ts */
   handOverMs: 30_000,
-  /** How long its other links may take then, ms: one of its gateways may be down. test/integration/connector-reload-failures.test.ts */
+  /** How long its other links may take then, ms: one of its gateways may be down. test/unit/connector/replica.test.ts */
   handOverLinksMs: 5_000,
   /** How long connector and successor wait for each other's answers, ms. successor.test.ts */
   handOverAnswerMs: 5_000,

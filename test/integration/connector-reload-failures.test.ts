@@ -20,11 +20,13 @@ import { startGateway, type Gateway } from '../support/gateway.ts';
 import { startLiveStream, type LiveStream } from '../support/live-traffic.ts';
 import { isReady } from '../support/ops-client.ts';
 import { startNotifySocket } from '../support/real/notify-socket.ts';
+import { posternCommand, posternEnv } from '../support/run.ts';
 import { startHandingOrigin, type HandingOrigin } from '../support/tcp-pair.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { startTerminal } from '../support/terminal.ts';
 
 /** A hostname for each connector, to a web service and to plain TCP. */
-const NAMES = Array.from({ length: 8 }, (_, index) => `of-${index}`);
+const NAMES = Array.from({ length: 9 }, (_, index) => `of-${index}`);
 const webOf = (name: string): string => `web-${name}.postern.test`;
 const rawOf = (name: string): string => `raw-${name}.postern.test`;
 const BIN = join(import.meta.dirname, '../../bin/postern.js');
@@ -245,6 +247,31 @@ describe('the end of a connector that was reloaded', () => {
     const moved = later.moved();
     await eventually(() => later.moved() > moved);
     await connector.stop();
+  }, 60_000);
+});
+
+describe('a connector in a terminal', () => {
+  it('is reloaded by SIGHUP, and drains with all of its processes when the terminal is closed', async () => {
+    const connector = await start();
+    await connector.stop();
+    const [command, args] = posternCommand('tunnel', 'run', '--config', connector.configFile);
+    const { token } = connector.tunnel;
+    const terminal = startTerminal(command, args, {
+      env: posternEnv({ POSTERN_TOKEN: token, RUNTIME_DIRECTORY: connector.dir }),
+      columns: 300,
+    });
+    await terminal.shows(/link registered/);
+    const stream = await liveStream();
+    process.kill(terminal.pid, 'SIGHUP');
+    const [, successor] = await terminal.shows(/has taken over\S* \S*process\S*=(\d+)/);
+    const pids = [terminal.pid, Number(successor)];
+    expect(pids.filter(isRunning)).toEqual(pids);
+    terminal.close();
+    await eventually(async () => !(await serves()));
+    const moved = stream.moved();
+    await eventually(() => stream.moved() > moved + 100);
+    await finish(stream);
+    await eventually(() => pids.filter(isRunning).length === 0);
   }, 60_000);
 });
 

@@ -20,6 +20,8 @@ export interface Terminal {
   readonly text: () => string;
   /** Presses keys. */
   readonly type: (keys: string) => void;
+  /** Closes the window. */
+  readonly close: () => void;
   readonly resize: (columns: number, rows: number) => void;
   /** Waits until what it showed matches. */
   readonly shows: (pattern: RegExp) => Promise<RegExpMatchArray>;
@@ -57,6 +59,11 @@ export function startTerminal(
   });
   return {
     text: () => shown,
+    close: () => {
+      // It is there on every system that has pseudo-terminals, and in no type.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      (pty as unknown as { destroy(): void }).destroy();
+    },
     type: (keys) => pty.write(keys),
     resize: (columnsNow, rowsNow) => pty.resize(columnsNow, rowsNow),
     shows: async (pattern) =>

@@ -10,13 +10,34 @@ export interface HangUpActions {
   onTerminalGone(): void;
 }
 
-/** Takes the signal over, from now on and for good. */
-export function onHangUp(actions: HangUpActions): void {
-  const hadTerminal = [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
-  process.on('SIGHUP', () => {
-    if (hadTerminal && !hasTerminal()) actions.onTerminalGone();
-    else actions.reload();
-  });
+export class HangUp {
+  readonly #hadTerminal = [process.stdin, process.stdout, process.stderr].some(
+    ({ isTTY }) => isTTY,
+  );
+  readonly #listener: () => void;
+
+  /** Takes the signal over, from now on and for good. */
+  constructor(actions: HangUpActions) {
+    this.#listener = () => {
+      if (this.#isTerminalGone) actions.onTerminalGone();
+      else actions.reload();
+    };
+    process.on('SIGHUP', this.#listener);
+  }
+
+  /**
+   * Ends this process by the signal where its terminal is gone. For the end of a program: Node would try to restore the modes of that
+   * terminal, and abort.
+   */
+  endWithTerminal(): void {
+    if (!this.#isTerminalGone) return;
+    process.off('SIGHUP', this.#listener);
+    process.kill(process.pid, 'SIGHUP');
+  }
+
+  get #isTerminalGone(): boolean {
+    return this.#hadTerminal && !hasTerminal();
+  }
 }
 
 function hasTerminal(): boolean {

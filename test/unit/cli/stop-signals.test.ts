@@ -75,3 +75,50 @@ describe('StopSignals', () => {
     expect(process.listenerCount('SIGTERM') + process.listenerCount('SIGINT')).toBe(before);
   });
 });
+
+describe('StopSignals of a process with a parent', () => {
+  function listenAsChild(): StopSignals {
+    const signals = new StopSignals(() => (stuck += 1), { hasParent: true });
+    cleanup(() => signals.release());
+    return signals;
+  }
+
+  it('leaves Ctrl-C to the parent, until that lets go', async () => {
+    const signals = listenAsChild();
+    signal('SIGINT');
+    expect(await now(signals.first)).toBe('nothing');
+    signals.hasParent = false;
+    signal('SIGINT');
+    expect(await now(signals.first)).toBe('SIGINT');
+  });
+
+  it('takes the word of the parent for a signal', async () => {
+    const signals = listenAsChild();
+    signals.drain('the parent');
+    expect(await now(signals.first)).toBe('the parent');
+    // Once more is not more.
+    signals.drain('the parent');
+    expect(await now(signals.second)).toBe('nothing');
+    signals.stop('the parent again');
+    expect(await now(signals.second)).toBe('the parent again');
+  });
+
+  it('is at once where the parent says so first', async () => {
+    const signals = listenAsChild();
+    signals.stop('the parent');
+    expect(await now(signals.first)).toBe('the parent');
+    expect(await now(signals.second)).toBe('the parent');
+  });
+
+  it('takes a signal to the whole group and the word of the parent for one request, whichever comes first', async () => {
+    const before = listenAsChild();
+    signal('SIGTERM');
+    before.drain('the parent');
+    expect(await now(before.second)).toBe('nothing');
+    before.release();
+    const after = listenAsChild();
+    after.drain('the parent');
+    signal('SIGTERM');
+    expect(await now(after.second)).toBe('nothing');
+  });
+});

@@ -6,7 +6,7 @@ import { defineCommand } from '../../command.ts';
 import { CONNECTOR_OPTIONS, configOfConnector } from '../../connector/connector-options.ts';
 import { ConnectorRun } from '../../connector/connector-run.ts';
 import { findCredentials } from '../../connector/connector-token.ts';
-import { onHangUp } from '../../connector/hang-up.ts';
+import { HangUp } from '../../connector/hang-up.ts';
 import { Predecessor } from '../../connector/predecessor.ts';
 import { RunPlace } from '../../connector/run-place.ts';
 import { ServiceNotices } from '../../connector/service-notices.ts';
@@ -23,7 +23,7 @@ export const tunnelRun = defineCommand({
     const predecessor = Predecessor.find();
     const signals = new StopSignals(undefined, { hasParent: predecessor !== undefined });
     const running = new Deferred<{ readonly run: ConnectorRun; readonly log: Log }>();
-    onHangUp({
+    const hangUp = new HangUp({
       reload: () => void running.promise.then(reload),
       onTerminalGone: () => signals.drain('the terminal is gone'),
     });
@@ -31,7 +31,7 @@ export const tunnelRun = defineCommand({
       const config = await configOfConnector(args);
       const credentials = await findCredentials({ tokenFile: args['token-file'], config });
       const log = createLog({ ...config.log, component: 'connector' });
-      return await runLong({
+      const exitCode = await runLong({
         log,
         graceMs: config.gracePeriodMs,
         signals,
@@ -50,6 +50,9 @@ export const tunnelRun = defineCommand({
           return run;
         },
       });
+      // What was logged last has been written then.
+      setImmediate(() => hangUp.endWithTerminal());
+      return exitCode;
     } catch (error) {
       signals.release();
       await predecessor?.failed(error);
