@@ -125,8 +125,8 @@ class LiveSession {
     const from = this.count;
     this.#typed += 1;
     this.process.stdin.write(`typed ${this.#typed}\n`);
-    await this.process.waitForLine(new RegExp(`^typed ${this.#typed}$`), 20_000);
-    await eventually(() => this.count > from + 5, { deadlineMs: 20_000, what: 'the counter' });
+    await this.process.waitForLine(new RegExp(`^typed ${this.#typed}$`), 30_000);
+    await eventually(() => this.count > from + 5, { deadlineMs: 30_000, what: 'the counter' });
   }
 
   async ends(): Promise<void> {
@@ -209,7 +209,7 @@ describe('postern service', () => {
     expect(await systemctl('is-enabled', GATEWAY, SOCKET)).toBe('enabled\nenabled\n');
     const user = await machine.must('ps', ['-o', 'user=', '-p', String(await mainPid(GATEWAY))]);
     expect(user.trim()).toBe('postern');
-  }, 60_000);
+  }, 120_000);
 
   it('installs a connector with a token from stdin, in a file for root alone', async () => {
     await machine.must('cp', ['/var/lib/postern/ca.pem', '/etc/postern/ca.pem']);
@@ -228,21 +228,21 @@ describe('postern service', () => {
     expect(seen).not.toContain(secret);
     // Ready means registered.
     expect(await ask(3)).toEqual([204, 204, 204]);
-  }, 60_000);
+  }, 120_000);
 
   it('changes nothing the second time', async () => {
     const before = await mainPid(GATEWAY);
     expect(await postern('service', 'install', 'gateway')).toContain('Nothing to do');
     expect(await postern('service', 'install', 'connector', 'shell')).toContain('Nothing to do');
     expect(await mainPid(GATEWAY)).toBe(before);
-  }, 30_000);
+  }, 60_000);
 
   it('takes over a changed configuration', async () => {
     expect(await show(GATEWAY, 'TimeoutStopUSec')).toBe('50s');
     await machine.write('/etc/postern/gateway.yaml', gatewayConfig('25s'));
     expect(await postern('service', 'install', 'gateway')).toContain(`Wrote `);
     expect(await show(GATEWAY, 'TimeoutStopUSec')).toBe('55s');
-  }, 30_000);
+  }, 60_000);
 
   it('says why a service does not start', async () => {
     // Where the gateway answers operators.
@@ -255,7 +255,7 @@ describe('postern service', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^postern: Cannot start postern-connector@bad.*CONFIG_PORT_IN_USE/);
     expect(await postern('service', 'uninstall', 'connector', 'bad')).toContain('Removed');
-  }, 30_000);
+  }, 60_000);
 });
 
 describe('a service under systemd', () => {
@@ -264,7 +264,7 @@ describe('a service under systemd', () => {
   beforeAll(async () => {
     session = new LiveSession();
     await session.goesOn();
-  }, 30_000);
+  }, 60_000);
 
   it.each([GATEWAY, CONNECTOR])('%s is exposed to little', async (unit) => {
     const words = ['security', '--no-pager', unit];
@@ -281,7 +281,7 @@ describe('a service under systemd', () => {
     expect((await activeWorker()).generation).toBe(generation + 1);
     await session.goesOn();
     expect(await ask(3)).toEqual([204, 204, 204]);
-  }, 60_000);
+  }, 120_000);
 
   it('does not reload to a configuration that cannot be, and goes on', async () => {
     const { generation } = await activeWorker();
@@ -292,7 +292,7 @@ describe('a service under systemd', () => {
     expect((await activeWorker()).generation).toBe(generation);
     expect(await show(GATEWAY, 'ActiveState')).toBe('active');
     await session.goesOn();
-  }, 60_000);
+  }, 120_000);
 
   it('has a new main process after a reload of the connector, while the session stays with the old', async () => {
     const pid = await mainPid(CONNECTOR);
@@ -303,7 +303,7 @@ describe('a service under systemd', () => {
     await session.goesOn();
     await machine.must('kill', ['-0', String(pid)]);
     expect(await ask(3)).toEqual([204, 204, 204]);
-  }, 60_000);
+  }, 120_000);
 
   it('replaces a worker that hangs, and the session goes on', async () => {
     const { pid } = await activeWorker();
@@ -316,7 +316,7 @@ describe('a service under systemd', () => {
     say(`a hung worker was replaced after ${Math.round(performance.now() - since)} ms`);
     await session.goesOn();
     expect(await show(GATEWAY, 'NRestarts')).toBe('0');
-  }, 60_000);
+  }, 120_000);
 
   it('loses no connection that waits while the supervisor is killed', async () => {
     const pid = await mainPid(GATEWAY);
@@ -326,7 +326,7 @@ describe('a service under systemd', () => {
     expect(await show(GATEWAY, 'NRestarts')).toBe('1');
     await session.goesOn();
     await session.ends();
-  }, 60_000);
+  }, 120_000);
 
   it('is restarted by the watchdog when its loop stands still', async () => {
     const pid = await mainPid(CONNECTOR);
@@ -379,7 +379,7 @@ describe('a restart', () => {
     expect(ended).toEqual(Array.from({ length: 20 }, () => 204));
     await restarted;
     expect(await mainPid(GATEWAY)).not.toBe(pid);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('postern service uninstall', () => {
@@ -408,5 +408,5 @@ describe('postern service uninstall', () => {
       line.startsWith('/tmp/units/');
     expect(left.split('\n').filter((line) => line !== '' && !isExpected(line))).toEqual([]);
     expect(await postern('service', 'uninstall', 'gateway')).toContain('Nothing to do');
-  }, 60_000);
+  }, 120_000);
 });

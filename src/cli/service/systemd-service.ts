@@ -99,12 +99,14 @@ async function forgetRuntime(units: readonly string[]): Promise<void> {
   // There may be nothing, which some versions call a failure.
   await succeeds('systemctl', 'clean', '--what=runtime', ...units);
   const links = units.map((unit) => `/run/${unit.replace('@', '-').replace(/\.\w+$/, '')}`);
-  const isLink = async (path: string): Promise<boolean> =>
-    lstat(path).then(
-      (found) => found.isSymbolicLink(),
-      () => false,
-    );
   await Promise.all(links.map(async (path) => ((await isLink(path)) ? rm(path) : undefined)));
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return lstat(path).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  );
 }
 
 async function startUnit(unit: string): Promise<void> {
