@@ -55,6 +55,8 @@ export class Supervisor {
   /** When the active worker became it, on the monotonic clock, ms. */
   #activeSince = 0;
   #cut = 0;
+  /** When systemd was last told that we live, on the monotonic clock, ms. */
+  #fedAt = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -66,8 +68,10 @@ export class Supervisor {
     });
   }
 
-  /** Resolves when a drain has begun, whoever asked for it. */
-  readonly draining = withResolvers<string>();
+  /** Whether a drain has begun, whoever asked for it. */
+  get isDraining(): boolean {
+    return this.#isStopping;
+  }
 
   /** Resolves when every worker is gone, with how much the last drain cut. */
   get ended(): Promise<number> {
@@ -82,12 +86,12 @@ export class Supervisor {
       this.#workers.sockets.close();
       throw error;
     }
-    const { clock, notify } = this.#options;
+    const { notify } = this.#options;
     this.#watch = watchBeats({
-      clock,
+      clock: this.#clock,
       workers: () => this.#workers.beating,
       onHung: (worker) => this.#hung(worker),
-      onLook: () => void notify.watchdog(),
+      onLook: () => this.#feedWatchdog(),
     });
     for (const { name } of this.#workers.sockets.unused) {
       this.#log?.warn({ [FIELD.reason]: name }, 'systemd passed a socket that is not configured');
@@ -151,7 +155,6 @@ export class Supervisor {
       void this.#options.notify.stopping();
       this.#workers.sockets.closeTraffic();
       this.#workers.drainAll(reason);
-      this.draining.resolve(reason);
       this.#endWhenDrained();
     }
     return this.#drained.promise;
@@ -247,6 +250,19 @@ export class Supervisor {
     }
     this.#endWhenDrained();
     void this.#options.notify.status(this.#summary);
+  }
+
+  /** While there is no worker another one is on its way, which a restart of all would not make quicker. */
+  #feedWatchdog(): void {
+    const { notify } = this.#options;
+    const now = this.#clock.now();
+    const { watchdogEveryMs } = notify;
+    if (watchdogEveryMs === undefined) return;
+    const silentMs = now - (this.#workers.active?.lastBeat ?? now);
+    const isDue = now - this.#fedAt >= watchdogEveryMs - LIMITS.workerBeatMs;
+    if (!isDue || silentMs > 2 * LIMITS.workerBeatMs) return;
+    this.#fedAt = now;
+    void notify.watchdog();
   }
 
   #hung(worker: WorkerProcess): void {

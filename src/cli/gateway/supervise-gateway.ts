@@ -12,6 +12,7 @@ import { ownWorkerCommand } from '../../supervisor/worker-process.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import { createLog, type Log } from '../../telemetry/log.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
+import { HangUp } from '../hang-up.ts';
 import { installCrashGuard } from '../long-running.ts';
 import { StopSignals } from '../stop-signals.ts';
 
@@ -36,13 +37,17 @@ export async function superviseGateway(workerWords: readonly string[]): Promise<
     }),
     createLog: (settings) => (log = createLog({ ...settings, component: 'supervisor' })),
   });
-  const onHangUp = (): void => supervisor.reloadSoon('SIGHUP');
-  process.on('SIGHUP', onHangUp);
+  const hangUp = new HangUp({
+    reload: () => supervisor.reloadSoon('SIGHUP'),
+    onTerminalGone: () => signals.drain('the terminal is gone'),
+  });
   try {
     await supervisor.start();
-    return await untilEnded(supervisor, signals, log);
+    const exitCode = await untilEnded(supervisor, signals, log);
+    // What was logged last has been written then.
+    setImmediate(() => hangUp.endWithTerminal());
+    return exitCode;
   } finally {
-    process.off('SIGHUP', onHangUp);
     clearInterval(alive);
     signals.release();
   }
@@ -53,15 +58,13 @@ async function untilEnded(
   signals: StopSignals,
   log: Log,
 ): Promise<ExitCode> {
-  const bySignal = signals.first.then(async (reason) => {
+  const again = signals.first.then(async (reason) => {
+    // Whoever asked by command has not sent a signal yet: the first one is then the second request.
+    if (supervisor.isDraining) return reason;
     void supervisor.drain(reason);
     return signals.second;
   });
-  // Whoever asked by command has not sent a signal yet: the first one is then the second request.
-  const byCommand = supervisor.draining.promise.then(async (reason) =>
-    reason.startsWith('SIG') ? signals.second : signals.first,
-  );
-  const outcome = await Promise.race([supervisor.ended, bySignal, byCommand]);
+  const outcome = await Promise.race([supervisor.ended, again]);
   if (typeof outcome === 'number') return EXIT.done;
   log.warn({ [FIELD.reason]: outcome }, 'stopping at once');
   await supervisor.stop();

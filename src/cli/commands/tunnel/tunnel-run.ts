@@ -6,11 +6,11 @@ import { defineCommand } from '../../command.ts';
 import { CONNECTOR_OPTIONS, configOfConnector } from '../../connector/connector-options.ts';
 import { ConnectorRun } from '../../connector/connector-run.ts';
 import { findCredentials } from '../../connector/connector-token.ts';
-import { HangUp } from '../../connector/hang-up.ts';
 import { Predecessor } from '../../connector/predecessor.ts';
 import { RunPlace } from '../../connector/run-place.ts';
 import { ServiceNotices } from '../../connector/service-notices.ts';
 import { Deferred } from '../../deferred.ts';
+import { HangUp } from '../../hang-up.ts';
 import { runLong } from '../../long-running.ts';
 import { StopSignals } from '../../stop-signals.ts';
 
