@@ -40,6 +40,8 @@ export interface RegistrationOptions {
   readonly rules: readonly AnnouncedRule[];
   /** Runs of the tunnel that are known to be dead, by their ids. */
   readonly replaces: readonly string[];
+  /** Whether the replica takes no new streams any more. */
+  readonly isDraining: boolean;
   readonly events: ConnectorLinkEvents;
 }
 
@@ -48,7 +50,7 @@ export async function registerConnector(
   options: RegistrationOptions,
 ): Promise<RegisteredLink<RegisteredMessage>> {
   const { channel, clock, accepter, token, process, index, events } = options;
-  const { replica, rules, replaces } = options;
+  const { replica, rules, replaces, isDraining } = options;
   /** How long the gateway's streams may be detached; undefined: as long as always. */
   let detachedMs: number | undefined;
   return registerLink<RegisteredMessage>({
@@ -63,6 +65,7 @@ export async function registerConnector(
       replica,
       rules,
       ...(replaces.length > 0 && { replaces }),
+      ...(isDraining && { draining: true }),
     },
     answer: 'registered',
     events: {

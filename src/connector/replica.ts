@@ -247,6 +247,7 @@ export class Replica {
       replica: this.#info,
       rules: announce(this.#rules),
       replaces: this.#options.replaces ?? [],
+      isDraining: this.isDraining,
       events: {
         onDrain: (message) => {
           isDrained = true;

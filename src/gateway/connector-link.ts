@@ -119,6 +119,8 @@ export class ConnectorLink implements LinkRole {
         keys: door.publicKeys(),
       });
       registry.join(replica, { link, index: register.link, address });
+      // Once the streams that waited for it have it.
+      if (register.draining === true) link.drain();
     } catch (error) {
       this.#refuse(asTemporary(error));
       return;

@@ -136,6 +136,8 @@ export interface ConnectorRegisterMessage {
   readonly rules: readonly AnnouncedRule[];
   /** Runs of this tunnel, by their process ids in `hello`, that are dead and will resume nothing. */
   readonly replaces?: readonly string[];
+  /** The connector finishes what it has, and wants nothing new on this link: as if `drain` came right behind. */
+  readonly draining?: true;
 }
 
 export type HostnameState = 'routed' | 'unrouted' | 'refused';
@@ -340,6 +342,7 @@ function parseRegister(fields: JsonFields): RegisterMessage {
     replica: parseReplica(fields.object('replica')),
     rules: parseRules(fields),
     ...(fields.has('replaces') && { replaces: parseReplaces(fields) }),
+    ...(fields.has('draining') && fields.boolean('draining') && { draining: true as const }),
   };
 }
 

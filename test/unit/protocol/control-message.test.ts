@@ -76,9 +76,10 @@ describe('parseControl()', () => {
     },
   );
 
-  it('reads which dead runs a connector comes after', () => {
-    const message = { ...REGISTER, replaces: ['one run', 'r'.repeat(64)] };
+  it('reads which dead runs a connector comes after, and that it drains', () => {
+    const message = { ...REGISTER, replaces: ['one run', 'r'.repeat(64)], draining: true };
     expect(parseControl(json(message))).toEqual(message);
+    expect(parseControl(json({ ...REGISTER, draining: false }))).toEqual(REGISTER);
   });
 
   it('reads how long a gateway keeps detached streams', () => {
@@ -162,6 +163,7 @@ describe('parseControl()', () => {
     ['register', 'role', 'gateway'],
     ['register', 'token', null],
     ['register', 'token', 't'.repeat(1_025)],
+    ['register', 'draining', 1],
     ['register', 'replaces', 'a-run'],
     ['register', 'replaces', ['']],
     ['register', 'replaces', [7]],
