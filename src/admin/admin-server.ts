@@ -16,6 +16,7 @@ import {
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, isPosternError, messageOf, PosternError } from '../core/error.ts';
+import { listenPrivately } from '../core/listen-privately.ts';
 import { LIMITS } from '../core/limits.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -120,18 +121,6 @@ async function untilNobody(path: string): Promise<void> {
 function alreadyRunning(path: string): PosternError {
   const message = `Cannot start the gateway: one is already running with this data-dir`;
   return new PosternError('CONFIG_PORT_IN_USE', `${message} (it answers on "${path}")`);
-}
-
-/** The mode of a socket is what the umask leaves, and binding happens before listen() returns: nobody else gets in between. */
-async function listenPrivately(server: Server, path: string): Promise<void> {
-  const listening = once(server, 'listening');
-  const umask = process.umask(0o177);
-  try {
-    server.listen(path);
-  } finally {
-    process.umask(umask);
-  }
-  await listening;
 }
 
 async function closeServer(server: Server): Promise<void> {

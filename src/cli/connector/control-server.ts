@@ -4,7 +4,8 @@
  * Whoever may open the socket may do what it offers: mode 0600, in a folder for its user alone. Few at a time, one short line each.
  */
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { listenPrivately } from '../../core/listen-privately.ts';
 import { LIMITS } from '../../core/limits.ts';
 import {
   formatAnswer,
@@ -46,18 +47,6 @@ export async function startControlServer(
     await done;
   };
   return { close: () => (closed ??= close()) };
-}
-
-/** The mode of a socket is what the umask leaves, and binding happens before listen() returns: nobody else gets in between. */
-async function listenPrivately(server: Server, path: string): Promise<void> {
-  const listening = once(server, 'listening');
-  const umask = process.umask(0o177);
-  try {
-    server.listen(path);
-  } finally {
-    process.umask(umask);
-  }
-  await listening;
 }
 
 function serve(socket: Socket, handle: ControlHandler): void {
