@@ -8,7 +8,7 @@ import { AdminClient } from '../admin/admin-client.ts';
 import { AdminOperations, type ChangeListener } from '../admin/admin-operations.ts';
 import type { AdminPort } from '../admin/admin-api.ts';
 import { adminSocketPath, probeSocket } from '../admin/admin-socket.ts';
-import { loadGatewayConfig } from '../config/gateway-config.ts';
+import { gatewayDataDir, loadGatewayConfig } from '../config/gateway-config.ts';
 import { PosternError } from '../core/error.ts';
 import { openStore } from '../store/sqlite/open.ts';
 import { CONFIG_OPTION, gatewayConfigFile } from './config-file.ts';
@@ -47,13 +47,24 @@ export async function withRunningGateway<T>(
   config: string | undefined,
   use: (port: AdminPort) => Promise<T>,
 ): Promise<T> {
-  const { dataDir } = await loadGatewayConfig(gatewayConfigFile(config));
+  const dataDir = await dataDirOfRunning(gatewayConfigFile(config));
   const path = adminSocketPath(dataDir);
   if (!(await isRunning(path))) {
     const message = `Cannot ask the gateway: none runs with data-dir "${dataDir}"`;
     throw new PosternError('CLI_FAILED', message);
   }
   return use(new AdminClient({ path, actor: currentActor() }));
+}
+
+/** A gateway that runs can be asked and rolled back also when the file it was started with has a mistake by now. */
+async function dataDirOfRunning(file: string): Promise<string> {
+  try {
+    return (await loadGatewayConfig(file)).dataDir;
+  } catch (error) {
+    const dataDir = await gatewayDataDir(file).catch(() => undefined);
+    if (dataDir !== undefined && (await isRunning(adminSocketPath(dataDir)))) return dataDir;
+    throw error;
+  }
 }
 
 async function isRunning(path: string): Promise<boolean> {

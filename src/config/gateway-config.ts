@@ -5,6 +5,7 @@
  * Reading it opens no socket and changes nothing.
  */
 import { resolve } from 'node:path';
+import { z } from 'zod';
 import type { AccessGroup } from './access/access-group.ts';
 import { checkAccessReferences } from './access/access-references.ts';
 import { bySpecificity } from './access/application.ts';
@@ -23,7 +24,7 @@ import { checkCaFile, checkTlsFiles } from './pem-file.ts';
 import type { TlsFiles } from './pem-file.ts';
 import { checkReadable } from './read-text-file.ts';
 import { readFrom } from './value-place.ts';
-import { parseYaml, readConfigText } from './yaml-file.ts';
+import { parseYaml, readConfigText, readYamlFile } from './yaml-file.ts';
 import type { KeyPath } from './yaml-file.ts';
 
 /** A plain TCP port whose connections go to the service behind a hostname. */
@@ -122,6 +123,18 @@ export async function loadGatewayConfig(
     warnings,
     log,
   });
+}
+
+/**
+ * The data directory that a gateway's file names, whatever else is wrong with it: enough to find a gateway that runs.
+ * Throws CONFIG_*.
+ */
+export async function gatewayDataDir(file: string): Promise<string> {
+  const keys = { POSTERN_DATA_DIR: 'data-dir' };
+  const source = new ConfigSource(await readYamlFile(file), keys, {});
+  const { 'data-dir': dataDir } = gatewaySchema.shape;
+  const written = source.parse(z.looseObject({ 'data-dir': dataDir }));
+  return source.resolveFile(['data-dir'], written['data-dir']);
 }
 
 async function ownTls(

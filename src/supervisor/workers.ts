@@ -3,7 +3,7 @@
  * that worked. Starts one, makes one active, gets one back from its drain; when to do so is not decided here.
  */
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Timer } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import { withResolvers, type Resolvers } from '../core/with-resolvers.ts';
@@ -135,17 +135,22 @@ export class Workers {
   async #until(worker: WorkerProcess, what: string): Promise<void> {
     const done = withResolvers<void>();
     this.#awaited = { worker, done };
-    const { clock } = this.#options;
-    const late = clock.after(LIMITS.workerReadyMs, () => {
+    const late = this.#afterLimit(() => {
       const why = `it did not ${what} in ${LIMITS.workerReadyMs / 1000} s`;
       done.reject(new PosternError('RELOAD_FAILED', `Cannot start the worker: ${why}`));
     });
     try {
       await done.promise;
     } finally {
-      late.cancel();
+      late?.cancel();
       this.#awaited = undefined;
     }
+  }
+
+  /** The first worker may take as long as it needs: nothing is there to go on with. */
+  #afterLimit(callback: () => void): Timer | undefined {
+    if (this.#goodConfigText === undefined) return undefined;
+    return this.#options.clock.after(LIMITS.workerReadyMs, callback);
   }
 
   #received(worker: WorkerProcess, message: WorkerMessage, configText: string | undefined): void {
