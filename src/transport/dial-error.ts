@@ -5,7 +5,7 @@
  * Credentials of a proxy and header values of ours never get in. The codes are `LINK_*` of docs/errors.md.
  */
 import type { ErrorCode } from '../core/error-codes.ts';
-import { codeOf, isPosternError, messageOf, PosternError } from '../core/error.ts';
+import { codeOf, hasCode, isPosternError, messageOf, PosternError } from '../core/error.ts';
 
 /** How far a dial has come. */
 export type DialStage =
@@ -46,6 +46,15 @@ export function dialError(stage: DialStage, parties: DialParties, cause: unknown
   if (isPosternError(cause)) return cause;
   const { code, why } = explain(stage, parties, cause);
   return failedDial(code, parties, why, cause);
+}
+
+/**
+ * Whether the other side went away in the middle: a gateway that is just being replaced. The next one takes the next dial, which
+ * waits for it in the listening socket.
+ */
+export function wasCutOff(error: unknown): boolean {
+  const cause: unknown = Reflect.get(Object(error), 'cause');
+  return [error, cause].some((one) => hasCode(one, 'ECONNRESET') || hasCode(one, 'EPIPE'));
 }
 
 /** An error with the usual start of the sentence: who was dialled, and through which proxy. */

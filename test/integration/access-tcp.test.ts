@@ -61,6 +61,16 @@ describe('postern access tcp', () => {
     expect(stdoutBytes.equals(input)).toBe(true);
   });
 
+  it('is not put off by a gateway that goes away in the middle of the first handshake', async () => {
+    const path = await startLinkProxy({ target: { port: gateway.ports.https } });
+    void path.cutAfterBytes(100);
+    const [command, args] = posternCommand('access', 'tcp', '--hostname', ECHO);
+    const env = posternEnv(clientEnv(gateway, path));
+    const result = await run(command, args, { input: 'hello\n', env });
+    expect(result).toMatchObject({ code: 0, stdout: 'hello\n', stderr: '' });
+    expect(path.accepted()).toBeGreaterThan(1);
+  });
+
   it('ends its stream in order when ssh hangs up', async () => {
     const [command, args] = posternCommand('access', 'tcp', '--hostname', ECHO);
     const pipe = startProcess(command, args, { env: posternEnv(clientEnv(gateway)) });

@@ -16,6 +16,7 @@ import { ResumableOpener } from '../../protocol/resumable-opener.ts';
 import type { Stream } from '../../protocol/stream.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { dialChannel } from '../../transport/dial-channel.ts';
+import { wasCutOff } from '../../transport/dial-error.ts';
 import {
   LinkKeeper,
   sayGoodbye,
@@ -231,7 +232,7 @@ export class GatewayLink {
     if (!isPosternError(error)) return;
     this.#awayBecause = error;
     if (this.#firstError === undefined) return;
-    const isPassing = PASSING.has(codeOf(error));
+    const isPassing = PASSING.has(codeOf(error)) || wasCutOff(error);
     if (isPassing && systemClock.now() - this.#startedAt < FIRST_DIAL_MS) return;
     this.#firstError(error);
   }

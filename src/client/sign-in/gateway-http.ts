@@ -7,8 +7,8 @@
  */
 import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { isPosternError, messageOf, PosternError } from '../../core/error.ts';
-import { quoteForeign } from '../../transport/dial-error.ts';
+import { hasCode, isPosternError, messageOf, PosternError } from '../../core/error.ts';
+import { quoteForeign, wasCutOff } from '../../transport/dial-error.ts';
 import { dialGateway } from '../../transport/gateway-dial.ts';
 
 /** How long an answer may take once the connection stands, ms. */
@@ -46,6 +46,22 @@ export class GatewayHttp {
 
   /** The answer of `origin` (`https://host[:port]`) in JSON, whatever its status. */
   async ask(origin: string, question: GatewayQuestion): Promise<GatewayAnswer> {
+    try {
+      return await this.#ask(origin, question);
+    } catch (error) {
+      // Once more, where nothing can be done twice: it was not sent yet, or only reads.
+      const isSafe = hasCode(error, 'LINK_TLS') || (question.method ?? 'GET') === 'GET';
+      if (!isSafe || !wasCutOff(error)) throw error;
+      return this.#ask(origin, question);
+    }
+  }
+
+  /** Lets go of connections that are kept. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #ask(origin: string, question: GatewayQuestion): Promise<GatewayAnswer> {
     const { host } = new URL(origin);
     try {
       const response = await this.#send(origin, question);
@@ -63,11 +79,6 @@ export class GatewayHttp {
       if (isPosternError(cause)) throw cause;
       throw notAGateway(host, quoteForeign(messageOf(cause)), cause);
     }
-  }
-
-  /** Lets go of connections that are kept. */
-  close(): void {
-    this.#agent.destroy();
   }
 
   async #send(origin: string, question: GatewayQuestion): Promise<IncomingMessage> {
