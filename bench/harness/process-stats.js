@@ -58,7 +58,8 @@ export function residentBytes(root) {
   return processTree(root).reduce((sum, member) => sum + residentBytesOf(member.pid), 0);
 }
 
-function residentBytesOf(pid) {
+/** Resident memory of one process, in bytes; 0 when it has gone. */
+export function residentBytesOf(pid) {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'latin1');
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;

@@ -43,9 +43,9 @@ export const posternClient = {
   name: 'postern-client',
   title: 'Postern (access tcp)',
   carries: ['tcp'],
-  onlyIn: ['client-relay'],
+  onlyIn: ['client-relay', 'recover'],
   async start(lab, request) {
-    const { roles, httpsPort, ca } = await startTunnel(lab, request, 'relay-');
+    const { roles, httpsPort, ca, control } = await startTunnel(lab, request, 'relay-');
     const ports = {};
     for (const name of Object.keys(request.tcp)) ports[name] = await lab.port();
     const file = lab.path('client.yaml');
@@ -60,23 +60,70 @@ export const posternClient = {
     const run = command('access', 'tcp', '--config', file);
     const client = await lab.start('client', ...run, { env: { POSTERN_HOME: lab.path('home') } });
     for (const port of Object.values(ports)) await lab.listening(port, 'client', client);
-    return { ports, roles: { ...roles, client } };
+    return { ports, roles: { ...roles, client }, control };
   },
 };
 
 /** A gateway, and a connector at it; `prefix` keeps their files apart from those of others in the lab. */
 async function startTunnel(lab, request, prefix) {
-  const { gateway, file, httpsPort, ports, ca } = await startGateway(
-    lab,
-    `${prefix}gateway`,
-    request,
-  );
+  const folder = `${prefix}gateway`;
+  const { gateway, file, httpsPort, ports, ca, metrics } = await startGateway(lab, folder, request);
   const hostnames = Object.keys(request.tcp ?? {}).map(tcpHostname);
   if (request.http !== undefined) hostnames.push(HTTP_HOSTNAME);
   const token = await makeTunnel(lab, file, TUNNEL, hostnames);
   const connector = await startConnector(lab, request, { httpsPort, ca, token, prefix });
   const http = request.http && { url: `https://${HTTP_HOSTNAME}:${httpsPort}/` };
-  return { ports, http, httpsPort, ca, roles: { gateway, connector } };
+  const control = new Control(lab, { folder, file, metrics, gateway, connector });
+  return { ports, http, httpsPort, ca, roles: { gateway, connector }, control };
+}
+
+/** What is done to a running Postern, as its operator, or bad luck, does it. */
+class Control {
+  #lab;
+  #running;
+
+  constructor(lab, running) {
+    this.#lab = lab;
+    this.#running = running;
+  }
+
+  /** Process id of the supervisor that runs now. */
+  supervisor() {
+    return this.#running.gateway;
+  }
+
+  async reloadGateway() {
+    await this.#ask('gateway', 'reload', '--config', this.#running.file);
+  }
+
+  async killWorker() {
+    const status = await this.#ask(
+      'gateway',
+      'status',
+      '-o',
+      'json',
+      '--config',
+      this.#running.file,
+    );
+    const { pid } = JSON.parse(status).workers.find(({ state }) => state === 'active');
+    process.kill(pid, 'SIGKILL');
+  }
+
+  async restartGateway() {
+    process.kill(this.#running.gateway, 'SIGKILL');
+    const { folder, file, metrics } = this.#running;
+    const run = command('gateway', 'run', '--config', file);
+    this.#running.gateway = await this.#lab.start(folder, ...run);
+    await this.#lab.ready(() => isReady(metrics), folder, this.#running.gateway, 'become ready');
+  }
+
+  async reloadConnector() {
+    await this.#ask('tunnel', 'reload', '--pid', String(this.#running.connector));
+  }
+
+  #ask(...args) {
+    return this.#lab.run('postern', ...command(...args));
+  }
 }
 
 /** Starts a gateway for the request's ports, in a folder of the lab, and resolves once it is ready. */
@@ -105,7 +152,7 @@ export async function startGateway(lab, folder, { tcp = {} }) {
   await writeFile(file, JSON.stringify(config, undefined, 2)); // JSON is YAML too.
   const gateway = await lab.start(folder, ...command('gateway', 'run', '--config', file));
   await lab.ready(() => isReady(metrics), folder, gateway, 'become ready');
-  return { gateway, file, httpsPort, ports, ca };
+  return { gateway, file, httpsPort, ports, ca, metrics };
 }
 
 /** Creates a tunnel at the running gateway, with a route for each hostname, and resolves with its token. */

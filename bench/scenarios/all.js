@@ -11,6 +11,7 @@ import { http } from './http.js';
 import { keystroke } from './keystroke.js';
 import { longPath } from './long-path.js';
 import { memory } from './memory.js';
+import { recover } from './recover.js';
 import { tcpRequests } from './tcp-requests.js';
 
 /** Every scenario, in the order it is run. */
@@ -22,5 +23,6 @@ export const SCENARIOS = [
   connectRate,
   longPath,
   keystroke,
+  recover,
   memory,
 ];
