@@ -31,6 +31,8 @@ interface Allowance {
   readonly how: readonly FailureHow[];
   /** HTTP statuses or close codes, where it is answered. */
   readonly codes?: readonly number[];
+  /** Only those that never reached an origin. Default: all. */
+  readonly isTurnedAway?: true;
   /** Connections begun before this moment may be hurt. Default: the end of the fault. */
   readonly begunBefore?: (fault: Fault) => number;
   /** The failures must be seen within. Default: from its beginning until shortly after its end. */
@@ -47,12 +49,15 @@ const ACCESS = ['access tcp', 'access stdio', 'access ssh'] as const;
 const LATE_MS = 2_000;
 /** Some learn it later: who reads slowly when the buffers are empty, an origin when nobody comes back to resume the stream. */
 const NOTICE_MS: Readonly<Partial<Record<LoadKind, number>>> = {
-  transfer: 10_000,
-  'tcp port': 30_000,
+  transfer: 20_000,
+  'tcp port': 40_000,
 };
 /** What a connector may answer or a WebSocket end with when the origin itself went away. */
 const ORIGIN_GONE = [502, 1006];
 const SERVICE_RESTART = 1012;
+const NO_REPLICA = 503;
+/** A connector without any link has one again after so long, ms. */
+const BACK_MS = 5_000;
 const GRACE_ENDS = 'left over at the end of the grace period: cut, WebSockets with 1012';
 
 const TABLE: readonly Allowance[] = [
@@ -63,16 +68,27 @@ const TABLE: readonly Allowance[] = [
     // A connection that was begun later waited for the next worker.
     because: 'the gateway process, kill -9: what ends there is lost with its socket',
   },
-  ...(['gateway reload', 'supervisor killed', 'connector reload'] as const).map(
-    (fault): Allowance => ({
+  ...(['connector links cut', 'connector links silent'] as const).flatMap((fault): Allowance[] => {
+    const newcomer = {
       fault,
-      kinds: ENDS_IN_GATEWAY,
-      how: ['broken', 'answered'],
-      codes: [SERVICE_RESTART],
-      seen: ({ from, to }, graceMs) => [from + graceMs, to + graceMs],
-      because: GRACE_ENDS,
-    }),
-  ),
+      begunBefore: () => Infinity,
+      seen: ({ from, to }: Fault) => [from, to + BACK_MS] as const,
+      because:
+        'no connector has a link: what is new is turned away, what is open waits and resumes',
+    };
+    return [
+      { ...newcomer, kinds: WEB, how: ['answered'], codes: [NO_REPLICA] },
+      { ...newcomer, kinds: ['tcp port', ...ACCESS], how: ['broken'], isTurnedAway: true },
+    ];
+  }),
+  ...(['gateway reload', 'supervisor killed'] as const).map((fault): Allowance => ({
+    fault,
+    kinds: ENDS_IN_GATEWAY,
+    how: ['broken', 'answered'],
+    codes: [SERVICE_RESTART],
+    seen: ({ from, to }, graceMs) => [from + graceMs, to + graceMs],
+    because: GRACE_ENDS,
+  })),
   {
     fault: 'HTTP origin restarted',
     kinds: WEB,
@@ -152,6 +168,7 @@ export class Faults {
       kinds.includes(failure.kind) &&
       how.includes(failure.how) &&
       (failure.how !== 'answered' || (codes ?? []).includes(failure.code ?? 0)) &&
+      (allowance.isTurnedAway === undefined || failure.isTurnedAway === true) &&
       failure.connectedAt <= begunBefore(fault) &&
       failure.failedAt >= from &&
       failure.failedAt <= to + lateMs

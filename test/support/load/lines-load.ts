@@ -21,6 +21,8 @@ export interface LinesLoadOptions {
   readonly users: number;
   /** Between two lines of one user, ms. */
   readonly paceMs: number;
+  /** How long a command runs, ms, half of it at least; then another one is started. Default: as long as the load. */
+  readonly lifeMs?: number | undefined;
 }
 
 /** Characters of the longest line. */
@@ -105,7 +107,10 @@ class LineCommand {
   /** Resolves with what went wrong, if anything did. */
   async hold(isOver: () => boolean): Promise<Omit<Failure, 'kind' | 'failedAt'> | undefined> {
     const { exited, stdin } = this.process;
-    while (this.process.exit === undefined && this.#fault === undefined && !isOver()) {
+    const { random, lifeMs = Infinity } = this.#options;
+    const endsAt = this.#connectedAt + lifeMs * (0.5 + random.next() / 2);
+    const isDue = (): boolean => isOver() || performance.now() > endsAt;
+    while (this.process.exit === undefined && this.#fault === undefined && !isDue()) {
       this.#send();
       await Promise.race([exited, delay(this.#options.paceMs)]);
     }
@@ -123,6 +128,7 @@ class LineCommand {
     return {
       what: `a command whose line ${this.#number} was the last, with ${this.#awaited.length} not back`,
       ...this.#fault,
+      isTurnedAway: this.#told === 0 && this.#awaited.length === this.#number,
       connectedAt: this.#connectedAt,
     };
   }

@@ -37,6 +37,8 @@ export interface Failure {
   readonly detail: string;
   /** HTTP status or close code of what was `answered`. */
   readonly code?: number | undefined;
+  /** Whether it never got as far as the origin: nobody has lost what they had. */
+  readonly isTurnedAway?: boolean;
   /** When the connection that it ran on was begun. */
   readonly connectedAt: number;
   readonly failedAt: number;

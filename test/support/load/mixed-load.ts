@@ -20,10 +20,12 @@ const MiB = 1024 * KiB;
 export class MixedLoad {
   readonly loads: readonly Load[];
 
-  constructor(lab: LoadLab, random: SeededRandom) {
+  /** `lifeMs` is how long streams and commands live that else would live from the first moment to the last. */
+  constructor(lab: LoadLab, random: SeededRandom, lifeMs?: number) {
     const { gateway, exchanges, ports, commands } = lab;
     const web = { gateway, hostname: HOSTS.web, random };
-    const streams = { exchanges, random, paceMs: 100 };
+    const streams = { exchanges, random, paceMs: 100, lifeMs };
+    const lines = { random, paceMs: 20, lifeMs };
     const slow = { up: Infinity, down: Infinity, paceMs: 50, chunkBytes: 2 * KiB };
     const bulk = { up: Infinity, down: Infinity, paceMs: 20, chunkBytes: 16 * KiB };
     const oneWay = [
@@ -49,9 +51,9 @@ export class MixedLoad {
         long: [bulk, slow, slow, slow, ...oneWay],
         short: 2,
       }),
-      new TypingLoad({ port: ports.echo, random, users: 4, paceMs: 30 }),
-      new LinesLoad({ ...commands.stdio, kind: 'access stdio', random, users: 1, paceMs: 20 }),
-      new LinesLoad({ ...commands.ssh, kind: 'access ssh', random, users: 2, paceMs: 20 }),
+      new TypingLoad({ port: ports.echo, random, users: 4, paceMs: 30, lifeMs }),
+      new LinesLoad({ ...lines, ...commands.stdio, kind: 'access stdio', users: 1 }),
+      new LinesLoad({ ...lines, ...commands.ssh, kind: 'access ssh', users: 2 }),
     ];
   }
 

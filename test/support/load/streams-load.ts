@@ -23,6 +23,8 @@ export interface StreamsLoadOptions {
   readonly short: number;
   /** Between two short ones of a place, ms. */
   readonly paceMs: number;
+  /** How long the long ones live, ms, half of it at least; then others follow. Default: as long as the load. */
+  readonly lifeMs?: number | undefined;
 }
 
 const MOST_BYTES = 512 * 1024;
@@ -100,7 +102,8 @@ export class StreamsLoad implements Load {
         const what = `a stream of ${plan.up} bytes up and ${plan.down} down`;
         const reached = exchange.hasArrived ? 'had' : 'had not';
         const detail = `${String(error)}, ${reached} reached the origin`;
-        this.#tally.failed({ what, how: howOf(detail), detail, connectedAt });
+        const isTurnedAway = !exchange.hasArrived;
+        this.#tally.failed({ what, how: howOf(detail), detail, isTurnedAway, connectedAt });
         exchange.giveUp();
       },
     );
@@ -123,6 +126,8 @@ export class StreamsLoad implements Load {
   /** Counts what arrives until the exchange is done, and has it finish when the load is over. */
   async #watch(user: number, exchange: Exchange): Promise<void> {
     let received = 0;
+    const { random, lifeMs = Infinity } = this.#options;
+    const endsAt = performance.now() + lifeMs * (0.5 + random.next() / 2);
     const done = exchange.done.then(() => true);
     let isDone = false;
     let finishedAt: number | undefined;
@@ -134,7 +139,7 @@ export class StreamsLoad implements Load {
         this.#tally.moved(user, bytes);
         if (finishedAt !== undefined) finishedAt = performance.now();
       }
-      if (!this.#isOver) continue;
+      if (!this.#isOver && performance.now() < endsAt) continue;
       if (finishedAt === undefined) {
         exchange.finish();
         finishedAt = performance.now();

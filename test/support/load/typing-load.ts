@@ -17,6 +17,8 @@ export interface TypingLoadOptions {
   readonly users: number;
   /** Between two keystrokes of one user, ms. */
   readonly paceMs: number;
+  /** How long a user stays, ms, half of it at least; then another one comes. Default: as long as the load. */
+  readonly lifeMs?: number | undefined;
 }
 
 /** Bytes of the longest: a paste now and then. */
@@ -63,8 +65,9 @@ export class TypingLoad implements Load {
   }
 
   async #type(user: number): Promise<void> {
-    const { port, random, paceMs } = this.#options;
+    const { port, random, paceMs, lifeMs = Infinity } = this.#options;
     const connectedAt = performance.now();
+    const leavesAt = connectedAt + lifeMs * (0.5 + random.next() / 2);
     const socket = openTcp(port);
     this.#streams += 1;
     this.#tally.count('streams');
@@ -72,7 +75,7 @@ export class TypingLoad implements Load {
     let keys = 0;
     const late = setTimeout(() => socket.destroy(), PATIENCE_MS);
     try {
-      for (; !this.#isOver; keys += 1) {
+      for (; !this.#isOver && performance.now() < leavesAt; keys += 1) {
         const bytes = random.magnitude(MOST_BYTES);
         await client.round(bytes);
         late.refresh();
@@ -83,7 +86,9 @@ export class TypingLoad implements Load {
       await client.end();
     } catch (error) {
       const what = `a typist, after ${keys} keystrokes`;
-      this.#tally.failed({ what, how: 'broken', detail: String(error), connectedAt });
+      const isTurnedAway = keys === 0;
+      const detail = String(error);
+      this.#tally.failed({ what, how: 'broken', detail, isTurnedAway, connectedAt });
       await delay(paceMs);
     } finally {
       clearTimeout(late);

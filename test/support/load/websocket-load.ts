@@ -92,6 +92,8 @@ class Conversation {
   #errorHow: Failure['how'] = 'broken';
   #isOpen = false;
   #isClosing = false;
+  /** Of the answer that was no WebSocket. */
+  #status: number | undefined;
 
   constructor(options: WebSocketLoadOptions, returned: (bytes: number) => void) {
     this.#options = options;
@@ -120,11 +122,12 @@ class Conversation {
     const late = setTimeout(() => this.#lose('hung', 'the last did not come back'), PATIENCE_MS);
     const code = await this.#ended.finally(() => clearTimeout(late));
     if (this.#error === undefined && code === NORMAL && isOver()) return undefined;
+    const answer = this.#status ?? (code === 1006 ? undefined : code);
     return {
       what: `a WebSocket, ${this.#back} messages of which came back and ${this.#awaited.length} did not`,
-      how: this.#errorHow === 'broken' && code !== 1006 ? 'answered' : this.#errorHow,
+      how: this.#errorHow === 'broken' && answer !== undefined ? 'answered' : this.#errorHow,
       detail: `close code ${code}, ${this.#error ?? 'no error'}`,
-      code,
+      code: answer ?? code,
       connectedAt: this.#connectedAt,
     };
   }
@@ -154,6 +157,8 @@ class Conversation {
   #note(error: Error): void {
     this.#error ??= error.message;
     if (Reflect.get(error, 'code') === 'ECONNREFUSED') this.#errorHow = 'refused';
+    const status = /^Unexpected server response: (\d+)$/.exec(error.message)?.[1];
+    if (status !== undefined) this.#status = Number(status);
   }
 
   #lose(how: Failure['how'], why: string): void {
