@@ -54,10 +54,10 @@ describe('a hundred fast streams and two slow ones', () => {
   /** How long they are watched after the windows have grown, ms. */
   const WATCHED_MS = 6_000;
   /**
-   * 90 MiB of program, and what a hundred streams have in flight in their windows: measured 1.5 MiB each on a busy
+   * 90 MiB of program, 70 of a supervisor, and what a hundred streams have in flight in their windows: measured 1.5 MiB each on a busy
    * machine. The hard limit is processUnackedBytes + processWindowBytes, 512 MiB above the program.
    */
-  const MOST_MIB = 450;
+  const MOST_MIB = 520;
 
   it('keep the memory of both processes flat, and all move', async () => {
     let sunk = 0;
