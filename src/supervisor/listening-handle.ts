@@ -78,7 +78,7 @@ export function addressOfHandle(handle: ListeningHandle): BoundAddress {
 
 /**
  * Sends a message to another process, with a handle that it gets beside the event `message`. The handle stays open here.
- * `done` is called with an error when the other is gone.
+ * `done` is called in any case, with an error when the other is known to be gone.
  */
 export function sendHandle(
   to: { send?: ((...args: SendArguments) => boolean) | undefined },

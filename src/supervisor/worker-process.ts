@@ -149,7 +149,7 @@ export class WorkerProcess {
     });
     const how = await ended;
     // What it said last arrives before this.
-    if (child.connected) await once(child, 'disconnect');
+    if (child.connected) await once(child, 'disconnect').catch(() => undefined);
     this.#isGone = true;
     events.onExit(how);
   }
