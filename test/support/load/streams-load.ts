@@ -33,7 +33,7 @@ const LOOK_MS = 20;
 /** How long a user whose own end is done waits for the origin to say so too before going on, ms. */
 const LINGER_MS = 1_000;
 /** How long the last bytes of a stream may take after both ends were told to finish, ms. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 export class StreamsLoad implements Load {
   readonly kind: StreamsLoadOptions['kind'];
