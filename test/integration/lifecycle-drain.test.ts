@@ -105,13 +105,14 @@ describe('a gateway that is told to stop', () => {
 describe('a connector that is told to stop', () => {
   it('finishes what is under way, takes nothing new and exits with 0', async () => {
     await start('20s');
-    const download = await startDownload(gateway, WEB, '/drip?n=150&ms=10');
+    // Longer than a gateway that has just started waits for connectors.
+    const download = await startDownload(gateway, WEB, '/drip?n=700&ms=10');
     const stream = await liveStream();
 
     connector.process.kill('SIGTERM');
     await connector.process.waitForLine(/"msg":"draining"/);
-    await eventually(async () => (await gateway.fetch(WEB)).status === 503);
-    expect(download.bytes()).toBeLessThan(150);
+    await eventually(async () => (await gateway.fetch(WEB)).status === 503, { deadlineMs: 7_000 });
+    expect(download.bytes()).toBeLessThan(700);
     expect(await isReady(connector.metricsPort)).toBe(false);
     const late = connect(gateway.tcpPort(RAW), '127.0.0.1');
     await expect(once(late.resume(), 'end')).rejects.toMatchObject({ code: 'ECONNRESET' });
