@@ -230,6 +230,8 @@ export class Gateway {
     { isHandOver = false }: { readonly isHandOver?: boolean } = {},
   ): Promise<number | undefined> {
     const stopped = this.#listeners.stopAccepting(isHandOver);
+    // A connector that is replaced now comes to the next process only. Its clients are about to go there, with all they wait for.
+    if (isHandOver) this.#arrivals.open();
     void this.#http.drain();
     const drain = new Drain({
       clock: systemClock,
