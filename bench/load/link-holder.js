@@ -22,7 +22,7 @@ function importBuilt(path) {
 
 async function loadModules() {
   const [dialling, linking, clocks, ids] = await Promise.all(
-    ['transport/dial-channel', 'protocol/link', 'core/clock', 'core/id'].map(importBuilt),
+    ['transport/dial/dial-channel', 'protocol/link', 'core/clock', 'core/id'].map(importBuilt),
   );
   const { dialChannel } = dialling;
   const { Link, CLOSE_CODE } = linking;

@@ -6,7 +6,7 @@
  */
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { KeptLink } from '../transport/link-keeper.ts';
+import type { KeptLink } from '../transport/dial/link-keeper.ts';
 
 export class DrainedLinks {
   /** By the gateway's process, the longest draining first. */

@@ -15,7 +15,7 @@ import type {
 } from '../protocol/control-message.ts';
 import type { FrameChannel } from '../protocol/frame-channel.ts';
 import type { StreamAccepter } from '../protocol/stream-accepter.ts';
-import { registerLink, type RegisteredLink } from '../transport/register-link.ts';
+import { registerLink, type RegisteredLink } from '../transport/dial/register-link.ts';
 
 /** What a registered link is told afterwards. */
 interface ConnectorLinkEvents {

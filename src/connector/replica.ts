@@ -18,10 +18,15 @@ import { StreamAccepter } from '../protocol/stream-accepter.ts';
 import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
-import { dialChannel } from '../transport/dial-channel.ts';
-import { LinkKeeper, sayGoodbye, type KeptLink, type LinkEnd } from '../transport/link-keeper.ts';
-import { watchNetwork } from '../transport/network-watch.ts';
-import { watchSleep } from '../transport/sleep-watch.ts';
+import { dialChannel } from '../transport/dial/dial-channel.ts';
+import {
+  LinkKeeper,
+  sayGoodbye,
+  type KeptLink,
+  type LinkEnd,
+} from '../transport/dial/link-keeper.ts';
+import { watchNetwork } from '../transport/watch/network-watch.ts';
+import { watchSleep } from '../transport/watch/sleep-watch.ts';
 import { DrainedLinks } from './drained-links.ts';
 import { announce } from './ingress/ingress.ts';
 import { StreamAccess } from './ingress/stream-access.ts';

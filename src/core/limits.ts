@@ -61,12 +61,12 @@ export const LIMITS = {
   dialMs: 15_000,
   /**
    * TCP alone, ms: where the packets vanish. The kernel would send three of them in this time, and then wait for longer than
-   * somebody whose network is back. test/unit/transport/dial-channel.test.ts
+   * somebody whose network is back. test/unit/transport/dial/dial-channel.test.ts
    */
   connectMs: 5_000,
-  /** How long a link that is in doubt may take to answer before it is dropped, ms. test/unit/transport/link-keeper.test.ts */
+  /** How long a link that is in doubt may take to answer before it is dropped, ms. test/unit/transport/dial/link-keeper.test.ts */
   doubtMs: 2_000,
-  /** How long nothing may come back to a client that sent something before its link is in doubt, ms. test/unit/transport/silence-watch.test.ts */
+  /** How long nothing may come back to a client that sent something before its link is in doubt, ms. test/unit/transport/watch/silence-watch.test.ts */
   silenceMs: 3_000,
   /** How long the closing handshake of a WebSocket may take, ms. test/unit/transport/ws-frame-channel.test.ts */
   closeMs: 2_000,
@@ -79,7 +79,7 @@ export const LIMITS = {
 
   /** Links that have not registered yet, per gateway. A link costs memory before we know whose it is. */
   unregisteredLinks: 256,
-  /** Links of clients, per gateway: one for each running `postern access`. test/unit/gateway/link-door-clients.test.ts */
+  /** Links of clients, per gateway: one for each running `postern access`. test/unit/gateway/links/link-door-clients.test.ts */
   clientLinks: 10_000,
   /** Bytes that relayed streams may have waiting in this process; the stream that asks for more attaches again. test/unit/protocol/relay.test.ts */
   relayBytes: 256 * MiB,
@@ -101,7 +101,7 @@ export const LIMITS = {
   clientDetachedMs: 5 * 60_000,
   /** Links that a gateway which drains sends elsewhere in a second: each costs its successor a TLS handshake. test/unit/gateway/drain.test.ts */
   handshakesPerSecond: 500,
-  /** How long after its start a gateway expects connectors that have not come yet, ms. test/unit/gateway/arrivals.test.ts */
+  /** How long after its start a gateway expects connectors that have not come yet, ms. test/unit/gateway/routing/arrivals.test.ts */
   arrivalMs: 5_000,
   /** The same after the last one that came, ms, and at most after the start, ms. arrivals.test.ts */
   arrivalGapMs: 2_000,
@@ -177,7 +177,7 @@ export const LIMITS = {
 
   /** Audit events kept; the oldest go. About 50 MB. test/unit/store/audit-store.test.ts */
   auditEvents: 100_000,
-  /** Audit events that the connectors of one tunnel may cause in an hour. test/unit/gateway/connector-audit.test.ts */
+  /** Audit events that the connectors of one tunnel may cause in an hour. test/unit/gateway/links/connector-audit.test.ts */
   connectorAuditPerHour: 1_000,
   /** Audit events appended between two looks at `auditEvents`. test/unit/store/audit-store.test.ts */
   auditPruneEvery: 1_000,
@@ -343,24 +343,24 @@ export const LIMITS = {
   /** Notices to systemd that wait for their turn; more are dropped. sd-notify.test.ts */
   noticesWaiting: 16,
 
-  /** How long a connector's successor may take until its first link is registered, ms. test/unit/cli/connector/successor.test.ts */
+  /** How long a connector's successor may take until its first link is registered, ms. test/unit/cli/connector/hand-over/successor.test.ts */
   handOverMs: 30_000,
   /** How long its other links may take then, ms: one of its gateways may be down. test/unit/connector/replica.test.ts */
   handOverLinksMs: 5_000,
   /** How long connector and successor wait for each other's answers, ms. successor.test.ts */
   handOverAnswerMs: 5_000,
-  /** Earlier processes of a connector that may still drain; with more it is not reloaded. test/unit/cli/connector/succession.test.ts */
+  /** Earlier processes of a connector that may still drain; with more it is not reloaded. test/unit/cli/connector/hand-over/succession.test.ts */
   drainingConnectors: 16,
-  /** Runs of connectors that one user's runtime folder is searched for. test/unit/cli/connector/run-record.test.ts */
+  /** Runs of connectors that one user's runtime folder is searched for. test/unit/cli/connector/hand-over/run-record.test.ts */
   connectorRuns: 256,
   /** How long the files of a dead run are kept for one that comes after it, ms: the longest that a stream waits. run-record.test.ts */
   runRecordMs: 86_400_000,
   /** Dead runs that a connector may name when it registers. run-record.test.ts, control-message.test.ts */
   replacedRuns: 16,
-  /** Dead runs of a tunnel that a gateway remembers, and tunnels with any, for clients that come back: 40 bytes each. test/unit/gateway/dead-runs.test.ts */
+  /** Dead runs of a tunnel that a gateway remembers, and tunnels with any, for clients that come back: 40 bytes each. test/unit/gateway/links/dead-runs.test.ts */
   deadRuns: 64,
   deadRunTunnels: 10_000,
-  /** Longest line on the control socket of a connector, characters, how long it may take, ms, and how many may talk at once. test/unit/cli/connector/control-server.test.ts */
+  /** Longest line on the control socket of a connector, characters, how long it may take, ms, and how many may talk at once. test/unit/cli/connector/hand-over/control-server.test.ts */
   controlLineChars: 4 * KiB,
   controlRequestMs: 5_000,
   controlConnections: 32,

@@ -9,7 +9,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { DrainWait } from './gateway-status.ts';
 import type { HttpHandler } from './http/http-handler.ts';
-import type { LinkDoor } from './link-door.ts';
+import type { LinkDoor } from './links/link-door.ts';
 
 /** How often it looks at what is left, ms. */
 const TICK_MS = 50;

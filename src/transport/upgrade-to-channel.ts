@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { PosternError } from '../core/error.ts';
-import { failedDial, quoteForeign, type DialParties } from './dial-error.ts';
+import { failedDial, quoteForeign, type DialParties } from './dial/dial-error.ts';
 import {
   LINK_SUBPROTOCOL,
   webSocketOptions,

@@ -22,13 +22,13 @@ import { EXIT, exitCodeOf } from '../exit-code.ts';
 import type { LongRunning } from '../long-running.ts';
 import type { StopSignals } from '../stop-signals.ts';
 import { ConnectorProcess } from './connector-process.ts';
-import type { ConnectorStatus, ControlCall } from './control-message.ts';
-import { EarlierRuns } from './earlier-runs.ts';
-import type { ConnectorRunInfo, ReloadOutcome } from './hand-over-message.ts';
-import type { Predecessor } from './predecessor.ts';
-import type { RunPlace } from './run-place.ts';
+import type { ConnectorStatus, ControlCall } from './hand-over/control-message.ts';
+import { EarlierRuns } from './hand-over/earlier-runs.ts';
+import type { ConnectorRunInfo, ReloadOutcome } from './hand-over/hand-over-message.ts';
+import type { Predecessor } from './hand-over/predecessor.ts';
+import type { RunPlace } from './hand-over/run-place.ts';
 import type { ServiceNotices } from './service-notices.ts';
-import { refusal, Succession } from './succession.ts';
+import { refusal, Succession } from './hand-over/succession.ts';
 import { watchConfig } from './watch-config.ts';
 
 export interface ConnectorRunOptions {

@@ -15,18 +15,18 @@ import { CLOSE_CODE, NOBODY, type Link } from '../../protocol/link.ts';
 import { ResumableOpener } from '../../protocol/resumable-opener.ts';
 import type { Stream } from '../../protocol/stream.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { dialChannel } from '../../transport/dial-channel.ts';
-import { wasCutOff } from '../../transport/dial-error.ts';
+import { dialChannel } from '../../transport/dial/dial-channel.ts';
+import { wasCutOff } from '../../transport/dial/dial-error.ts';
 import {
   LinkKeeper,
   sayGoodbye,
   type KeptLink,
   type LinkEnd,
-} from '../../transport/link-keeper.ts';
-import { registerLink } from '../../transport/register-link.ts';
-import { watchNetwork } from '../../transport/network-watch.ts';
-import { watchSilence } from '../../transport/silence-watch.ts';
-import { watchSleep } from '../../transport/sleep-watch.ts';
+} from '../../transport/dial/link-keeper.ts';
+import { registerLink } from '../../transport/dial/register-link.ts';
+import { watchNetwork } from '../../transport/watch/network-watch.ts';
+import { watchSilence } from '../../transport/watch/silence-watch.ts';
+import { watchSleep } from '../../transport/watch/sleep-watch.ts';
 
 /** What streams wait for, and how long the first of them still does. */
 export type LinkTrouble = {

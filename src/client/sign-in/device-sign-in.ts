@@ -1,7 +1,7 @@
 /** Signing in without a browser here: a code to type in a browser anywhere. RFC 8628. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { PosternError } from '../../core/error.ts';
-import { quoteForeign } from '../../transport/dial-error.ts';
+import { quoteForeign } from '../../transport/dial/dial-error.ts';
 import { askForSession, type NewSession } from './ask-for-session.ts';
 import type { SignInAsk } from './browser-sign-in.ts';
 import { notAGateway } from './gateway-http.ts';

@@ -8,8 +8,8 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { hasCode, isPosternError, messageOf, PosternError } from '../../core/error.ts';
-import { quoteForeign, wasCutOff } from '../../transport/dial-error.ts';
-import { dialGateway } from '../../transport/gateway-dial.ts';
+import { quoteForeign, wasCutOff } from '../../transport/dial/dial-error.ts';
+import { dialGateway } from '../../transport/dial/gateway-dial.ts';
 
 /** How long an answer may take once the connection stands, ms. */
 const ANSWER_MS = 20_000;

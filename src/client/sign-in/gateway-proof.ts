@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { calculateJwkThumbprint, compactVerify, EmbeddedJWK } from 'jose';
 import { messageOf } from '../../core/error.ts';
-import { quoteForeign } from '../../transport/dial-error.ts';
+import { quoteForeign } from '../../transport/dial/dial-error.ts';
 import { notAGateway, type GatewayHttp } from './gateway-http.ts';
 import { isGatewayOrigin, isThumbprint } from '../gateway-identity.ts';
 

@@ -11,8 +11,8 @@ import type { Sessions } from '../../access/sessions/sessions.ts';
 import type { Session } from '../../access/sign-in/sign-in-ports.ts';
 import { AppTokens, type AppTokenClaims } from '../../access/tokens/app-tokens.ts';
 import type { Application } from '../../config/access/application.ts';
-import { clientCertificateOf } from '../http/client-certificate.ts';
-import type { UserRequest } from '../http/user-message.ts';
+import { clientCertificateOf } from '../http/user/client-certificate.ts';
+import type { UserRequest } from '../http/user/user-message.ts';
 
 /** What a request proved. */
 export interface KnownRequester {

@@ -1,10 +1,10 @@
 /** Answers a request with an error page of ours, and says so in its record. */
 import type { PosternError } from '../../core/error.ts';
-import { closeAfter, sendPage } from './client-response.ts';
+import { closeAfter, sendPage } from './user/client-response.ts';
 import { errorPage } from './error-page.ts';
 import { ALLOWED_METHODS } from './request-guard.ts';
 import type { RequestRecord } from './request-record.ts';
-import type { UserRequest, UserResponse } from './user-message.ts';
+import type { UserRequest, UserResponse } from './user/user-message.ts';
 
 export interface ErrorAnswer {
   readonly error: PosternError;

@@ -12,17 +12,17 @@ import { PosternError, codeOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { giveBackSlab } from '../../protocol/slab.ts';
 import { answerError } from './answer-error.ts';
-import { closeAfter, cutResponse } from './client-response.ts';
-import type { OriginConnection } from './origin-connection.ts';
-import { STALE_CONNECTION, isClosedByOrigin, toOriginError } from './origin-error.ts';
-import type { OriginTarget } from './origin-opener.ts';
-import type { OriginPools } from './origin-pool.ts';
+import { closeAfter, cutResponse } from './user/client-response.ts';
+import type { OriginConnection } from './origin/origin-connection.ts';
+import { STALE_CONNECTION, isClosedByOrigin, toOriginError } from './origin/origin-error.ts';
+import type { OriginTarget } from './origin/origin-opener.ts';
+import type { OriginPools } from './origin/origin-pool.ts';
 import { RequestBody } from './request-body.ts';
 import type { GuardedRequest } from './request-guard.ts';
 import type { RequestRecord } from './request-record.ts';
-import { findHeader, responseHeaders } from './response-headers.ts';
-import type { LiveUpgrade, PendingUpgrade } from './upgrade.ts';
-import type { UserRequest, UserResponse } from './user-message.ts';
+import { findHeader, responseHeaders } from './fields/response-headers.ts';
+import type { LiveUpgrade, PendingUpgrade } from './websocket/upgrade.ts';
+import type { UserRequest, UserResponse } from './user/user-message.ts';
 
 /** What all exchanges of a gateway share. */
 export interface ExchangeHost {

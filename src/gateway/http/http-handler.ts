@@ -19,21 +19,25 @@ import type { Http2Response } from '../http2/http2-response.ts';
 import { UserSessions } from '../http2/user-sessions.ts';
 import { logRequest } from './access-log.ts';
 import { answerError } from './answer-error.ts';
-import { ClientConnections } from './client-connections.ts';
-import { closeAfter, responseOn } from './client-response.ts';
+import { ClientConnections } from './user/client-connections.ts';
+import { closeAfter, responseOn } from './user/client-response.ts';
 import { statusOf } from './error-page.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
-import type { ClientAddress, HttpRouter, RouteResult } from './origin-opener.ts';
-import { OriginPools, type OriginPoolsOptions, type OriginPoolsStats } from './origin-pool.ts';
+import type { ClientAddress, HttpRouter, RouteResult } from './origin/origin-opener.ts';
+import {
+  OriginPools,
+  type OriginPoolsOptions,
+  type OriginPoolsStats,
+} from './origin/origin-pool.ts';
 import type { Admission, RequestGate, RequestPass } from './request-gate.ts';
-import { parserErrorCode, rawErrorResponse } from './raw-error.ts';
+import { parserErrorCode, rawErrorResponse } from './user/raw-error.ts';
 import { type GuardRefusal, type GuardedRequest, checkRequest } from './request-guard.ts';
-import { requestHeaders } from './request-headers.ts';
+import { requestHeaders } from './fields/request-headers.ts';
 import { RequestRecord, type RequestSummary } from './request-record.ts';
-import { HTTP_SERVER_PROPERTIES } from './server-options.ts';
-import { CLOSE_REVOKED, UpgradeRegistry } from './upgrade-registry.ts';
-import { type LiveUpgrade, PendingUpgrade } from './upgrade.ts';
-import type { UserRequest, UserResponse } from './user-message.ts';
+import { HTTP_SERVER_PROPERTIES } from './user/server-options.ts';
+import { CLOSE_REVOKED, UpgradeRegistry } from './websocket/upgrade-registry.ts';
+import { type LiveUpgrade, PendingUpgrade } from './websocket/upgrade.ts';
+import type { UserRequest, UserResponse } from './user/user-message.ts';
 import { sendWebResponse, toWebRequest } from './web-exchange.ts';
 
 /** Lets other parts of the gateway answer some requests themselves. Asked after the guard, before the router. */

@@ -7,7 +7,7 @@
  * out only when the origin is connected.
  */
 import { EventEmitter } from 'node:events';
-import type { UserRequest } from './user-message.ts';
+import type { UserRequest } from './user/user-message.ts';
 
 export interface RequestBodyOptions {
   /** Called before the first byte is read. */

@@ -9,7 +9,7 @@ import { normaliseHostname } from '../../config/hostname-pattern.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import { connectionOptions, isGatewayOwned } from './header-rules.ts';
+import { connectionOptions, isGatewayOwned } from './fields/header-rules.ts';
 
 /** What is looked at: the head of one request, and what TLS said before it. */
 export interface RequestHead {

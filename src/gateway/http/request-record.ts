@@ -4,7 +4,7 @@
  * The path is kept without its query, which may hold secrets. Written to by whoever learns something; finished once.
  */
 import type { ErrorCode } from '../../core/error-codes.ts';
-import type { ClientAddress } from './origin-opener.ts';
+import type { ClientAddress } from './origin/origin-opener.ts';
 
 /** What the gate decided, for the access log. */
 export interface AccessNote {

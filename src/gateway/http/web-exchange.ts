@@ -8,9 +8,9 @@ import { readCookies } from '../../access/app-sign-in/app-cookies.ts';
 import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import { clientCertificateOf } from './client-certificate.ts';
+import { clientCertificateOf } from './user/client-certificate.ts';
 import type { GateRequest } from './request-gate.ts';
-import type { UserRequest, UserResponse } from './user-message.ts';
+import type { UserRequest, UserResponse } from './user/user-message.ts';
 
 /** Bodies that are being read, in this process. */
 let reading = 0;

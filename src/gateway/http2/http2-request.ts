@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Http2Framing } from '../http/request-guard.ts';
-import type { BodyListener, UserRequest } from '../http/user-message.ts';
+import type { BodyListener, UserRequest } from '../http/user/user-message.ts';
 import { readHead } from './http2-fields.ts';
 
 /** What Node says of a new stream. */

@@ -7,7 +7,7 @@
 import { EventEmitter } from 'node:events';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { PosternError } from '../../core/error.ts';
-import type { UserResponse } from '../http/user-message.ts';
+import type { UserResponse } from '../http/user/user-message.ts';
 import type { Http2Request } from './http2-request.ts';
 import { writeHead } from './http2-fields.ts';
 

@@ -12,8 +12,8 @@ import {
   type StreamHolder,
 } from '../../protocol/link.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
-import type { LinkDoorOptions } from '../link-door.ts';
-import { sayRefused, type LinkRole, type RoleHost } from '../link-role.ts';
+import type { LinkDoorOptions } from '../links/link-door.ts';
+import { sayRefused, type LinkRole, type RoleHost } from '../links/link-role.ts';
 import type { ClientPeer } from './client-streams.ts';
 import type { ClientPrincipal } from './stream-gate.ts';
 

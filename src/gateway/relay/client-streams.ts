@@ -15,11 +15,11 @@ import type { OpenMessage, StreamRequest } from '../../protocol/control-message.
 import { NOBODY, type Link, type Slot, type StreamHolder } from '../../protocol/link.ts';
 import { Relay, type RelayEnd } from '../../protocol/relay.ts';
 import { isResetCode } from '../../protocol/reset-code.ts';
-import type { Arrivals } from '../arrivals.ts';
-import type { ConnectedReplica } from '../connected-replica.ts';
-import type { RouteTable } from '../route-table.ts';
-import { signedStream, type StreamSigner } from '../signed-stream.ts';
-import type { TunnelRegistry } from '../tunnel-registry.ts';
+import type { Arrivals } from '../routing/arrivals.ts';
+import type { ConnectedReplica } from '../links/connected-replica.ts';
+import type { RouteTable } from '../routing/route-table.ts';
+import { signedStream, type StreamSigner } from '../routing/signed-stream.ts';
+import type { TunnelRegistry } from '../links/tunnel-registry.ts';
 import { EndedStreams } from './ended-streams.ts';
 import { HeldOpen } from './held-open.ts';
 import { OwnerShares, type OwnerShare } from './owner-shares.ts';

@@ -6,8 +6,8 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { ConnectedReplica } from '../connected-replica.ts';
-import type { TunnelRegistry } from '../tunnel-registry.ts';
+import type { ConnectedReplica } from '../links/connected-replica.ts';
+import type { TunnelRegistry } from '../links/tunnel-registry.ts';
 
 /** The least time between two messages to a connector, ms: it takes only so many control frames a second. */
 const PAUSE_MS = 20;

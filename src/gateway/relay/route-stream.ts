@@ -6,9 +6,9 @@
  */
 import { createHash } from 'node:crypto';
 import { PosternError } from '../../core/error.ts';
-import type { ConnectedReplica, ReplicaRule } from '../connected-replica.ts';
-import type { RouteTable } from '../route-table.ts';
-import type { TunnelRegistry } from '../tunnel-registry.ts';
+import type { ConnectedReplica, ReplicaRule } from '../links/connected-replica.ts';
+import type { RouteTable } from '../routing/route-table.ts';
+import type { TunnelRegistry } from '../links/tunnel-registry.ts';
 
 export interface StreamRoute {
   readonly replica: ConnectedReplica;

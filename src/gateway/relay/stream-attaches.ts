@@ -9,7 +9,7 @@ import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { Relay, RelayEnd } from '../../protocol/relay.ts';
 import { isResetCode } from '../../protocol/reset-code.ts';
-import type { ConnectedReplica } from '../connected-replica.ts';
+import type { ConnectedReplica } from '../links/connected-replica.ts';
 import type { EndedStreams } from './ended-streams.ts';
 import type { OwnerShare } from './owner-shares.ts';
 import type { ClientPrincipal, StreamAsk, StreamGate } from './stream-gate.ts';

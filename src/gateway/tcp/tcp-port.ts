@@ -13,11 +13,11 @@ import type { Stream } from '../../protocol/stream.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
-import type { Arrivals } from '../arrivals.ts';
+import type { Arrivals } from '../routing/arrivals.ts';
 import type { TcpAccess, TcpGrant, TcpStreamFacts } from '../access/tcp-access.ts';
 import type { ListeningSockets } from '../../transport/listen-on.ts';
-import { signedStream, type StreamSigner } from '../signed-stream.ts';
-import type { StreamRouter } from '../stream-router.ts';
+import { signedStream, type StreamSigner } from '../routing/signed-stream.ts';
+import type { StreamRouter } from '../routing/stream-router.ts';
 import type { ServerCertificate } from '../tls/load-certificate.ts';
 import type { SharedTickets } from '../tls/shared-tickets.ts';
 

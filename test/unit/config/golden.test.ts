@@ -15,7 +15,7 @@ import { loadConnectorConfig } from '../../../src/config/connector/connector-con
 import { loadGatewayConfig } from '../../../src/config/gateway-config.ts';
 import { codeOf, messageOf } from '../../../src/core/error.ts';
 
-const GOLDEN = fileURLToPath(new URL('../../golden/config/', import.meta.url));
+const GOLDEN = fileURLToPath(new URL('../../golden/config', import.meta.url));
 const isUpdate = process.env['UPDATE_GOLDEN'] === '1';
 
 const kinds = [

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { dialChannel } from '../../../src/transport/dial-channel.ts';
+import { dialChannel } from '../../../src/transport/dial/dial-channel.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { record, startLinkServer, type LinkServer } from './link-ends.ts';
 

@@ -7,7 +7,7 @@ import type { Server as NetServer, Socket } from 'node:net';
 import type { PosternError } from '../../../src/core/error.ts';
 import type { FrameChannelEvents } from '../../../src/protocol/frame-channel.ts';
 import { ChannelAccepter } from '../../../src/transport/accept-channel.ts';
-import { dialChannel } from '../../../src/transport/dial-channel.ts';
+import { dialChannel } from '../../../src/transport/dial/dial-channel.ts';
 import type { WsFrameChannel } from '../../../src/transport/ws-frame-channel.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { portOf } from '../../support/real/port.ts';

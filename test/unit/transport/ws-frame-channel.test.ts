@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 
 import { LIMITS } from '../../../src/core/limits.ts';
-import { dialChannel } from '../../../src/transport/dial-channel.ts';
+import { dialChannel } from '../../../src/transport/dial/dial-channel.ts';
 import type { WsFrameChannel } from '../../../src/transport/ws-frame-channel.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/eventually.ts';

@@ -1,9 +1,9 @@
 /** `postern tunnel reload`: has a running connector hand over to a new process, and waits for what becomes of it. */
 import { PosternError } from '../../../core/error.ts';
 import { defineCommand } from '../../command.ts';
-import { callConnector } from '../../connector/control-client.ts';
-import { findConnector } from '../../connector/find-connector.ts';
-import { parseOutcome } from '../../connector/hand-over-message.ts';
+import { callConnector } from '../../connector/hand-over/control-client.ts';
+import { findConnector } from '../../connector/hand-over/find-connector.ts';
+import { parseOutcome } from '../../connector/hand-over/hand-over-message.ts';
 import { EXIT } from '../../exit-code.ts';
 import { OUTPUT_OPTION, printResult } from '../../output.ts';
 

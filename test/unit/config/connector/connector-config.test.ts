@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { loadConnectorConfig } from '../../../../src/config/connector/connector-config.ts';
 
-const FILES = fileURLToPath(new URL('../../../golden/config/files/', import.meta.url));
+const FILES = fileURLToPath(new URL('../../../golden/config/files', import.meta.url));
 let folder: string;
 
 beforeAll(async () => {

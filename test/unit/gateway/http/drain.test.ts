@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { PosternError } from '../../../../src/core/error.ts';
-import { CLOSE_RESTART } from '../../../../src/gateway/http/upgrade-registry.ts';
+import { CLOSE_RESTART } from '../../../../src/gateway/http/websocket/upgrade-registry.ts';
 import { eventually } from '../../../support/eventually.ts';
 import {
   RawClient,

@@ -17,10 +17,13 @@ import { type Socket, connect, createServer as createNetServer } from 'node:net'
 import type { Clock } from '../../../../src/core/clock.ts';
 import { PosternError, codeOf } from '../../../../src/core/error.ts';
 import { HttpHandler, type HttpIntercept } from '../../../../src/gateway/http/http-handler.ts';
-import type { OriginTarget, RouteResult } from '../../../../src/gateway/http/origin-opener.ts';
-import type { OriginPoolsOptions } from '../../../../src/gateway/http/origin-pool.ts';
+import type {
+  OriginTarget,
+  RouteResult,
+} from '../../../../src/gateway/http/origin/origin-opener.ts';
+import type { OriginPoolsOptions } from '../../../../src/gateway/http/origin/origin-pool.ts';
 import type { RequestSummary } from '../../../../src/gateway/http/request-record.ts';
-import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/server-options.ts';
+import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/user/server-options.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { eventually } from '../../../support/eventually.ts';

@@ -4,9 +4,9 @@ import { type Server, createServer } from 'node:http';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
 import { PosternError } from '../../../../src/core/error.ts';
-import { MAX_PIPELINED } from '../../../../src/gateway/http/client-connections.ts';
+import { MAX_PIPELINED } from '../../../../src/gateway/http/user/client-connections.ts';
 import { createCaCertificate, createKey } from '../../../../src/gateway/tls/make-certificate.ts';
-import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/server-options.ts';
+import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/user/server-options.ts';
 import {
   RawClient,
   codeIn,

@@ -4,7 +4,7 @@ import { constants, type ClientHttp2Stream } from 'node:http2';
 import { describe, expect, it } from '@jest/globals';
 
 import { PosternError } from '../../../../src/core/error.ts';
-import type { RouteResult } from '../../../../src/gateway/http/origin-opener.ts';
+import type { RouteResult } from '../../../../src/gateway/http/origin/origin-opener.ts';
 import { eventually } from '../../../support/eventually.ts';
 import {
   RawClient,

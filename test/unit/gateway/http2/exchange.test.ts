@@ -1,7 +1,7 @@
 /** What users see of requests over HTTP/2: the same as over HTTP/1.1. */
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import { clientCertificateOf } from '../../../../src/gateway/http/client-certificate.ts';
+import { clientCertificateOf } from '../../../../src/gateway/http/user/client-certificate.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { FRAME, headersFrame } from '../../../support/http2-frames.ts';
 import { TestAuthority } from '../../../support/test-authority.ts';

@@ -12,7 +12,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import { createServer, type Server } from 'node:https';
-import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/server-options.ts';
+import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/user/server-options.ts';
 import { ALPN_PROTOCOLS } from '../../../../src/gateway/http2/http2-options.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { FrameClient } from '../../../support/http2-frames.ts';

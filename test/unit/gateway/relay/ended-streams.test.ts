@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { EndedStreams } from '../../../../src/gateway/relay/ended-streams.ts';
-import type { TunnelRegistry } from '../../../../src/gateway/tunnel-registry.ts';
+import type { TunnelRegistry } from '../../../../src/gateway/links/tunnel-registry.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { settle } from '../../protocol/turns.ts';
 import type { AppEnd } from '../../protocol/two-ends.ts';

@@ -4,8 +4,8 @@
  */
 import { PosternError } from '../../../../src/core/error.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
-import { Arrivals } from '../../../../src/gateway/arrivals.ts';
-import { LinkDoor } from '../../../../src/gateway/link-door.ts';
+import { Arrivals } from '../../../../src/gateway/routing/arrivals.ts';
+import { LinkDoor } from '../../../../src/gateway/links/link-door.ts';
 import {
   ClientStreams,
   type ClientStreamsOptions,
@@ -16,9 +16,9 @@ import type {
   StreamGate,
   StreamVerdict,
 } from '../../../../src/gateway/relay/stream-gate.ts';
-import { RouteTable } from '../../../../src/gateway/route-table.ts';
-import type { StreamSigner } from '../../../../src/gateway/signed-stream.ts';
-import { TunnelRegistry } from '../../../../src/gateway/tunnel-registry.ts';
+import { RouteTable } from '../../../../src/gateway/routing/route-table.ts';
+import type { StreamSigner } from '../../../../src/gateway/routing/signed-stream.ts';
+import { TunnelRegistry } from '../../../../src/gateway/links/tunnel-registry.ts';
 import { ByteBudget } from '../../../../src/protocol/byte-budget.ts';
 import type {
   AdmittedMessage,
@@ -34,7 +34,7 @@ import type { StreamBudgets } from '../../../../src/protocol/stream.ts';
 import type { Tunnel } from '../../../../src/store/store.ts';
 import { GatewayMetrics } from '../../../../src/telemetry/gateway-metrics.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
-import { registerLink } from '../../../../src/transport/register-link.ts';
+import { registerLink } from '../../../../src/transport/dial/register-link.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { memoryChannels, type MemoryChannel } from '../../../support/memory-channel.ts';
 import { REQUEST } from '../../protocol/raw-peer.ts';

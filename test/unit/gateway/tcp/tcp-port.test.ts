@@ -6,11 +6,11 @@ import { describe, expect, it } from '@jest/globals';
 
 import { systemClock } from '../../../../src/core/clock.ts';
 import { TcpAccess } from '../../../../src/gateway/access/tcp-access.ts';
-import { RouteTable } from '../../../../src/gateway/route-table.ts';
-import { StreamRouter } from '../../../../src/gateway/stream-router.ts';
+import { RouteTable } from '../../../../src/gateway/routing/route-table.ts';
+import { StreamRouter } from '../../../../src/gateway/routing/stream-router.ts';
 import { TcpPort, type TcpPortOptions } from '../../../../src/gateway/tcp/tcp-port.ts';
 import { sharedTickets } from '../../../../src/gateway/tls/shared-tickets.ts';
-import { TunnelRegistry } from '../../../../src/gateway/tunnel-registry.ts';
+import { TunnelRegistry } from '../../../../src/gateway/links/tunnel-registry.ts';
 import { GatewayMetrics } from '../../../../src/telemetry/gateway-metrics.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
 import { BoundSockets } from '../../../../src/transport/listen-on.ts';

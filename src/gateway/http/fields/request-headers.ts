@@ -1,0 +1,74 @@
+/**
+ * The header fields that an origin receives.
+ *
+ * Pure. Order, spelling and repetition of the user's fields are kept. The order of work is the invariant: first
+ * everything hop-by-hop and everything only we may set is removed, then ours is added, so that nothing a user sends can
+ * add to or take away from what the gateway says (P18–P20).
+ */
+import { withoutOwnCookies } from '../../../access/app-sign-in/app-cookies.ts';
+import {
+  HOP_BY_HOP,
+  connectionOptions,
+  isGatewayOwned,
+  isOrdinaryConnection,
+} from './header-rules.ts';
+
+export interface RequestHeadersInput {
+  /** Names and values in turn, as sent. Checked by checkRequest(). */
+  readonly rawHeaders: readonly string[];
+  /** The user's Host field. */
+  readonly host: string;
+  /** Replaces Host, where the ingress rule says so. */
+  readonly hostHeader?: string | undefined;
+  readonly clientAddress: string;
+  readonly isTls: boolean;
+  readonly requestId: string;
+  /** Who it is, for the origin: names and values in turn. Default nobody. */
+  readonly identity?: readonly string[] | undefined;
+  /** The Authorization field is the gateway's own and stays here. */
+  readonly ownsAuthorization?: boolean | undefined;
+  /** Whether a body follows; without one, Content-Length does not either. */
+  readonly hasBody: boolean;
+}
+
+/** Names and values in turn. Connection, Upgrade and the framing of the body are left to the HTTP client. */
+export function requestHeaders(input: RequestHeadersInput): string[] {
+  const { rawHeaders } = input;
+  const listed = listedInConnection(rawHeaders);
+  const headers = ['Host', input.hostHeader ?? input.host];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    const lowerName = name.toLowerCase();
+    if (isDropped(lowerName, input.hasBody) || listed?.has(lowerName) === true) continue;
+    if (lowerName === 'authorization' && input.ownsAuthorization === true) continue;
+    const value = rawHeaders[index + 1] ?? '';
+    const kept = lowerName === 'cookie' ? withoutOwnCookies(value) : value;
+    if (kept !== '' || value === '') headers.push(name, kept);
+  }
+  headers.push('X-Forwarded-For', input.clientAddress);
+  headers.push('X-Forwarded-Host', input.host);
+  headers.push('X-Forwarded-Proto', input.isTls ? 'https' : 'http');
+  headers.push('X-Request-Id', input.requestId);
+  if (input.identity !== undefined) headers.push(...input.identity);
+  return headers;
+}
+
+function isDropped(lowerName: string, hasBody: boolean): boolean {
+  // Expect is answered by us; the HTTP client to the origin cannot wait for a 100.
+  if (lowerName === 'host' || lowerName === 'expect') return true;
+  if (lowerName === 'content-length') return !hasBody;
+  return HOP_BY_HOP.has(lowerName) || isGatewayOwned(lowerName);
+}
+
+function listedInConnection(rawHeaders: readonly string[]): Set<string> | undefined {
+  let listed: Set<string> | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue;
+    const value = rawHeaders[index + 1] ?? '';
+    if (isOrdinaryConnection(value)) continue;
+    listed ??= new Set();
+    for (const option of connectionOptions(value)) listed.add(option);
+  }
+  return listed;
+}

@@ -1,0 +1,74 @@
+/**
+ * What the HTTP path needs to know about the rest of the gateway: where a request goes, and how to open a byte stream there.
+ *
+ * It must not know more: no links, replicas or tunnels' secrets. Whoever owns the replicas implements HttpRouter; a
+ * test implements it with `net.connect`. See design.md §4 "HTTP".
+ */
+import type { Duplex } from 'node:stream';
+import type { StreamRight } from '../../../access/tokens/stream-assertions.ts';
+import type { PosternError } from '../../../core/error.ts';
+
+/** The address a request came from. */
+export interface ClientAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What a routing decision may look at. */
+export interface RouteInput {
+  /** Normal form: lower case, no port, no trailing dot. */
+  readonly hostname: string;
+  /** The path as it was sent, without the query: rules never see a query. */
+  readonly path: string;
+  readonly requestId: string;
+  readonly client: ClientAddress;
+  /** By what right it goes on; absent where nobody was asked. */
+  readonly right?: StreamRight | undefined;
+}
+
+/** Where a request goes, or the ROUTE_ or ACCESS_ error that refuses it. */
+export type RouteResult =
+  | { readonly ok: true; readonly target: OriginTarget }
+  | {
+      readonly ok: false;
+      readonly error: PosternError;
+      /**
+       * Where asking again soon may help: calls `again` once when it does. Undefined when there is nothing to wait for any
+       * more; release() when nobody waits.
+       */
+      readonly wait?: (again: () => void) => { release(): void } | undefined;
+    };
+
+/** Decides where requests go. Synchronous and cheap: it runs for each request. */
+export interface HttpRouter {
+  route(input: RouteInput): RouteResult;
+}
+
+/** On whose behalf a stream to an origin is opened. */
+export interface OriginRequest {
+  readonly requestId: string;
+  readonly client: ClientAddress;
+}
+
+/** One ingress rule of one replica, as far as HTTP is concerned. */
+export interface OriginTarget {
+  /** Connections opened for one key may carry requests of any target with the same key. */
+  readonly poolKey: string;
+  readonly tunnelId: string;
+  readonly tunnelName: string;
+  /** The replica, where there are several. */
+  readonly replicaId?: string;
+  /** Sent as Host instead of the user's. */
+  readonly hostHeader?: string;
+  /** Idle connections to keep. 0 closes each after its request. */
+  readonly keepAliveConnections: number;
+  /** How long a connection may be idle, ms. */
+  readonly keepAliveTimeoutMs: number;
+  /**
+   * Opens a connected byte stream to the origin, TLS included. Rejects with ORIGIN_, ROUTE_NO_REPLICA or STREAM_ codes.
+   * Destroying the stream must reset it at the origin at once.
+   */
+  open(request: OriginRequest): Promise<Duplex>;
+  /** False once no stream can be opened any more and the pooled ones are to be dropped. */
+  isAlive(): boolean;
+}

@@ -1,0 +1,23 @@
+/** What `tunnel info` says of a connected replica. */
+import type { ConnectedReplica } from './connected-replica.ts';
+import type { ReplicaStatus } from '../gateway-status.ts';
+
+/** Plain data, as of now. */
+export function describeReplica(replica: ConnectedReplica): ReplicaStatus {
+  const { id, info, software, streamCount, detachedCount, links, rules } = replica;
+  return {
+    id,
+    ...info,
+    software,
+    streams: streamCount,
+    detached: detachedCount,
+    links: links.map(({ link, index, since, address }) => ({
+      index,
+      since,
+      address,
+      ...(link.measuredRoundTripMs !== undefined && { roundTripMs: link.measuredRoundTripMs }),
+      streams: link.streamCount,
+    })),
+    hostnames: rules.map(({ hostname }) => hostname.text),
+  };
+}

@@ -1,0 +1,53 @@
+/**
+ * Where a hostname leads: route, replica, rule, in that order. Asked once access/gate.ts has let somebody in.
+ *
+ * Deciding is pure over the tables it is given. A user learns no more than "nothing here"; the error's message and the log
+ * say why.
+ */
+import { PosternError } from '../../core/error.ts';
+import type { ConnectedReplica, ReplicaRule } from '../links/connected-replica.ts';
+import type { RouteTable } from './route-table.ts';
+import type { TunnelRegistry } from '../links/tunnel-registry.ts';
+
+/** A replica and rule that take the request now. */
+export interface Destination {
+  readonly replica: ConnectedReplica;
+  readonly rule: ReplicaRule;
+}
+
+export interface StreamRouterOptions {
+  readonly routes: RouteTable;
+  readonly registry: TunnelRegistry;
+}
+
+export class StreamRouter {
+  readonly #options: StreamRouterOptions;
+
+  constructor(options: StreamRouterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Finds the destination for a hostname in normal form. `path` is '' for raw TCP.
+   * Throws ROUTE_NOT_FOUND, ROUTE_NO_REPLICA or ROUTE_NO_RULE.
+   */
+  route(kind: 'http' | 'tcp', hostname: string, path: string): Destination {
+    const { routes, registry } = this.#options;
+    const route = routes.find(hostname);
+    if (route === undefined) {
+      throw new PosternError('ROUTE_NOT_FOUND', `Cannot reach "${hostname}": no route`);
+    }
+    const replica = registry.pick(route.tunnelId);
+    if (replica === undefined) {
+      const why = `no connector of tunnel "${route.tunnelName}" is connected`;
+      throw new PosternError('ROUTE_NO_REPLICA', `Cannot reach "${hostname}": ${why}`);
+    }
+    const rule = replica.findRule(hostname, path);
+    // Bytes can be carried to any service; HTTP can only be spoken to one that is said to speak it.
+    if (rule === undefined || (kind === 'http' && rule.kind !== 'http')) {
+      const why = rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
+      throw new PosternError('ROUTE_NO_RULE', `Cannot reach "${hostname}": ${why}`);
+    }
+    return { replica, rule };
+  }
+}
