@@ -14,7 +14,15 @@ export class DrainedLinks {
 
   /** How many are held. */
   get size(): number {
-    return [...this.#gateways.values()].reduce((sum, links) => sum + links.size, 0);
+    return [...this].length;
+  }
+
+  *[Symbol.iterator](): Generator<KeptLink> {
+    for (const links of this.#gateways.values()) yield* links;
+  }
+
+  has(kept: KeptLink): boolean {
+    return [...this.#gateways.values()].some((links) => links.has(kept));
   }
 
   /** Holds a link to this process of a gateway, and ends those that are too many. */

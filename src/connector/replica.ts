@@ -85,6 +85,8 @@ export class Replica {
   /** When the drain is over at the latest, as the clock counts, once there is one. */
   #drainDeadline: number | undefined;
   #drained: Promise<number> | undefined;
+  /** Links on which our own drain was told. */
+  readonly #toldLinks = new WeakSet<Link>();
   /** Links whose gateway may not have heard of the drain yet. */
   #unsettledLinks = 0;
   #isStopped = false;
@@ -328,7 +330,10 @@ export class Replica {
   }
 
   async #drain(): Promise<number> {
-    for (const { link } of this.#links) this.#drainLink(link);
+    for (const kept of this.#links) {
+      // A gateway that goes away itself knows no connector but those it has: it closes these links when it needs nobody any more.
+      if (!this.#drainedLinks.has(kept)) this.#drainLink(kept.link);
+    }
     await this.#streamsEnded();
     const cut = this.#accepter.streamCount;
     await this.stop();
@@ -339,6 +344,7 @@ export class Replica {
   #drainLink(link: Link): void {
     const leftMs = Math.max(0, (this.#drainDeadline ?? 0) - systemClock.now());
     const graceMs = Math.min(Math.round(leftMs), Number.MAX_SAFE_INTEGER);
+    this.#toldLinks.add(link);
     link.sendControl({ type: 'drain', reason: STOPS, dialAgainMs: 0, graceMs });
     this.#unsettledLinks += 1;
     const settled = (): void => void (this.#unsettledLinks -= 1);
@@ -346,7 +352,10 @@ export class Replica {
   }
 
   async #streamsEnded(): Promise<void> {
-    const isBusy = (): boolean => this.#accepter.streamCount > 0 || this.#unsettledLinks > 0;
+    const isNeeded = (): boolean =>
+      [...this.#drainedLinks].some(({ link }) => !this.#toldLinks.has(link));
+    const isBusy = (): boolean =>
+      this.#accepter.streamCount > 0 || this.#unsettledLinks > 0 || isNeeded();
     // Looked at each time: a second request may have brought it forward.
     const isLate = (): boolean => systemClock.now() >= (this.#drainDeadline ?? 0);
     while (isBusy() && !isLate() && !this.#isStopped) await wait(POLL_MS);

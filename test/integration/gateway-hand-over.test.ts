@@ -197,6 +197,26 @@ describe('a hand-over', () => {
     expect((await lab.ask(WEB, '/bytes/2', idle)).status).toBe(200);
   }, 60_000);
 
+  it('serves old connections also when the connector is replaced meanwhile', async () => {
+    const lab = await startLab();
+    const first = await lab.connect();
+    await eventually(() => first.linkCount === 4);
+    const agent = lab.agent(1);
+    expect((await lab.ask(WEB, '/bytes/1', agent)).status).toBe(200);
+    const { drained } = await lab.handOver();
+    // It cannot reach the old worker any more, which has only the links of the one that goes.
+    const second = await lab.connect();
+    await eventually(() => second.linkCount === 4);
+    const gone = first.drain(60_000);
+    // By the time that its successor has answered this it would be gone: it has no streams.
+    expect((await lab.ask(WEB, '/slow?ms=500', lab.agent(1))).status).toBe(200);
+    const startedAt = performance.now();
+    const { status, headers } = await lab.ask(WEB, '/bytes/1', agent);
+    expect([status, headers.connection]).toEqual([200, 'close']);
+    expect(performance.now() - startedAt).toBeLessThan(LIMITS.arrivalMs);
+    expect([await drained, await gone]).toEqual([0, 0]);
+  }, 60_000);
+
   it('can be taken back while the old worker still drains', async () => {
     const lab = await startLab();
     await lab.connect();
