@@ -25,6 +25,8 @@ export interface HttpHead {
   readonly status: number;
   readonly requestId: string;
   readonly body: Readable;
+  /** Whether its connection is gone: Node's client of HTTP/2 then ends a body as if all of it had come. */
+  readonly isGone?: () => boolean;
 }
 
 /** A request that was begun. */
@@ -88,8 +90,8 @@ export async function runHttpJob(
     requestId = answer.requestId;
     if (answer.status !== 200) throw await complaint(answer);
     const digest = await sent;
-    if (job.method === 'GET') await readPattern(job, answer.body, step);
-    else compare(await readText(answer.body, step), job.bytes, digest);
+    if (job.method === 'GET') await readPattern(job, answer, step);
+    else compare(answer, await readText(answer.body, step), job.bytes, digest);
   } catch (error) {
     call.destroy(new HttpJobError('broken', 'given up'));
     throw asJobError(error, requestId);
@@ -161,7 +163,7 @@ function drained(body: Writable): Promise<void> {
 
 async function readPattern(
   { bytes, from, bytesPerSecond }: HttpJob,
-  body: Readable,
+  { body, isGone }: HttpHead,
   moved: (bytes: number) => void,
 ): Promise<void> {
   const check = new PatternCheck(from);
@@ -175,9 +177,11 @@ async function readPattern(
     moved(chunk.byteLength);
     if (bytesPerSecond !== undefined) await delay((1000 * chunk.byteLength) / bytesPerSecond);
   }
-  if (check.bytes !== bytes) {
-    throw new HttpJobError('wrong', `it ended in order after ${check.bytes} of ${bytes} bytes`);
-  }
+  if (check.bytes === bytes) return;
+  const isGoneWithIt = isGone?.() === true;
+  const how = isGoneWithIt ? 'broken' : 'wrong';
+  const manner = isGoneWithIt ? 'with its connection' : 'in order';
+  throw new HttpJobError(how, `it ended ${manner} after ${check.bytes} of ${bytes} bytes`);
 }
 
 async function readText(body: Readable, moved: (bytes: number) => void): Promise<string> {
@@ -190,8 +194,15 @@ async function readText(body: Readable, moved: (bytes: number) => void): Promise
   return whole.toString();
 }
 
-function compare(answer: string, bytes: number, sha256: string): void {
-  if (answer === JSON.stringify({ bytes, sha256 })) return;
+function compare({ isGone }: HttpHead, answer: string, bytes: number, sha256: string): void {
+  const whole = JSON.stringify({ bytes, sha256 });
+  if (answer === whole) return;
+  if (isGone?.() === true && whole.startsWith(answer)) {
+    throw new HttpJobError(
+      'broken',
+      `its answer ended with its connection after ${answer.length} bytes`,
+    );
+  }
   throw new HttpJobError('wrong', `${bytes} bytes of ${sha256} were sent, it got ${answer}`);
 }
 

@@ -176,7 +176,12 @@ function callHttp2(session: ClientHttp2Session, hostname: string, job: HttpJob):
     stream.on('close', () => reject(new Error('it was closed without an answer')));
     stream.on('response', (headers) => {
       const { ':status': status = 0, 'x-request-id': requestId = '' } = headers;
-      resolve({ status, requestId: String(requestId), body: stream });
+      resolve({
+        status,
+        requestId: String(requestId),
+        body: stream,
+        isGone: () => session.destroyed,
+      });
     });
   });
   return {
