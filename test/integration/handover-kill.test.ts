@@ -12,9 +12,9 @@ import { MixedLoad } from '../support/load/mixed-load.ts';
 import { say } from '../support/say.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
-const KILLS = 4;
+const KILLS = 6;
 /** Ten seconds each. */
-const LOAD_MS = 40_000;
+const LOAD_MS = 60_000;
 const GRACE_MS = 60_000;
 const ACCESS: readonly LoadKind[] = ['access tcp', 'access stdio', 'access ssh'];
 /** How long `access` streams may stand still, ms; on a busy machine so many times what a short command takes there. */
