@@ -5,13 +5,11 @@
 import { Agent } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { cleanup } from '../cleanup.ts';
 import type { Gateway } from '../gateway.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import { callHttp1 } from './http1-call.ts';
 import { HttpJobError, randomJob, runHttpJob } from './http-job.ts';
-import type { Load, LoadReport } from './load.ts';
-import { Tally } from './tally.ts';
+import { UsersLoad } from './users-load.ts';
 
 export interface Http1LoadOptions {
   readonly gateway: Gateway;
@@ -27,43 +25,20 @@ export interface Http1LoadOptions {
 
 const MOST_BYTES = 256 * 1024;
 
-export class Http1Load implements Load {
-  readonly kind = 'http1';
+export class Http1Load extends UsersLoad {
   readonly #options: Http1LoadOptions;
-  readonly #tally: Tally;
-  readonly #running: Promise<unknown>;
-  #isOver = false;
 
   constructor(options: Http1LoadOptions) {
+    super('http1', options.keeping + options.closing);
     this.#options = options;
-    const users = options.keeping + options.closing;
-    this.#tally = new Tally(this.kind, users);
-    this.#running = Promise.all(this.#tally.moves.map((_, user) => this.#use(user)));
-    cleanup(() => this.stop());
-  }
-
-  get moves(): readonly number[] {
-    return this.#tally.moves;
-  }
-
-  get report(): LoadReport {
-    return this.#tally.report;
-  }
-
-  takeLongestPause(): number {
-    return this.#tally.takeLongestPause();
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#running;
+    this.begin(async (user) => this.#use(user));
   }
 
   async #use(user: number): Promise<void> {
     const { keeping, paceMs } = this.#options;
     // One connection each: whose request meets what is then a matter of chance, and not of the agent.
     const agent = user < keeping && new Agent({ keepAlive: true, maxSockets: 1 });
-    while (!this.#isOver) {
+    while (!this.isOver) {
       await this.#ask(user, agent);
       await delay(paceMs);
     }
@@ -75,13 +50,13 @@ export class Http1Load implements Load {
     const job = randomJob(random, MOST_BYTES);
     const call = callHttp1({ gateway, hostname, agent }, job);
     try {
-      await runHttpJob(job, call, (bytes) => this.#tally.moved(user, bytes));
-      this.#tally.succeeded();
-      this.#tally.count(call.isReused() ? 'on a kept connection' : 'on a new connection');
+      await runHttpJob(job, call, (bytes) => this.tally.moved(user, bytes));
+      this.tally.succeeded();
+      this.tally.count(call.isReused() ? 'on a kept connection' : 'on a new connection');
     } catch (error) {
       if (!(error instanceof HttpJobError)) throw error;
       const on = call.isReused() ? 'a kept connection' : 'a new connection';
-      this.#tally.failed({
+      this.tally.failed({
         what: `${job.method} of ${job.bytes} bytes on ${on}`,
         how: error.how,
         detail: error.message,

@@ -12,8 +12,7 @@ import type { Gateway } from '../gateway.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import { HttpJobError, randomJob, runHttpJob, type HttpCall, type HttpHead } from './http-job.ts';
 import type { HttpJob } from './http-job.ts';
-import type { Load, LoadReport } from './load.ts';
-import { Tally } from './tally.ts';
+import { UsersLoad } from './users-load.ts';
 
 export interface Http2LoadOptions {
   readonly gateway: Gateway;
@@ -32,41 +31,19 @@ const MOST_BYTES = 256 * 1024;
 /** Connections that one request may be tried on. */
 const MOST_TRIES = 3;
 
-export class Http2Load implements Load {
-  readonly kind = 'http2';
+export class Http2Load extends UsersLoad {
   readonly #options: Http2LoadOptions;
-  readonly #tally: Tally;
-  readonly #running: Promise<unknown>;
-  #isOver = false;
 
   constructor(options: Http2LoadOptions) {
+    super('http2', options.users);
     this.#options = options;
-    this.#tally = new Tally(this.kind, options.users);
-    this.#running = Promise.all(this.#tally.moves.map((_, user) => this.#use(user)));
-    cleanup(() => this.stop());
-  }
-
-  get moves(): readonly number[] {
-    return this.#tally.moves;
-  }
-
-  get report(): LoadReport {
-    return this.#tally.report;
-  }
-
-  takeLongestPause(): number {
-    return this.#tally.takeLongestPause();
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#running;
+    this.begin(async (user) => this.#use(user));
   }
 
   async #use(user: number): Promise<void> {
-    const connection = new Connection(this.#options, () => this.#tally.count('connections'));
+    const connection = new Connection(this.#options, () => this.tally.count('connections'));
     const ask = async (): Promise<void> => {
-      while (!this.#isOver) {
+      while (!this.isOver) {
         await this.#ask(user, connection);
         await delay(this.#options.paceMs);
       }
@@ -82,15 +59,15 @@ export class Http2Load implements Load {
       const carrier = connection.current();
       const call = callHttp2(carrier.session, hostname, job);
       try {
-        await runHttpJob(job, call, (bytes) => this.#tally.moved(user, bytes));
-        return this.#tally.succeeded();
+        await runHttpJob(job, call, (bytes) => this.tally.moved(user, bytes));
+        return this.tally.succeeded();
       } catch (error) {
         if (!(error instanceof HttpJobError)) throw error;
         if (call.isUnprocessed() && tries < MOST_TRIES) {
-          this.#tally.count('asked again');
+          this.tally.count('asked again');
           continue;
         }
-        return this.#tally.failed({
+        return this.tally.failed({
           what: `${job.method} of ${job.bytes} bytes as stream ${call.id() ?? 'none'}`,
           how: error.how,
           detail: `${error.message}, ${carrier.toString()}`,

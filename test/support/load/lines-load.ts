@@ -6,11 +6,11 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { cleanup } from '../cleanup.ts';
 import { startProcess, type TestProcess } from '../processes.ts';
 import type { SeededRandom } from '../seeded-random.ts';
-import type { Failure, FailureHow, Load, LoadReport } from './load.ts';
-import { Tally } from './tally.ts';
+import type { Failure, FailureHow } from './load.ts';
+import type { Tally } from './tally.ts';
+import { UsersLoad } from './users-load.ts';
 
 export interface LinesLoadOptions {
   readonly kind: 'access ssh' | 'access stdio';
@@ -30,48 +30,25 @@ const MOST_CHARACTERS = 1_000;
 /** How long the first line may take to come back, and the last, ms. */
 const PATIENCE_MS = 60_000;
 
-export class LinesLoad implements Load {
-  readonly kind: LinesLoadOptions['kind'];
+export class LinesLoad extends UsersLoad {
   /** The commands that run now. */
   readonly processes: TestProcess[] = [];
   readonly #options: LinesLoadOptions;
-  readonly #tally: Tally;
-  readonly #running: Promise<unknown>;
-  #isOver = false;
 
   constructor(options: LinesLoadOptions) {
-    this.kind = options.kind;
+    super(options.kind, options.users);
     this.#options = options;
-    this.#tally = new Tally(this.kind, options.users);
-    this.#running = Promise.all(this.#tally.moves.map((_, user) => this.#use(user)));
-    cleanup(() => this.stop());
-  }
-
-  get moves(): readonly number[] {
-    return this.#tally.moves;
-  }
-
-  get report(): LoadReport {
-    return this.#tally.report;
-  }
-
-  takeLongestPause(): number {
-    return this.#tally.takeLongestPause();
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#running;
+    this.begin(async (user) => this.#use(user));
   }
 
   async #use(user: number): Promise<void> {
-    while (!this.#isOver) {
-      const command = new LineCommand(this.#options, this.#tally, user);
+    while (!this.isOver) {
+      const command = new LineCommand(this.#options, this.tally, user);
       this.processes[user] = command.process;
-      this.#tally.count('commands');
-      const failure = await command.hold(() => this.#isOver);
-      if (failure === undefined) this.#tally.succeeded();
-      else this.#tally.failed(failure);
+      this.tally.count('commands');
+      const failure = await command.hold(() => this.isOver);
+      if (failure === undefined) this.tally.succeeded();
+      else this.tally.failed(failure);
     }
   }
 }

@@ -5,11 +5,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { cleanup } from '../cleanup.ts';
 import type { Exchange, Exchanges, ExchangePlan } from '../exchange.ts';
 import type { SeededRandom } from '../seeded-random.ts';
-import type { FailureHow, Load, LoadReport } from './load.ts';
-import { Tally } from './tally.ts';
+import type { FailureHow } from './load.ts';
+import { UsersLoad } from './users-load.ts';
 
 export interface StreamsLoadOptions {
   readonly kind: 'tcp port' | 'access tcp';
@@ -35,56 +34,35 @@ const LINGER_MS = 1_000;
 /** How long the last bytes of a stream may take after both ends were told to finish, ms. */
 const PATIENCE_MS = 60_000;
 
-export class StreamsLoad implements Load {
-  readonly kind: StreamsLoadOptions['kind'];
+export class StreamsLoad extends UsersLoad {
   readonly #options: StreamsLoadOptions;
-  readonly #tally: Tally;
-  readonly #running: Promise<unknown>;
   /** Streams that are over for their users, and of which the origin has not seen the end yet. */
   readonly #lingering = new Set<Promise<void>>();
-  #isOver = false;
 
   constructor(options: StreamsLoadOptions) {
-    this.kind = options.kind;
-    this.#options = options;
     const { long, short } = options;
-    this.#tally = new Tally(this.kind, long.length + short);
-    this.#running = Promise.all(
-      this.#tally.moves.map((_, user) => {
-        const plan = long[user];
-        return plan === undefined ? this.#followShort(user) : this.#keepLong(user, plan);
-      }),
-    );
-    cleanup(() => this.stop());
+    super(options.kind, long.length + short);
+    this.#options = options;
+    this.begin(async (user) => {
+      const plan = long[user];
+      return plan === undefined ? this.#followShort(user) : this.#keepLong(user, plan);
+    });
   }
 
-  get moves(): readonly number[] {
-    return this.#tally.moves;
-  }
-
-  get report(): LoadReport {
-    return this.#tally.report;
-  }
-
-  takeLongestPause(): number {
-    return this.#tally.takeLongestPause();
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#running;
+  override async stop(): Promise<void> {
+    await super.stop();
     await Promise.all(this.#lingering);
   }
 
   /** A stream that breaks is followed by another, so that the load stays the same. */
   async #keepLong(user: number, plan: ExchangePlan): Promise<void> {
-    while (!this.#isOver) await this.#carry(user, plan);
+    while (!this.isOver) await this.#carry(user, plan);
   }
 
   async #followShort(user: number): Promise<void> {
     const { random, paceMs } = this.#options;
     const size = (): number => (random.next() < 0.15 ? 0 : random.magnitude(MOST_BYTES));
-    while (!this.#isOver) {
+    while (!this.isOver) {
       await this.#carry(user, { up: size(), down: size() });
       await delay(paceMs);
     }
@@ -95,15 +73,15 @@ export class StreamsLoad implements Load {
     const { exchanges, port } = this.#options;
     const connectedAt = performance.now();
     const exchange = exchanges.begin(port, plan);
-    this.#tally.count('streams');
+    this.tally.count('streams');
     const judged = this.#watch(user, exchange).then(
-      () => this.#tally.succeeded(),
+      () => this.tally.succeeded(),
       (error: unknown) => {
         const what = `a stream of ${plan.up} bytes up and ${plan.down} down`;
         const reached = exchange.hasArrived ? 'had' : 'had not';
         const detail = `${String(error)}, ${reached} reached the origin`;
         const isTurnedAway = !exchange.hasArrived;
-        this.#tally.failed({ what, how: howOf(detail), detail, isTurnedAway, connectedAt });
+        this.tally.failed({ what, how: howOf(detail), detail, isTurnedAway, connectedAt });
         exchange.giveUp();
       },
     );
@@ -136,10 +114,10 @@ export class StreamsLoad implements Load {
       const bytes = exchange.received - received;
       received += bytes;
       if (bytes > 0) {
-        this.#tally.moved(user, bytes);
+        this.tally.moved(user, bytes);
         if (finishedAt !== undefined) finishedAt = performance.now();
       }
-      if (!this.#isOver && performance.now() < endsAt) continue;
+      if (!this.isOver && performance.now() < endsAt) continue;
       if (finishedAt === undefined) {
         exchange.finish();
         finishedAt = performance.now();

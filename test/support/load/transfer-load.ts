@@ -2,13 +2,11 @@
  * Uploads and downloads of many MiB over HTTP/1.1, slow enough for each to meet whatever happens meanwhile. The origin
  * digests what goes up, the user compares what comes down.
  */
-import { cleanup } from '../cleanup.ts';
 import type { Gateway } from '../gateway.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import { callHttp1 } from './http1-call.ts';
 import { downloadJob, HttpJobError, runHttpJob, uploadJob } from './http-job.ts';
-import type { Load, LoadReport } from './load.ts';
-import { Tally } from './tally.ts';
+import { UsersLoad } from './users-load.ts';
 
 export interface TransferLoadOptions {
   readonly gateway: Gateway;
@@ -23,39 +21,17 @@ export interface TransferLoadOptions {
   readonly mostBytes: number;
 }
 
-export class TransferLoad implements Load {
-  readonly kind = 'transfer';
+export class TransferLoad extends UsersLoad {
   readonly #options: TransferLoadOptions;
-  readonly #tally: Tally;
-  readonly #running: Promise<unknown>;
-  #isOver = false;
 
   constructor(options: TransferLoadOptions) {
+    super('transfer', 2 * options.each);
     this.#options = options;
-    this.#tally = new Tally(this.kind, 2 * options.each);
-    this.#running = Promise.all(this.#tally.moves.map((_, user) => this.#use(user)));
-    cleanup(() => this.stop());
-  }
-
-  get moves(): readonly number[] {
-    return this.#tally.moves;
-  }
-
-  get report(): LoadReport {
-    return this.#tally.report;
-  }
-
-  takeLongestPause(): number {
-    return this.#tally.takeLongestPause();
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#running;
+    this.begin(async (user) => this.#use(user));
   }
 
   async #use(user: number): Promise<void> {
-    while (!this.#isOver) await this.#transfer(user);
+    while (!this.isOver) await this.#transfer(user);
   }
 
   async #transfer(user: number): Promise<void> {
@@ -68,14 +44,14 @@ export class TransferLoad implements Load {
     try {
       await runHttpJob(job, call, (piece) => {
         moved += piece;
-        this.#tally.moved(user, piece);
+        this.tally.moved(user, piece);
       });
       // What went up was counted by the origin, which said so.
-      if (job.method === 'POST') this.#tally.moved(user, bytes);
-      this.#tally.succeeded();
+      if (job.method === 'POST') this.tally.moved(user, bytes);
+      this.tally.succeeded();
     } catch (error) {
       if (!(error instanceof HttpJobError)) throw error;
-      this.#tally.failed({
+      this.tally.failed({
         what: `${job.method} of ${bytes} bytes, ${moved} of which had come down`,
         how: error.how,
         detail: error.message,

@@ -4,11 +4,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { cleanup } from '../cleanup.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import { EchoClient, openTcp } from '../tcp-client.ts';
-import type { Load, LoadReport } from './load.ts';
-import { Tally } from './tally.ts';
+import { UsersLoad } from './users-load.ts';
 
 export interface TypingLoadOptions {
   /** Leads to an echo. */
@@ -28,40 +26,18 @@ const SPACING = 2 ** 32;
 /** How long a keystroke may take, ms. */
 const PATIENCE_MS = 60_000;
 
-export class TypingLoad implements Load {
-  readonly kind = 'access tcp';
+export class TypingLoad extends UsersLoad {
   readonly #options: TypingLoadOptions;
-  readonly #tally: Tally;
-  readonly #running: Promise<unknown>;
-  #isOver = false;
   #streams = 0;
 
   constructor(options: TypingLoadOptions) {
+    super('access tcp', options.users);
     this.#options = options;
-    this.#tally = new Tally(this.kind, options.users);
-    this.#running = Promise.all(this.#tally.moves.map((_, user) => this.#use(user)));
-    cleanup(() => this.stop());
-  }
-
-  get moves(): readonly number[] {
-    return this.#tally.moves;
-  }
-
-  get report(): LoadReport {
-    return this.#tally.report;
-  }
-
-  takeLongestPause(): number {
-    return this.#tally.takeLongestPause();
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#running;
+    this.begin(async (user) => this.#use(user));
   }
 
   async #use(user: number): Promise<void> {
-    while (!this.#isOver) await this.#type(user);
+    while (!this.isOver) await this.#type(user);
   }
 
   async #type(user: number): Promise<void> {
@@ -70,17 +46,17 @@ export class TypingLoad implements Load {
     const leavesAt = connectedAt + lifeMs * (0.5 + random.next() / 2);
     const socket = openTcp(port);
     this.#streams += 1;
-    this.#tally.count('streams');
+    this.tally.count('streams');
     const client = new EchoClient(socket, this.#streams * SPACING);
     let keys = 0;
     const late = setTimeout(() => socket.destroy(), PATIENCE_MS);
     try {
-      for (; !this.#isOver && performance.now() < leavesAt; keys += 1) {
+      for (; !this.isOver && performance.now() < leavesAt; keys += 1) {
         const bytes = random.magnitude(MOST_BYTES);
         await client.round(bytes);
         late.refresh();
-        this.#tally.moved(user, bytes);
-        this.#tally.succeeded();
+        this.tally.moved(user, bytes);
+        this.tally.succeeded();
         await delay(paceMs);
       }
       await client.end();
@@ -88,7 +64,7 @@ export class TypingLoad implements Load {
       const what = `a typist, after ${keys} keystrokes`;
       const isTurnedAway = keys === 0;
       const detail = String(error);
-      this.#tally.failed({ what, how: 'broken', detail, isTurnedAway, connectedAt });
+      this.tally.failed({ what, how: 'broken', detail, isTurnedAway, connectedAt });
       await delay(paceMs);
     } finally {
       clearTimeout(late);

@@ -10,8 +10,8 @@ import { cleanup } from '../cleanup.ts';
 import type { Gateway } from '../gateway.ts';
 import { patternBytes } from '../pattern.ts';
 import type { SeededRandom } from '../seeded-random.ts';
-import type { Failure, Load, LoadReport } from './load.ts';
-import { Tally } from './tally.ts';
+import type { Failure } from './load.ts';
+import { UsersLoad } from './users-load.ts';
 
 export interface WebSocketLoadOptions {
   readonly gateway: Gateway;
@@ -32,47 +32,25 @@ const NORMAL = 1000;
 /** Before a user who could not connect, or was cut off, tries again, ms. */
 const AGAIN_MS = 50;
 
-export class WebSocketLoad implements Load {
-  readonly kind = 'websocket';
+export class WebSocketLoad extends UsersLoad {
   readonly #options: WebSocketLoadOptions;
-  readonly #tally: Tally;
-  readonly #running: Promise<unknown>;
-  #isOver = false;
 
   constructor(options: WebSocketLoadOptions) {
+    super('websocket', options.users);
     this.#options = options;
-    this.#tally = new Tally(this.kind, options.users);
-    this.#running = Promise.all(this.#tally.moves.map((_, user) => this.#use(user)));
-    cleanup(() => this.stop());
-  }
-
-  get moves(): readonly number[] {
-    return this.#tally.moves;
-  }
-
-  get report(): LoadReport {
-    return this.#tally.report;
-  }
-
-  takeLongestPause(): number {
-    return this.#tally.takeLongestPause();
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#running;
+    this.begin(async (user) => this.#use(user));
   }
 
   async #use(user: number): Promise<void> {
-    while (!this.#isOver) {
+    while (!this.isOver) {
       const conversation = new Conversation(this.#options, (bytes) => {
-        this.#tally.moved(user, bytes);
-        this.#tally.succeeded();
+        this.tally.moved(user, bytes);
+        this.tally.succeeded();
       });
-      this.#tally.count('opened');
-      const failure = await conversation.hold(() => this.#isOver);
+      this.tally.count('opened');
+      const failure = await conversation.hold(() => this.isOver);
       if (failure === undefined) continue;
-      this.#tally.failed(failure);
+      this.tally.failed(failure);
       await delay(AGAIN_MS);
     }
   }
