@@ -56,6 +56,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     join(dir, 'known_hosts'),
     `${HOST_ALIAS} ${readFileSync(`${hostKey}.pub`, 'utf8')}`,
   );
+  mkdirSync(join(dir, 'home'), { mode: 0o700 });
   const configFile = join(dir, 'sshd_config');
   writeFileSync(configFile, sshdConfig(dir, port, hostKey, options.config ?? []));
   // Debian makes it when the service starts; the server refuses to run as root without it.
@@ -105,6 +106,8 @@ function sshdConfig(dir: string, port: number, hostKey: string, own: readonly st
     'PasswordAuthentication no',
     'KbdInteractiveAuthentication no',
     'PermitUserEnvironment no',
+    // What the user's own shell start-up files do (and print) is not of the tests.
+    `SetEnv HOME=${join(dir, 'home')}`,
     'PrintMotd no',
     'PrintLastLog no',
     'AllowTcpForwarding yes',
