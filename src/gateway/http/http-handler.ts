@@ -222,10 +222,18 @@ export class HttpHandler {
   }
 
   /** Guards a request, and serves it where it means one thing only. */
-  #take({ request, response, record, expectsContinue }: Taken): void {
-    const guarded = this.#guard(request, false);
+  #take(taken: Taken): void {
+    this.#takeGuarded(taken, this.#guard(taken.request, false), true);
+  }
+
+  /** `isLast`: the connection is of no use after a refusal. */
+  #takeGuarded(
+    { request, response, record, expectsContinue }: Taken,
+    guarded: GuardedRequest | GuardRefusal,
+    isLast: boolean,
+  ): void {
     if (!guarded.ok) {
-      answerError(request, response, record, { ...guarded, isLast: true });
+      answerError(request, response, record, { ...guarded, isLast });
       return;
     }
     record.hostname = guarded.hostname;
@@ -287,14 +295,8 @@ export class HttpHandler {
     const record = this.#begin(request);
     const response = responseOn(request, socket);
     response.on('close', () => this.#onResponseClosed(record, response, socket));
-    if (!guarded.ok) {
-      answerError(request, response, record, { ...guarded, isLast: false });
-      return;
-    }
-    record.hostname = guarded.hostname;
-    record.path = guarded.path;
-    if (this.#options.intercept?.request?.(request, response, guarded) === true) return;
-    this.#serve({ request, guarded, record, to: response, expectsContinue: false });
+    // The response says by itself that the connection ends.
+    this.#takeGuarded({ request, response, record, expectsContinue: false }, guarded, false);
   }
 
   #guard(request: UserRequest, isUpgrade: boolean): GuardedRequest | GuardRefusal {
