@@ -5,7 +5,8 @@
  * Parameters are text. Unknown ones are refused rather than ignored: a misspelt one would mean something else.
  */
 import type { ErrorCode } from '../core/error-codes.ts';
-import { isPosternError, PosternError } from '../core/error.ts';
+import { codeOf, PosternError } from '../core/error.ts';
+import { readError } from '../core/written-error.ts';
 import { isId } from '../core/id.ts';
 import type { AdminCall, AdminCalls } from './admin-api.ts';
 
@@ -88,9 +89,7 @@ export function parseAdminAnswer(status: number, body: string): unknown {
   if (status === 200) return answer;
   const error = isRecord(answer) ? answer['error'] : undefined;
   if (!isRecord(error) || typeof error['message'] !== 'string') throw fail();
-  // A code that this version does not know is a failure like any other.
-  const code = isPosternError(error) ? error.code : 'CLI_FAILED';
-  throw new PosternError(code, error['message']);
+  throw readError({ code: codeOf(error) ?? '', message: error['message'] });
 }
 
 function isAdminCall(call: string): call is AdminCall {

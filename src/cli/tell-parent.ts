@@ -4,13 +4,12 @@
  *
  * The message is the one that worker-message.ts and hand-over-message.ts have in common.
  */
-import { codeOf, isPosternError, messageOf } from '../core/error.ts';
+import { writeError } from '../core/written-error.ts';
 
 /** Resolves when it is told, or when there is nobody to tell. Whoever was told before takes no notice. */
 export async function tellParent(error: unknown): Promise<void> {
   if (process.send === undefined || !process.connected) return;
-  const code = isPosternError(error) ? codeOf(error) : 'CLI_FAILED';
-  const message = { type: 'failed', code, message: messageOf(error) };
+  const message = { type: 'failed', ...writeError(error) };
   await new Promise<void>((resolve) => {
     process.send?.(message, undefined, undefined, () => resolve());
   });

@@ -11,6 +11,7 @@ import { CONNECTOR_ENVIRONMENT } from '../../config/connector/connector-schema.t
 import { parseListenAddress, type ListenAddress } from '../../config/listen-address.ts';
 import { PosternError } from '../../core/error.ts';
 import { CONFIG_OPTION, connectorConfigFile } from '../config-file.ts';
+import { flagsOf } from '../flags-of.ts';
 import { readTokenFile } from './connector-token.ts';
 import { LOG_OPTIONS } from '../gateway/gateway-options.ts';
 
@@ -54,15 +55,8 @@ export async function configOfConnector(args: ConnectorArgs): Promise<ConnectorC
   if (args.token !== undefined) throw tokenAmongArguments();
   // First, because what is no token is told apart from other mistakes in the configuration.
   if (args['token-file'] !== undefined) await readTokenFile(args['token-file']);
-  const flags = Object.entries(CONNECTOR_ENVIRONMENT).map(([variable, key]) => {
-    const name = variable
-      .replace(/^POSTERN_/, '')
-      .toLowerCase()
-      .replaceAll('_', '-');
-    return [key, args[name]];
-  });
   return loadConnectorConfig(connectorConfigFile(args.config), {
-    flags: Object.fromEntries(flags),
+    flags: flagsOf(CONNECTOR_ENVIRONMENT, args),
   });
 }
 

@@ -3,6 +3,7 @@ import { runPolicyTests } from '../../access/policy/run-tests.ts';
 import { loadGatewayConfig, type GatewayConfig } from '../../config/gateway-config.ts';
 import { GATEWAY_ENVIRONMENT } from '../../config/gateway-schema.ts';
 import { gatewayConfigFile } from '../config-file.ts';
+import { flagsOf } from '../flags-of.ts';
 
 /** Options of GATEWAY_OPTIONS as they were parsed. */
 export type GatewayArgs = { readonly config: string | undefined } & Readonly<
@@ -14,14 +15,7 @@ export async function configOfGateway(
   { config, ...args }: GatewayArgs,
   text?: string,
 ): Promise<GatewayConfig> {
-  const flags = Object.entries(GATEWAY_ENVIRONMENT).map(([variable, key]) => {
-    const name = variable
-      .replace(/^POSTERN_/, '')
-      .toLowerCase()
-      .replaceAll('_', '-');
-    return [key, args[name]];
-  });
-  const overrides = { flags: Object.fromEntries(flags) };
+  const overrides = { flags: flagsOf(GATEWAY_ENVIRONMENT, args) };
   const loaded = await loadGatewayConfig(gatewayConfigFile(config), overrides, text);
   runPolicyTests(loaded);
   return loaded;

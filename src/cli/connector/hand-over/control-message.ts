@@ -2,9 +2,9 @@
  * What is said over the control socket of a connector: one line of JSON in each direction, and the connection is over.
  * docs/decisions/0022.
  */
-import { isPosternError, messageOf, PosternError } from '../../../core/error.ts';
+import { PosternError } from '../../../core/error.ts';
 import { LIMITS } from '../../../core/limits.ts';
-import { readError, writtenError } from './hand-over-message.ts';
+import { readError, writeError } from '../../../core/written-error.ts';
 
 /** Longest error that is told, characters: it must fit a line. */
 const MAX_MESSAGE_CHARS = 2_000;
@@ -50,8 +50,7 @@ export function formatAnswer(result: unknown): string {
 
 /** The line that says why there is no answer. */
 export function formatFailure(error: unknown): string {
-  const ours = isPosternError(error) ? error : new PosternError('CLI_FAILED', messageOf(error));
-  const { code, message } = writtenError(ours);
+  const { code, message } = writeError(error);
   return `${JSON.stringify({ error: { code, message: message.slice(0, MAX_MESSAGE_CHARS) } })}\n`;
 }
 

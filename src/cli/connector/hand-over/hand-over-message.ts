@@ -4,7 +4,6 @@
  * The two may be of different versions, so types and fields that one does not know are ignored, and none is ever given another
  * meaning. The other side is our own program, but what it sends is checked all the same: it may be an older one.
  */
-import { isPosternError, PosternError } from '../../../core/error.ts';
 
 /** What the one that was there says. */
 export type PredecessorMessage =
@@ -54,20 +53,6 @@ export interface ReloadOutcome {
   readonly started: ConnectorRunInfo;
   /** Process id of the one that it took over from, and which now drains. */
   readonly draining: number;
-}
-
-/** An error as it travels: code and message, which is all that people see of it. */
-export function writtenError(error: PosternError): { code: string; message: string } {
-  return { code: error.code, message: error.message };
-}
-
-/** An error that travelled. Codes of another version are failures like any other. */
-export function readError(written: {
-  readonly code: string;
-  readonly message: string;
-}): PosternError {
-  const code = isPosternError(written) ? written.code : 'CLI_FAILED';
-  return new PosternError(code, written.message);
 }
 
 /** Reads what a successor said; undefined for what this version does not know. */

@@ -4,14 +4,13 @@
  * Gives orders and is told how things stand. Where it goes away, there is nobody left who would end this process: it then drains,
  * unless it was made the main process of a service.
  */
-import { isPosternError, messageOf, PosternError } from '../../../core/error.ts';
+import { PosternError } from '../../../core/error.ts';
 import { LIMITS } from '../../../core/limits.ts';
+import { readError, writeError } from '../../../core/written-error.ts';
 import { sendHandle, type ListeningHandle } from '../../../supervisor/listening-handle.ts';
 import { EXIT } from '../../exit-code.ts';
 import {
   parsePredecessorMessage,
-  readError,
-  writtenError,
   type ConnectorRunInfo,
   type PredecessorMessage,
   type ReloadOutcome,
@@ -90,14 +89,14 @@ export class Predecessor {
 
   /** Something is wrong that may be better in a moment. */
   trouble(error: unknown): void {
-    this.#send({ type: 'trouble', ...writtenError(asOurs(error)) });
+    this.#send({ type: 'trouble', ...writeError(error) });
   }
 
   /** This process will not take over. Resolves once that is said. */
   async failed(error: unknown): Promise<void> {
     await new Promise<void>((resolve) => {
       if (!process.connected) resolve();
-      const message: SuccessorMessage = { type: 'failed', ...writtenError(asOurs(error)) };
+      const message: SuccessorMessage = { type: 'failed', ...writeError(error) };
       process.send?.(message, undefined, undefined, () => resolve());
     });
   }
@@ -183,10 +182,6 @@ export class Predecessor {
 
 function endAtOnce(): void {
   process.exit(EXIT.failed);
-}
-
-function asOurs(error: unknown): PosternError {
-  return isPosternError(error) ? error : new PosternError('CLI_FAILED', messageOf(error));
 }
 
 function goneError(): PosternError {

@@ -7,15 +7,14 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
-import { messageOf, PosternError } from '../../../core/error.ts';
+import { isPosternError, messageOf, PosternError } from '../../../core/error.ts';
 import { LIMITS } from '../../../core/limits.ts';
 import { withResolvers } from '../../../core/with-resolvers.ts';
+import { readError, writeError } from '../../../core/written-error.ts';
 import { sendHandle, type ListeningHandle } from '../../../supervisor/listening-handle.ts';
 import { EXIT } from '../../exit-code.ts';
 import {
   parseSuccessorMessage,
-  readError,
-  writtenError,
   type ConnectorRunInfo,
   type PredecessorMessage,
   type ReloadOutcome,
@@ -180,8 +179,8 @@ export class Successor {
     try {
       this.#send({ type: 'reloaded', outcome: await this.#options.reload() });
     } catch (error) {
-      const written = error instanceof PosternError ? error : failure(messageOf(error), error);
-      this.#send({ type: 'not-reloaded', ...writtenError(written) });
+      const ours = isPosternError(error) ? error : failure(messageOf(error), error);
+      this.#send({ type: 'not-reloaded', ...writeError(ours) });
     }
   }
 

@@ -3,7 +3,6 @@ import { describe, expect, it } from '@jest/globals';
 import {
   parsePredecessorMessage,
   parseSuccessorMessage,
-  readError,
   type PredecessorMessage,
   type SuccessorMessage,
 } from '../../../../../src/cli/connector/hand-over/hand-over-message.ts';
@@ -57,10 +56,5 @@ describe('what a connector and its successor say', () => {
       type: 'main',
       draining: ['a'],
     });
-  });
-
-  it('keeps the codes that this version knows', () => {
-    expect(readError({ code: 'REGISTER_REFUSED', message: 'm' }).code).toBe('REGISTER_REFUSED');
-    expect(readError({ code: 'FUTURE', message: 'm' }).code).toBe('CLI_FAILED');
   });
 });
