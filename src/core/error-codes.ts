@@ -102,6 +102,7 @@ export const ERROR_CODES = {
   HTTP_TOO_MANY:
     'Too many requests or links are open, or too many were given up on one HTTP/2 connection',
   HTTP_TOO_LARGE: 'The head of the HTTP request is larger than the limit',
+  HTTP_BODY_TOO_LARGE: 'The body of the HTTP request is larger than the limit',
   HTTP_TIMEOUT: 'The HTTP request did not arrive in time',
   HTTP_ABORTED: 'The user went away before the response was complete',
   HTTP_INTERNAL: 'The gateway failed to handle the request',

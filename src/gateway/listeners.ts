@@ -187,7 +187,8 @@ export class Listeners {
   #createHttpServer(): HttpServer {
     const { plaintext, listen } = this.#options.config;
     if (!plaintext) {
-      const redirecting = createRedirectServer({ httpsPort: listen.https?.port ?? 443 });
+      const { log } = this.#options;
+      const redirecting = createRedirectServer({ httpsPort: listen.https?.port ?? 443, log });
       this.#newcomers.track(redirecting);
       return redirecting;
     }

@@ -5,7 +5,8 @@ import { parseByteSize } from '../../src/core/byte-size.ts';
 import { parseDuration } from '../../src/core/duration.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/core/error-codes.ts';
 import { LIMITS } from '../../src/core/limits.ts';
-import { statusOf } from '../../src/gateway/http/error-page.ts';
+import { statusOf } from '../../src/gateway/http/answer/error-text.ts';
+import { grpcStatusOf } from '../../src/gateway/http/answer/grpc-answer.ts';
 import { RESET_CODE } from '../../src/protocol/reset-code.ts';
 import { ConnectorMetrics } from '../../src/telemetry/connector-metrics.ts';
 import { GatewayMetrics } from '../../src/telemetry/gateway-metrics.ts';
@@ -14,10 +15,8 @@ import { tableNames, tableRows } from './markdown-table.ts';
 
 const CODES = Object.keys(ERROR_CODES);
 
-/** The status of a code by its name, as text. */
-function statusText(name: string | undefined): string | undefined {
-  return isCode(name) ? String(statusOf(name)) : undefined;
-}
+/** Codes that users get in answers to requests; what is said of SAML is for the log. */
+const ANSWERED = /^(?:ORIGIN_|ROUTE_|HTTP_|STREAM_|ACCESS_(?!SAML)|STORE_(?:BUSY|FAILED)$)/;
 
 function isCode(name: string | undefined): name is ErrorCode {
   return name !== undefined && name in ERROR_CODES;
@@ -52,12 +51,12 @@ describe('docs/errors.md', () => {
     expect(listed.toSorted()).toEqual([...prefixes].toSorted());
   });
 
-  it('gives the HTTP status that the gateway answers with', () => {
-    const withStatus = rows.filter(({ cells }) => 'HTTP' in cells);
-    expect(withStatus.length).toBeGreaterThan(15);
-    for (const { name, cells } of withStatus) {
-      expect({ name, status: cells['HTTP'] }).toEqual({ name, status: statusText(name) });
-    }
+  it('gives the HTTP and the gRPC status of each code that a request can be answered with', () => {
+    const answered = CODES.filter(isCode).filter((code) => ANSWERED.test(code));
+    const documented = rows.filter(({ cells }) => /\d/.test(cells['HTTP'] ?? ''));
+    expect(
+      documented.map(({ name, cells }) => `${name} ${cells['HTTP']} ${cells['gRPC']}`).toSorted(),
+    ).toEqual(answered.map((code) => `${code} ${statusOf(code)} ${grpcStatusOf(code)}`).toSorted());
   });
 });
 

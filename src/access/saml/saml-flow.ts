@@ -259,7 +259,7 @@ function tooLarge({ requestId }: WebRequest): WebResponse {
     status: 413,
     title: 'Too large',
     text: 'What your identity provider sent is larger than is accepted here.',
-    code: 'HTTP_TOO_LARGE',
+    code: 'HTTP_BODY_TOO_LARGE',
     requestId,
   });
 }

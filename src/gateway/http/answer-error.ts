@@ -1,6 +1,8 @@
-/** Answers a request with an error page of ours, and says so in its record. */
+/** Answers a request with an error of ours, in the form that its client reads, and says so in its record. */
 import type { PosternError } from '../../core/error.ts';
 import { closeAfter, sendPage } from './user/client-response.ts';
+import type { Answer } from './answer/answer.ts';
+import { grpcAnswer, grpcKind } from './answer/grpc-answer.ts';
 import { errorPage } from './error-page.ts';
 import { ALLOWED_METHODS } from './request-guard.ts';
 import type { RequestRecord } from './request-record.ts';
@@ -14,7 +16,7 @@ export interface ErrorAnswer {
   readonly isLast: boolean;
 }
 
-/** Sends the page. `response` must not have begun. */
+/** Sends the answer. `response` must not have begun. */
 export function answerError(
   request: UserRequest,
   response: UserResponse,
@@ -23,15 +25,20 @@ export function answerError(
 ): void {
   const { error } = answer;
   record.fail(error.code, error);
-  const { accept } = request.headers;
-  const { requestId } = record;
-  const page = errorPage({
-    code: error.code,
-    requestId,
-    accept,
-    ...(answer.status !== undefined && { status: answer.status }),
-  });
+  const page = answerTo(request, record, answer);
   record.status = page.status;
   if (answer.isLast) closeAfter(request, response);
   sendPage(response, page, page.status === 405 ? ['Allow', ALLOWED_METHODS] : []);
+}
+
+function answerTo(
+  { headers }: UserRequest,
+  { requestId }: RequestRecord,
+  { error, status }: ErrorAnswer,
+): Answer {
+  const { code } = error;
+  const { accept } = headers;
+  const grpc = grpcKind(headers['content-type']);
+  if (grpc !== undefined) return grpcAnswer(grpc, code, requestId);
+  return errorPage({ code, requestId, accept, ...(status !== undefined && { status }) });
 }

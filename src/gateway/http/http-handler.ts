@@ -20,10 +20,11 @@ import { UserSessions } from '../http2/user-sessions.ts';
 import { logRequest } from './access-log.ts';
 import { answerError } from './answer-error.ts';
 import { ClientConnections } from './user/client-connections.ts';
+import { clientOf } from './user/client-of.ts';
 import { closeAfter, responseOn } from './user/client-response.ts';
-import { statusOf } from './error-page.ts';
+import { statusOf } from './answer/error-text.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
-import type { ClientAddress, HttpRouter, RouteResult } from './origin/origin-opener.ts';
+import type { HttpRouter, RouteResult } from './origin/origin-opener.ts';
 import {
   OriginPools,
   type OriginPoolsOptions,
@@ -344,9 +345,7 @@ export class HttpHandler {
         break;
       case 'own':
         this.#answerOwn(arrival, admission).catch((error: unknown) => {
-          // Of a head it is 431; here it is the body.
-          const status = codeOf(error) === 'HTTP_TOO_LARGE' ? 413 : undefined;
-          if (!isGone(arrival)) this.#answer(arrival, internalError(error), status);
+          if (!isGone(arrival)) this.#answer(arrival, internalError(error));
         });
     }
   }
@@ -422,11 +421,11 @@ export class HttpHandler {
     return true;
   }
 
-  #answer(arrival: Arrival, error: PosternError, status?: number): void {
+  #answer(arrival: Arrival, error: PosternError): void {
     const { request, guarded, record, to } = arrival;
     const response = 'respond' in to ? to.respond() : to;
     const isLast = guarded.hasBody || this.#isDraining;
-    answerError(request, response, record, { error, isLast, ...(status && { status }) });
+    answerError(request, response, record, { error, isLast });
   }
 
   #onLive(upgrade: LiveUpgrade, socket: Socket): void {
@@ -516,17 +515,14 @@ function isGone({ to }: Arrival): boolean {
   return 'respond' in to ? to.isSettled : to.destroyed || to.headersSent;
 }
 
+/** Codes that users are told where the gateway itself could not serve them: for the others it simply failed. */
+const TOLD = /^(?:HTTP_.*|STORE_BUSY|STORE_FAILED)$/;
+
 /** An error that says nothing about the gateway but that it failed, unless it is one of ours already. */
 function internalError(cause: unknown): PosternError {
-  if (isPosternError(cause) && cause.code.startsWith('HTTP_')) return cause;
+  if (isPosternError(cause) && TOLD.test(cause.code)) return cause;
   const message = 'Cannot serve the request: the gateway failed';
   return new PosternError('HTTP_INTERNAL', message, { cause });
-}
-
-/** Where a connection comes from. An IPv4 address looks like one, also on a socket that takes both families. */
-function clientOf(socket: Socket): ClientAddress {
-  const { remoteAddress = '', remotePort = 0 } = socket;
-  return { address: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), port: remotePort };
 }
 
 /** The name a user asked TLS for; undefined without TLS or without a name. */

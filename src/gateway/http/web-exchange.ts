@@ -15,7 +15,7 @@ import type { UserRequest, UserResponse } from './user/user-message.ts';
 /** Bodies that are being read, in this process. */
 let reading = 0;
 
-/** The request as a value, with its whole body. Throws HTTP_TOO_LARGE, HTTP_TIMEOUT, HTTP_TOO_MANY, HTTP_ABORTED. */
+/** The request as a value, with its whole body. Throws HTTP_BODY_TOO_LARGE, HTTP_TIMEOUT, HTTP_TOO_MANY, HTTP_ABORTED. */
 export async function toWebRequest(input: GateRequest): Promise<WebRequest> {
   const { request, guarded, record } = input;
   const [path = '', ...rest] = guarded.target.split('?');
@@ -70,7 +70,7 @@ async function readBody(request: UserRequest): Promise<Buffer> {
       size += bytes.length;
       if (size > LIMITS.signInBodyBytes) {
         const message = `Cannot read the request: its body is over ${LIMITS.signInBodyBytes} bytes`;
-        throw new PosternError('HTTP_TOO_LARGE', message);
+        throw new PosternError('HTTP_BODY_TOO_LARGE', message);
       }
       chunks.push(bytes);
     }

@@ -55,7 +55,9 @@ export class Http2Response extends EventEmitter implements UserResponse {
 
   writeHead(status: number, _reason: string, headers: string[]): this {
     const head = writeHead(status, headers);
-    if (!this.#isGone) this.#stream.respond(head);
+    // What says how a gRPC call ended says that nothing follows: its clients take an end of its own for a cut.
+    const endStream = head['grpc-status'] !== undefined;
+    if (!this.#isGone) this.#stream.respond(head, { endStream });
     return this;
   }
 

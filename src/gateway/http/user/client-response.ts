@@ -7,7 +7,7 @@
 import { STATUS_CODES, ServerResponse, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { abortSocket } from '../../../transport/socket-pump.ts';
-import type { ErrorPage } from '../error-page.ts';
+import type { Answer } from '../answer/answer.ts';
 import type { UserRequest, UserResponse } from './user-message.ts';
 
 /** How long a connection is read and thrown away after its last response, ms, so that a reset does not eat the response. */
@@ -25,7 +25,7 @@ export function closeAfter(request: UserRequest, response: UserResponse): void {
 }
 
 /** Writes a page of ours as the whole response. Does nothing when a response has begun. */
-export function sendPage(response: UserResponse, page: ErrorPage, extra: string[] = []): void {
+export function sendPage(response: UserResponse, page: Answer, extra: string[] = []): void {
   if (response.headersSent) return;
   const reason = STATUS_CODES[page.status] ?? '';
   response.writeHead(page.status, reason, [...page.headers, ...extra]);

@@ -1,19 +1,42 @@
 /**
  * Answers plain HTTP with a redirect to HTTPS and nothing else: no proxying, no cookies, no body is read.
+ *
+ * What is no request that means one thing only is refused with a coded page and a line in the log, as on HTTPS.
  */
-import { createServer, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import type { ErrorCode } from '../../../core/error-codes.ts';
+import { PosternError, codeOf } from '../../../core/error.ts';
+import { newRequestId } from '../../../core/id.ts';
+import type { Log } from '../../../telemetry/log.ts';
+import { logRequest } from '../access-log.ts';
+import { answerError } from '../answer-error.ts';
+import { statusOf } from '../answer/error-text.ts';
 import { checkRequest } from '../request-guard.ts';
+import { RequestRecord } from '../request-record.ts';
+import { endAndLinger } from './client-response.ts';
+import { clientOf } from './client-of.ts';
+import { parserErrorCode, rawErrorResponse } from './raw-error.ts';
 import { HTTP_SERVER_OPTIONS, HTTP_SERVER_PROPERTIES } from './server-options.ts';
 
 export interface RedirectOptions {
   /** Where HTTPS listens; 443 is left out of the URL. */
   readonly httpsPort: number;
+  readonly log: Log;
+  /** What is set up otherwise than HTTP_SERVER_OPTIONS. */
+  readonly server?: ServerOptions;
 }
 
 /** A server that redirects; not listening yet. */
-export function createRedirectServer({ httpsPort }: RedirectOptions): Server {
+export function createRedirectServer({ httpsPort, log, server: own }: RedirectOptions): Server {
   const port = httpsPort === 443 ? '' : `:${httpsPort}`;
-  const server = createServer(HTTP_SERVER_OPTIONS, (request, response) => {
+  const server = createServer({ ...HTTP_SERVER_OPTIONS, ...own }, (request, response) => {
     const { method = '', url = '', httpVersion, rawHeaders } = request;
     const guarded = checkRequest({
       method,
@@ -23,18 +46,46 @@ export function createRedirectServer({ httpsPort }: RedirectOptions): Server {
       servername: undefined,
       isUpgrade: false,
     });
-    response.setHeader('Connection', 'close');
-    response.setHeader('Cache-Control', 'no-store');
     if (!guarded.ok) {
-      response.writeHead(guarded.status).end();
+      refuse(request, response, guarded.error, log);
       return;
     }
+    response.setHeader('Connection', 'close');
+    response.setHeader('Cache-Control', 'no-store');
     // 308 keeps the method; a form that was posted in the clear must not silently become a GET.
     const status = method === 'GET' || method === 'HEAD' ? 301 : 308;
     response
       .writeHead(status, { Location: `https://${guarded.hostname}${port}${guarded.target}` })
       .end();
   });
+  server.on('clientError', (error: Error, socket: Socket) => refuseBytes(error, socket, log));
   Object.assign(server, HTTP_SERVER_PROPERTIES);
   return server;
+}
+
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: PosternError,
+  log: Log,
+): void {
+  const { socket, method = '', httpVersion } = request;
+  const record = new RequestRecord(newRequestId(), clientOf(socket), method, httpVersion);
+  answerError(request, response, record, { error, isLast: true });
+  logRequest(log, record.summary());
+}
+
+/** What the parser refused. */
+function refuseBytes(cause: Error, socket: Socket, log: Log): void {
+  const code: ErrorCode | undefined = parserErrorCode(codeOf(cause));
+  if (code === undefined || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const record = new RequestRecord(newRequestId(), clientOf(socket), '');
+  record.fail(code, new PosternError(code, `Cannot read the request: ${cause.message}`, { cause }));
+  record.status = statusOf(code);
+  socket.write(rawErrorResponse(code, record.requestId), 'latin1');
+  endAndLinger(socket);
+  logRequest(log, record.summary());
 }

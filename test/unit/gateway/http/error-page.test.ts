@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { ERROR_CODES, type ErrorCode } from '../../../../src/core/error-codes.ts';
 import { isPosternError } from '../../../../src/core/error.ts';
-import { errorPage, statusOf } from '../../../../src/gateway/http/error-page.ts';
+import { statusOf } from '../../../../src/gateway/http/answer/error-text.ts';
+import { errorPage } from '../../../../src/gateway/http/error-page.ts';
 
 const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 
@@ -26,6 +27,9 @@ describe('errorPage()', () => {
     ['HTTP_METHOD', 405],
     ['HTTP_MISDIRECTED', 421],
     ['HTTP_TOO_LARGE', 431],
+    ['HTTP_BODY_TOO_LARGE', 413],
+    ['STORE_BUSY', 503],
+    ['ACCESS_SSH_OFF', 404],
     ['HTTP_TIMEOUT', 408],
     ['HTTP_INTERNAL', 500],
   ])('answers %s with %i', (code, status) => {
@@ -39,6 +43,43 @@ describe('errorPage()', () => {
       if (!isPosternError(error)) throw new Error(code);
       expect(statusOf(error.code)).toBeGreaterThanOrEqual(400);
     }
+  });
+
+  it('has a title and a sentence of its own for every way a service can be out of reach', () => {
+    const codes: ErrorCode[] = [
+      'ROUTE_NOT_FOUND',
+      'ROUTE_NO_RULE',
+      'ROUTE_NO_REPLICA',
+      'ORIGIN_REFUSED',
+      'ORIGIN_UNREACHABLE',
+      'ORIGIN_DNS',
+      'ORIGIN_TIMEOUT',
+      'ORIGIN_TLS',
+      'ORIGIN_RESET',
+      'ORIGIN_BAD_RESPONSE',
+      'ORIGIN_FORBIDDEN',
+      'ORIGIN_NO_RULE',
+      'HTTP_TOO_LARGE',
+      'HTTP_BODY_TOO_LARGE',
+      'HTTP_TOO_MANY',
+      'STREAM_LOST',
+    ];
+    const told = codes.map((code) => {
+      const { body } = errorPage({ code, requestId: 'r' });
+      return body.replace(code, '');
+    });
+    expect(new Set(told).size).toBe(codes.length);
+  });
+
+  it('says when to try again where that may help', () => {
+    const after = (code: ErrorCode): string | undefined => {
+      const { headers } = errorPage({ code, requestId: 'r' });
+      return headers.includes('Retry-After') ? field(headers, 'Retry-After') : undefined;
+    };
+    expect(after('ROUTE_NO_REPLICA')).toBe('5');
+    expect(after('ACCESS_TOO_MANY')).toBe('60');
+    expect(after('ORIGIN_TLS')).toBeUndefined();
+    expect(after('HTTP_BODY_TOO_LARGE')).toBeUndefined();
   });
 
   it('is HTML for browsers, with the code and the request id, and no way to run or load anything', () => {
