@@ -57,8 +57,13 @@ export function withoutOwnCookies(field: string): string {
   return field
     .split(';')
     .map((pair) => pair.trim())
-    .filter((pair) => pair !== '' && !pair.toLowerCase().startsWith(OWN_COOKIES))
+    .filter((pair) => pair !== '' && !isOwnCookie(pair))
     .join('; ');
+}
+
+/** Whether a cookie, `name=value` with or without attributes, has a name of ours, or one that a browser could take for one. */
+export function isOwnCookie(pair: string): boolean {
+  return pair.trimStart().toLowerCase().startsWith(OWN_COOKIES);
 }
 
 function splitPair(pair: string): [string, string] {

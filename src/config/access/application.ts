@@ -2,6 +2,7 @@
 import { parsePathPrefix } from '../canonical-path.ts';
 import { duration, flag, list, mapping, parsed, text } from '../field.ts';
 import { parseHostnamePattern } from '../hostname-pattern.ts';
+import { parseWebOrigin } from '../web-origin.ts';
 import type { HostnamePattern } from '../hostname-pattern.ts';
 import { DETACHED_RANGE, policySchema, SESSION_RANGE } from './policy.ts';
 import type { Policy } from './policy.ts';
@@ -23,6 +24,8 @@ export interface Application {
   readonly detachedTimeoutMs: number;
   /** Whether people must say why they want in. A policy may say otherwise. */
   readonly purposeJustification: boolean;
+  /** Other origins whose pages may open WebSockets of it in their users' names. Absent: none. */
+  readonly websocketOrigins?: readonly string[] | undefined;
   /** Absent: no SSH certificates are issued for it. */
   readonly ssh?: SshAccess | undefined;
   /** In order; the first that matches decides. None means denied. */
@@ -40,6 +43,9 @@ export const applicationSchema = mapping({
   'session-duration': duration(SESSION_RANGE).prefault('8h'),
   'detached-timeout': duration(DETACHED_RANGE).prefault('5m'),
   'purpose-justification': flag().default(false),
+  'websocket-origins': list(
+    parsed('an origin such as https://app.example.com', parseWebOrigin),
+  ).optional(),
   ssh: sshAccessSchema.optional(),
   policies: list(policySchema).default([]),
   tests: list(policyTestSchema).default([]),
@@ -48,6 +54,7 @@ export const applicationSchema = mapping({
     'session-duration': sessionDurationMs,
     'detached-timeout': detachedTimeoutMs,
     'purpose-justification': purposeJustification,
+    'websocket-origins': websocketOrigins,
     policies,
     ...rest
   }) => ({
@@ -55,6 +62,7 @@ export const applicationSchema = mapping({
     sessionDurationMs,
     detachedTimeoutMs,
     purposeJustification,
+    ...(websocketOrigins !== undefined && { websocketOrigins }),
     policies: policies.map((policy, at): Policy => ({
       ...policy,
       name: policy.name ?? `policy ${at + 1}`,

@@ -19,6 +19,7 @@ import type { RequestRecord } from '../http/request-record.ts';
 import type { UserRequest } from '../http/user/user-message.ts';
 import type { IdentityHeaders } from './identity-headers.ts';
 import { BAD_CREDENTIAL, type KnownRequester, type PrincipalReader } from './request-principal.ts';
+import { foreignWebSocket } from './websocket-origin.ts';
 
 export interface HttpAccessOptions {
   readonly gate: Gate;
@@ -84,6 +85,8 @@ export class HttpAccess implements RequestGate {
     if (principal.session !== undefined) this.#options.onUsed(principal.session);
     if (verdict.outcome === 'deny') return this.#deny(gateRequest, verdict);
     if (verdict.outcome === 'sign-in') return this.#signIn(gateRequest, requester, verdict);
+    const foreign = foreignOrigin(gateRequest, requester, verdict);
+    if (foreign !== undefined) return refuse('ACCESS_DENIED', foreign);
     const headers = this.#options.headers.of(verdict);
     return headers instanceof Promise
       ? headers.then((made) => this.#pass(gateRequest, requester, ask, verdict, made))
@@ -158,7 +161,27 @@ function isVisit({ method, headers }: UserRequest): boolean {
   return /\b(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.accept ?? '');
 }
 
-function refuse(code: 'ACCESS_SIGN_IN' | 'ROUTE_NOT_FOUND', why: string): Admission {
+/** Why a WebSocket may not use what its browser sent by itself. */
+function foreignOrigin(
+  { request, guarded }: GateRequest,
+  { isProgram }: KnownRequester,
+  { by, application, principal }: Verdict,
+): string | undefined {
+  if (!guarded.isWebSocket || isProgram || by !== 'user' || application === undefined)
+    return undefined;
+  return foreignWebSocket({
+    host: guarded.host,
+    origin: request.headersDistinct['origin']?.join(),
+    isTls: 'encrypted' in request.socket,
+    hasCookie: principal.session !== undefined,
+    application,
+  });
+}
+
+function refuse(
+  code: 'ACCESS_DENIED' | 'ACCESS_SIGN_IN' | 'ROUTE_NOT_FOUND',
+  why: string,
+): Admission {
   return { kind: 'refuse', error: new PosternError(code, `Cannot serve the request: ${why}`) };
 }
 

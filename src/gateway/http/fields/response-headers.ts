@@ -2,8 +2,9 @@
  * The header fields that a user receives from an origin.
  *
  * Pure. Order, spelling and repetition are kept, several Set-Cookie among them. Framing is not the origin's to decide:
- * its Connection, Transfer-Encoding and Trailer go, and so do trailers themselves (P8).
+ * its Connection, Transfer-Encoding and Trailer go, and so do trailers themselves (P8). Nor are our cookies (P25).
  */
+import { isOwnCookie } from '../../../access/app-sign-in/app-cookies.ts';
 import { HOP_BY_HOP, connectionOptions, isOrdinaryConnection } from './header-rules.ts';
 
 /** What is passed on, and what the gateway needs to know of it. */
@@ -36,6 +37,7 @@ export function responseHeaders(raw: readonly Buffer[]): ResponseHeaders {
     }
     const value = textAt(raw, index + 1);
     if (lowerName === 'content-length') contentLength = Number(value);
+    else if (lowerName === 'set-cookie' && isOwnCookie(value)) continue;
     headers.push(name, value);
   }
   if (listed === undefined) return { headers, contentLength, isChunked };

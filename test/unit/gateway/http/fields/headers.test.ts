@@ -132,6 +132,13 @@ describe('responseHeaders()', () => {
     expect(responseHeaders(raw(fields)).headers).toEqual(fields);
   });
 
+  it('P25 removes cookies of ours, in whatever case', () => {
+    const own = ['__Host-postern_app_1=x; Path=/', '__HOST-Postern_session=y', ' __host-postern=z'];
+    const others = ['postern=1', 'a=__Host-postern_app_1', '__Host-other=2', '__Secure-postern=3'];
+    const fields = [...own, ...others].flatMap((cookie) => ['Set-Cookie', cookie]);
+    expect(responseHeaders(raw(fields)).headers.filter((_, at) => at % 2 === 1)).toEqual(others);
+  });
+
   it('removes what frames the message and what Connection lists, and reads the length', () => {
     const fields = ['Content-Length', '12', 'Connection', 'x-hop, close', 'X-Hop', '1', 'A', 'b'];
     const framing = ['Transfer-Encoding', 'chunked', 'Trailer', 'X-T', 'Keep-Alive', 'timeout=5'];

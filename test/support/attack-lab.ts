@@ -1,0 +1,86 @@
+/**
+ * What suites of attacks share: a gateway process with a connector, an origin that records what reaches it, and connections
+ * on which anything can be said.
+ */
+import { once } from 'node:events';
+import { connect as connectTls } from 'node:tls';
+
+import type { Connector } from './connector.ts';
+import { startPostern, type PosternOptions } from './postern.ts';
+import type { Gateway } from './gateway.ts';
+import { RawClient } from './raw-client.ts';
+import {
+  startRecordingOrigin,
+  type RecordedRequest,
+  type RecordingOrigin,
+} from './real/recording-origin.ts';
+
+/** The hostname that leads to the recording origin. */
+export const APP = 'app.postern.test';
+
+export interface AttackLab {
+  readonly gateway: Gateway;
+  readonly connector: Connector;
+  readonly origin: RecordingOrigin;
+  /** A TLS connection; without a name, the Host alone says where to. `h2` to speak in frames. */
+  connect(how?: { readonly servername?: string; readonly protocol?: string }): Promise<RawClient>;
+  /** Sends bytes on a connection of their own; returns what came until the gateway closed it. */
+  exchange(bytes: string): Promise<string>;
+  /**
+   * What reached the origin while `attack` ran, and what of it could still be on its way: an honest request goes behind
+   * it, is answered, and is left out.
+   */
+  reached(attack: () => Promise<void>): Promise<RecordedRequest[]>;
+}
+
+let markers = 0;
+
+/** Starts it, for the file. `hostnames` lead to the origin, too. */
+export async function startAttackLab(
+  options: Omit<PosternOptions, 'ingress'> & {
+    readonly hostnames?: readonly string[];
+    readonly ingress?: PosternOptions['ingress'];
+  } = {},
+): Promise<AttackLab> {
+  const { hostnames = [], ingress = [], ...rest } = options;
+  const origin = await startRecordingOrigin();
+  const { gateway, connector } = await startPostern({
+    ...rest,
+    ingress: [
+      ...[APP, ...hostnames].map((hostname) => ({ hostname, service: origin.service })),
+      ...ingress,
+    ],
+  });
+  const connect: AttackLab['connect'] = async ({ servername = '', protocol } = {}) => {
+    const { host, port, ca } = gateway.connectOptions(servername);
+    const socket = connectTls({
+      host,
+      port,
+      ca,
+      servername,
+      ...(protocol !== undefined && { ALPNProtocols: [protocol] }),
+      checkServerIdentity: () => undefined,
+    });
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    return new RawClient(socket);
+  };
+  const exchange = async (bytes: string): Promise<string> => (await connect()).send(bytes).closed();
+  return {
+    gateway,
+    connector,
+    origin,
+    connect,
+    exchange,
+    reached: async (attack) => {
+      const from = origin.requests.length;
+      await attack();
+      markers += 1;
+      const target = `/marker-${markers}`;
+      const end = 'Connection: close\r\n\r\n';
+      const answer = await exchange(`GET ${target} HTTP/1.1\r\nHost: ${APP}\r\n${end}`);
+      if (!answer.startsWith('HTTP/1.1 200 ')) throw new Error(`Cannot pass the marker: ${answer}`);
+      return origin.requests.slice(from).filter((request) => request.target !== target);
+    },
+  };
+}
