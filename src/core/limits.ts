@@ -108,6 +108,12 @@ export const LIMITS = {
   arrivalMostMs: 30_000,
   /** Requests, connections and streams that wait for them, per gateway; more are refused as ever. arrivals.test.ts */
   arrivalsAwaited: 10_000,
+  /** How long a connector whose links all broke is expected back, ms; what waits for it meanwhile, per tunnel; and tunnels of such connectors. arrivals.test.ts */
+  returnMs: 5_000,
+  returnsAwaited: 1_000,
+  returningTunnels: 10_000,
+  /** How long a request that may be made twice waits for its connector, ms, before another replica gets it. test/unit/gateway/routing/stranded-requests.test.ts */
+  strandedMs: 1_000,
   /** Processes of gateways that a connector holds links for after they asked it to leave. test/unit/connector/drained-links.test.ts */
   drainingGateways: 16,
   /** Replicas of one tunnel. */

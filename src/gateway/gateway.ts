@@ -33,6 +33,7 @@ import type { SignedInClient } from './relay/client-gate.ts';
 import { ClientStreams } from './relay/client-streams.ts';
 import { ReplicaEndings } from './links/replica-endings.ts';
 import { RouteTable } from './routing/route-table.ts';
+import { StrandedRequests } from './routing/stranded-requests.ts';
 import { StreamRouter } from './routing/stream-router.ts';
 import { TunnelChanges } from './links/tunnel-changes.ts';
 import { TunnelRegistry } from './links/tunnel-registry.ts';
@@ -63,6 +64,11 @@ export class Gateway {
   readonly #startedAt = systemClock.wall();
   readonly #routes = new RouteTable();
   readonly #arrivals = new Arrivals({ clock: systemClock, routes: this.#routes });
+  readonly #stranded = new StrandedRequests({
+    clock: systemClock,
+    replicasOf: (tunnelId) => this.#registry.replicasOf(tunnelId),
+    leave: (replicaId) => this.#http.leaveReplica(replicaId),
+  });
   readonly #audit: ConnectorAudit;
   readonly #registry: TunnelRegistry;
   readonly #access: GatewayAccess;
@@ -93,7 +99,7 @@ export class Gateway {
       resumeTimeoutMs: config.resumeTimeoutMs,
       events: {
         onJoin: (replica) => this.#replicaJoined(replica),
-        onLeave: (replica) => this.#replicaLeft(replica),
+        onLeave: (replica, hasBroken) => this.#replicaLeft(replica, hasBroken),
         onDead: (replica) => this.#endings.died(replica),
       },
     });
@@ -183,6 +189,7 @@ export class Gateway {
   /** Ends every link and stream of a tunnel whose token was rotated, or which was deleted. */
   revokeTunnel(tunnel: Pick<Tunnel, 'id' | 'name'>, reason: 'rotated' | 'deleted'): void {
     this.#endings.revoke(tunnel, reason);
+    this.#arrivals.gone(tunnel.id);
     if (reason !== 'deleted') return;
     this.#options.metrics.removeTunnel(tunnel.name);
     this.#audit.forget(tunnel.id);
@@ -286,6 +293,7 @@ export class Gateway {
     this.#listeners.close();
     this.#http.close();
     this.#arrivals.close();
+    this.#stranded.close();
     // What is cut resets its stream once its socket has closed, and connectors must hear of it: they would keep their
     // connection to the origin until the resume timeout.
     await Promise.race([gone, wait(CUT_MS)]);
@@ -344,6 +352,7 @@ export class Gateway {
       log,
       intercept: this.#linkIntercept(),
       gate: this.#access.http,
+      onRequestMoved: (tunnelName, error) => metrics.tunnel(tunnelName).requestMoved(error),
       onRequestEnd: ({ tunnelName, status, durationMs }) => {
         const series = tunnelName === undefined ? metrics.noTunnel : metrics.tunnel(tunnelName);
         series.httpRequest(status, durationMs / 1000);
@@ -370,14 +379,14 @@ export class Gateway {
   #unreachable(hostname: string): 'ROUTE_NOT_FOUND' | 'ROUTE_NO_REPLICA' | undefined {
     const route = this.#routes.find(hostname);
     if (route === undefined) return 'ROUTE_NOT_FOUND';
-    if (this.#arrivals.isOpen) return undefined;
+    if (this.#arrivals.expects(route.tunnelId)) return undefined;
     return this.#registry.pick(route.tunnelId) === undefined ? 'ROUTE_NO_REPLICA' : undefined;
   }
 
   #replicaJoined(replica: ConnectedReplica): void {
     const { tunnel, id, links } = replica;
-    this.#arrivals.joined();
-    this.#arrivals.arrived(tunnel.id);
+    this.#arrivals.joined(tunnel.id);
+    this.#stranded.joined(replica);
     this.#clientStreams.onJoin(replica);
     const address = links[0]?.address ?? '';
     this.#audit.write(replica, { type: 'connector.join', detail: { address } });
@@ -389,9 +398,11 @@ export class Gateway {
     );
   }
 
-  #replicaLeft(replica: ConnectedReplica): void {
+  #replicaLeft(replica: ConnectedReplica, hasBroken: boolean): void {
     this.#audit.write(replica, { type: 'connector.leave' });
     this.#dropIdleConnections(replica);
+    if (hasBroken && !this.#isStopping) this.#arrivals.brokeOff(replica.tunnel.id);
+    this.#stranded.left(replica);
   }
 
   /** Kept-alive connections are streams too: one that drains waits for them, and one with new rules has no use for them. */

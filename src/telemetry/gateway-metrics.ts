@@ -134,6 +134,12 @@ export class GatewayMetrics {
       ['outcome'],
       (series, tunnel) => series.resumes.samples({ tunnel }),
     );
+    counter(
+      'postern_gateway_http_requests_moved_total',
+      'HTTP requests that one replica could not take and another got.',
+      ['code'],
+      (series, tunnel) => series.moved.samples({ tunnel }),
+    );
     addCounter(this.registry, {
       name: 'postern_gateway_http_requests_total',
       help: 'HTTP requests that were answered.',

@@ -13,6 +13,7 @@ export class TunnelSeries extends StreamCounts {
   replicas = 0;
   readonly resumes = new Tally('outcome');
   readonly requests = new Tally('status_class');
+  readonly moved = new Tally('code');
   readonly #onRequestSeconds: (seconds: number) => void;
 
   /** @param onRequestSeconds Told how long each HTTP request took. */
@@ -42,6 +43,11 @@ export class TunnelSeries extends StreamCounts {
   /** A detached stream was attached again, or, with an error, could not be. */
   streamResumed(error?: unknown): void {
     this.resumes.add(outcomeOf(error));
+  }
+
+  /** An HTTP request that one replica could not take went to another. */
+  requestMoved(error: unknown): void {
+    this.moved.add(outcomeOf(error));
   }
 
   /** An HTTP request was answered with `status`, `seconds` after its head had arrived. */

@@ -13,6 +13,7 @@ import { LIMITS } from '../../core/limits.ts';
 import { giveBackSlab } from '../../protocol/slab.ts';
 import { answerError } from './answer-error.ts';
 import { closeAfter, cutResponse } from './user/client-response.ts';
+import { type Attempt, IDEMPOTENT, mayGoElsewhere } from './may-go-elsewhere.ts';
 import type { OriginConnection } from './origin/origin-connection.ts';
 import { STALE_CONNECTION, isClosedByOrigin, toOriginError } from './origin/origin-error.ts';
 import type { OriginTarget } from './origin/origin-opener.ts';
@@ -29,6 +30,11 @@ export interface ExchangeHost {
   readonly pools: OriginPools;
   /** Whether responses should be the last of their connections. */
   readonly isDraining: boolean;
+  /**
+   * Finds another replica for a request that failed, or waits for one, and returns what sends it there. Undefined where it
+   * has to end with the error.
+   */
+  elsewhere(arrival: Arrival, error: PosternError): (() => void) | undefined;
   /** The origin has answered 101. */
   onLive(upgrade: LiveUpgrade, socket: Socket): void;
 }
@@ -44,9 +50,6 @@ export interface Arrival {
   readonly expectsContinue: boolean;
 }
 
-/** Methods that may be sent twice (RFC 9110 §9.2.2), where nothing but the head was sent. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
-
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #host: ExchangeHost;
   readonly #arrival: Arrival;
@@ -60,6 +63,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #resume: (() => void) | undefined;
   /** The head was written to the origin. */
   #wasSent = false;
+  /** The head was written to this one, or one before it. */
+  #mayHaveArrived = false;
   /** A first byte of the origin's answer has come. */
   #hasAnswer = false;
   #isFlushed = false;
@@ -124,6 +129,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onConnect(abort: (error?: Error) => void): void {
     this.#abort = abort;
     this.#wasSent = true;
+    this.#mayHaveArrived = true;
     if (this.#isOver) abort();
   }
 
@@ -210,7 +216,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onError(error: Error): void {
     if (this.#isOver) return;
     if (this.#canSendAgain(error)) void this.#openAndSend();
-    else this.fail(toOriginError(error));
+    else this.#failed(toOriginError(error));
+  }
+
+  /** Gives the request to another replica, where it may go there and there is one. False where it stays as it is. */
+  leave(error: PosternError): boolean {
+    if (this.#isOver || !mayGoElsewhere(error.code, this.#attempt)) return false;
+    const goOn = this.#host.elsewhere(this.#arrival, error);
+    if (goOn === undefined) return false;
+    this.#isOver = true;
+    this.#abort?.(error);
+    this.#body?.destroy();
+    if (!this.#wasSent) this.#connection?.destroy();
+    goOn();
+    return true;
   }
 
   /** Lets the user see the head of a response whose body does not come at once. */
@@ -222,13 +241,30 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   async #openAndSend(): Promise<void> {
     const { requestId, client } = this.#arrival.record;
+    this.#wasSent = false;
     try {
       const connection = await this.#host.pools.open(this.#target, { requestId, client });
       if (this.#isOver) connection.destroy();
       else this.#send(connection);
     } catch (error) {
-      this.fail(toOriginError(error));
+      this.#failed(toOriginError(error));
     }
+  }
+
+  #failed(error: PosternError): void {
+    if (!this.leave(error)) this.fail(error);
+  }
+
+  get #attempt(): Attempt {
+    return {
+      method: this.#arrival.request.method ?? '',
+      isUpgrade: this.#upgrade !== undefined,
+      hasBody: this.#body !== undefined,
+      isBodyStarted: this.#body?.isStarted === true,
+      wasSent: this.#wasSent,
+      mayHaveArrived: this.#mayHaveArrived,
+      hasAnswer: this.#hasAnswer,
+    };
   }
 
   #send(connection: OriginConnection): void {

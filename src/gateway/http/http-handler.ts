@@ -24,7 +24,8 @@ import { clientOf } from './user/client-of.ts';
 import { closeAfter, responseOn } from './user/client-response.ts';
 import { statusOf } from './answer/error-text.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
-import type { HttpRouter, RouteResult } from './origin/origin-opener.ts';
+import { isReplicaLost } from './may-go-elsewhere.ts';
+import type { HttpRouter, OriginTarget, RouteResult } from './origin/origin-opener.ts';
 import {
   OriginPools,
   type OriginPoolsOptions,
@@ -35,6 +36,7 @@ import { parserErrorCode, rawErrorResponse } from './user/raw-error.ts';
 import { type GuardRefusal, type GuardedRequest, checkRequest } from './request-guard.ts';
 import { requestHeaders } from './fields/request-headers.ts';
 import { RequestRecord, type RequestSummary } from './request-record.ts';
+import { RunningRequests } from './running-requests.ts';
 import { HTTP_SERVER_PROPERTIES } from './user/server-options.ts';
 import { CLOSE_REVOKED, UpgradeRegistry } from './websocket/upgrade-registry.ts';
 import { type LiveUpgrade, PendingUpgrade } from './websocket/upgrade.ts';
@@ -62,6 +64,8 @@ export interface HttpHandlerOptions {
   readonly gate?: RequestGate;
   /** Called for each request when it ends, a WebSocket's included: metrics. */
   readonly onRequestEnd?: (summary: RequestSummary) => void;
+  /** Called for each request that one replica could not take and another gets: metrics. */
+  readonly onRequestMoved?: (tunnelName: string, error: PosternError) => void;
   readonly pools?: OriginPoolsOptions;
   /** For HTTP/2 connections. Default the system's. */
   readonly clock?: Clock;
@@ -89,8 +93,7 @@ export class HttpHandler {
   readonly #host: ExchangeHost;
   readonly #connections = new ClientConnections();
   readonly #http2: UserSessions;
-  /** What lets the requests in that may become WebSockets. */
-  readonly #passes = new WeakMap<RequestRecord, RequestPass>();
+  readonly #running = new RunningRequests();
   #requests = 0;
   #isDraining = false;
   #onDrained: (() => void) | undefined;
@@ -112,6 +115,7 @@ export class HttpHandler {
       get isDraining() {
         return isDraining();
       },
+      elsewhere: (arrival, error) => this.#elsewhere(arrival, error),
       onLive: (upgrade, socket) => this.#onLive(upgrade, socket),
     };
   }
@@ -149,6 +153,15 @@ export class HttpHandler {
   /** Forgets the idle origin connections of a replica's rule; those in use close after their request. */
   dropPool(poolKey: string): void {
     this.#pools.drop(poolKey);
+  }
+
+  /**
+   * Gives the requests to another replica that wait for the links of this one and may be made twice, where there is one.
+   * The others stay: their streams may be resumed.
+   */
+  leaveReplica(replicaId: string): void {
+    const message = 'Cannot wait for the connector any longer: its links are gone';
+    this.#running.leaveReplica(replicaId, new PosternError('STREAM_LOST', message));
   }
 
   /** When the oldest request under way began, as performance.now() counts; undefined without any. */
@@ -366,20 +379,23 @@ export class HttpHandler {
   }
 
   #routeAndStart(arrival: Arrival, pass: RequestPass): void {
+    const routed = this.#route(arrival, pass);
+    if (routed.ok) this.#start(arrival, pass, routed.target);
+    else if (!this.#waitForRoute(arrival, pass, routed)) this.#answer(arrival, routed.error);
+  }
+
+  #route({ guarded, record }: Arrival, { right }: RequestPass, notAt?: string): RouteResult {
+    const { hostname, path } = guarded;
+    const { requestId, client } = record;
+    return this.#options.router.route({ hostname, path, requestId, client, right, notAt });
+  }
+
+  #start(arrival: Arrival, pass: RequestPass, target: OriginTarget): void {
     const { request, guarded, record } = arrival;
     const { requestId, client } = record;
-    const { hostname, path } = guarded;
-    const { right } = pass;
-    const routed = this.#options.router.route({ hostname, path, requestId, client, right });
-    if (!routed.ok) {
-      if (!this.#waitForRoute(arrival, pass, routed)) this.#answer(arrival, routed.error);
-      return;
-    }
-    const { target } = routed;
     record.tunnelId = target.tunnelId;
     record.tunnelName = target.tunnelName;
     record.replicaId = target.replicaId;
-    if (guarded.isWebSocket) this.#passes.set(record, pass);
     const headers = requestHeaders({
       rawHeaders: request.rawHeaders,
       host: guarded.host,
@@ -392,8 +408,29 @@ export class HttpHandler {
       ownsAuthorization: pass.ownsAuthorization,
     });
     const exchange = new Exchange(this.#host, arrival, target, headers);
+    this.#running.add(record, { exchange, pass, target });
     this.#connections.setRunning(request.socket, exchange);
     exchange.start();
+  }
+
+  /** Once for each request. A replica that is gone may come back; an origin that cannot be reached is not waited for. */
+  #elsewhere(arrival: Arrival, error: PosternError): (() => void) | undefined {
+    const { record } = arrival;
+    const left = this.#running.leave(record);
+    if (left?.target.replicaId === undefined) return undefined;
+    const { pass, target } = left;
+    const routed = this.#route(arrival, pass, target.replicaId);
+    const isWaiting =
+      !routed.ok && isReplicaLost(error.code) && this.#waitForRoute(arrival, pass, routed);
+    if (!routed.ok && !isWaiting) return undefined;
+    this.#options.log.info(
+      { [FIELD.request]: record.requestId, [FIELD.replica]: target.replicaId, [FIELD.err]: error },
+      'the request goes to another replica',
+    );
+    this.#options.onRequestMoved?.(target.tunnelName, error);
+    return () => {
+      if (routed.ok) this.#start(arrival, pass, routed.target);
+    };
   }
 
   /** Routes the request again when that may help. False where nothing is to be waited for. */
@@ -432,7 +469,7 @@ export class HttpHandler {
     this.#requests -= 1;
     this.#connections.release(socket);
     this.upgrades.add(upgrade);
-    const held = this.#passes.get(upgrade.record)?.hold((error) => {
+    const held = this.#running.passOf(upgrade.record)?.hold((error) => {
       upgrade.close(CLOSE_REVOKED, error);
     });
     upgrade.onEnd = () => {
@@ -455,6 +492,7 @@ export class HttpHandler {
   }
 
   #finish(record: RequestRecord): void {
+    this.#running.remove(record);
     const summary = record.summary();
     logRequest(this.#options.log, summary, this.#options.accessLogLevel);
     this.#options.onRequestEnd?.(summary);

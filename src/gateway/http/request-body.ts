@@ -29,6 +29,11 @@ export class RequestBody extends EventEmitter {
     this.#options = options;
   }
 
+  /** Whether anything of the body was asked for. */
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
   /** Whether all of the body was read. */
   get isEnded(): boolean {
     return this.#isEnded;

@@ -33,6 +33,8 @@ export interface ConnectorLinkOptions {
 
 export class ConnectorLink implements LinkRole {
   readonly #options: ConnectorLinkOptions;
+  /** Whether the connector said that it leaves. */
+  #isLeaving = false;
   #replica: ConnectedReplica | undefined;
 
   /** Checks the token at once, and answers on the link. */
@@ -70,6 +72,7 @@ export class ConnectorLink implements LinkRole {
   onControl(message: ControlMessage): void {
     if (message.type === 'rules') this.#onRules(message.rules);
     if (message.type !== 'drain' || this.#replica === undefined) return;
+    this.#isLeaving = true;
     this.#options.link.drain();
     const { door } = this.#options;
     door.log.info(this.#fields({ [FIELD.reason]: message.reason }), 'link drains');
@@ -81,10 +84,10 @@ export class ConnectorLink implements LinkRole {
     return NOBODY;
   }
 
-  onClose(): void {
-    if (this.#replica !== undefined) {
-      this.#options.door.registry.leave(this.#replica, this.#options.link);
-    }
+  onClose(error?: PosternError): void {
+    if (this.#replica === undefined) return;
+    const hasBroken = error !== undefined && !this.#isLeaving;
+    this.#options.door.registry.leave(this.#replica, this.#options.link, hasBroken);
   }
 
   #verify(): void {
@@ -126,7 +129,10 @@ export class ConnectorLink implements LinkRole {
       });
       registry.join(replica, { link, index: register.link, address });
       // Once the streams that waited for it have it.
-      if (register.draining === true) link.drain();
+      if (register.draining === true) {
+        this.#isLeaving = true;
+        link.drain();
+      }
     } catch (error) {
       this.#refuse(asTemporary(error));
       return;

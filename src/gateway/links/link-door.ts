@@ -298,7 +298,7 @@ class Visitor {
     };
     if (this.isAdmitted) log.info(fields, 'link closed');
     else log.debug(fields, 'a link closed that had not registered');
-    this.#role?.onClose();
+    this.#role?.onClose(error);
   }
 }
 

@@ -14,8 +14,8 @@ export interface LinkRole {
   readonly fields: Record<string, unknown>;
   onControl(message: ControlMessage): void;
   onOpen(slot: Slot, message: OpenMessage): StreamHolder;
-  /** The link ended. */
-  onClose(): void;
+  /** The link ended; with an error where it was not us who closed it. */
+  onClose(error?: PosternError): void;
   /** The routes changed. */
   announceRoutes(): void;
   /** The public keys changed. */

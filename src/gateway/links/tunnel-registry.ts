@@ -18,8 +18,8 @@ import { ConnectedReplica, type ProvenTunnel, type ReplicaLink } from './connect
 interface RegistryEvents {
   /** The first link of a replica registered. */
   onJoin(replica: ConnectedReplica): void;
-  /** The last link of a replica is gone. Its streams may still come back with it. */
-  onLeave(replica: ConnectedReplica): void;
+  /** The last link of a replica is gone. Its streams may still come back with it. `hasBroken`: it did not say that it leaves. */
+  onLeave(replica: ConnectedReplica, hasBroken: boolean): void;
   /** It is dead, and nobody will resume its streams. */
   onDead(replica: ConnectedReplica): void;
 }
@@ -64,13 +64,13 @@ export class TunnelRegistry {
     return [...(this.#tunnels.get(tunnelId)?.values() ?? [])];
   }
 
-  /** The reachable replica of a tunnel with the fewest streams; undefined when there is none. */
-  pick(tunnelId: string): ConnectedReplica | undefined {
+  /** The reachable replica of a tunnel with the fewest streams, but none of `passed`; undefined when there is none. */
+  pick(tunnelId: string, passed?: ReadonlySet<ConnectedReplica>): ConnectedReplica | undefined {
     const replicas = this.#tunnels.get(tunnelId);
     if (replicas === undefined) return undefined;
     let best: ConnectedReplica | undefined;
     for (const replica of replicas.values()) {
-      if (!replica.isReachable) continue;
+      if (!replica.isReachable || passed?.has(replica) === true) continue;
       if (best === undefined || replica.streamCount < best.streamCount) best = replica;
     }
     return best;
@@ -115,14 +115,14 @@ export class TunnelRegistry {
     if (isFirst) this.#options.events.onJoin(replica);
   }
 
-  /** A link ended. */
-  leave(replica: ConnectedReplica, link: Link): void {
+  /** A link ended. `hasBroken`: nobody meant it to. */
+  leave(replica: ConnectedReplica, link: Link, hasBroken = false): void {
     replica.removeLink(link);
     const { series } = replica;
     series.linkClosed();
     if (replica.linkCount > 0) return;
     series.replicaLeft();
-    this.#options.events.onLeave(replica);
+    this.#options.events.onLeave(replica, hasBroken);
     this.#forgetWhenDone(replica);
   }
 

@@ -37,13 +37,12 @@ export class HttpDestinations implements HttpRouter {
     this.#arrivals = arrivals;
   }
 
-  route({ hostname, path, right }: RouteInput): RouteResult {
+  route({ hostname, path, right, notAt }: RouteInput): RouteResult {
     try {
-      const { replica, rule } = this.#router.route('http', hostname, path);
+      const { replica, rule } = this.#router.route('http', hostname, path, notAt);
       return { ok: true, target: this.#targetFor(replica, rule, hostname, right) };
     } catch (error) {
       if (!isPosternError(error)) throw error;
-      if (!this.#arrivals.isOpen) return { ok: false, error };
       return { ok: false, error, wait: (again) => this.#arrivals.wait(error, hostname, again) };
     }
   }

@@ -28,26 +28,32 @@ export class StreamRouter {
   }
 
   /**
-   * Finds the destination for a hostname in normal form. `path` is '' for raw TCP.
+   * Finds the destination for a hostname in normal form. `path` is '' for raw TCP. `notAt` is a replica that has just failed.
    * Throws ROUTE_NOT_FOUND, ROUTE_NO_REPLICA or ROUTE_NO_RULE.
    */
-  route(kind: 'http' | 'tcp', hostname: string, path: string): Destination {
+  route(kind: 'http' | 'tcp', hostname: string, path: string, notAt?: string): Destination {
     const { routes, registry } = this.#options;
     const route = routes.find(hostname);
     if (route === undefined) {
       throw new PosternError('ROUTE_NOT_FOUND', `Cannot reach "${hostname}": no route`);
     }
-    const replica = registry.pick(route.tunnelId);
-    if (replica === undefined) {
-      const why = `no connector of tunnel "${route.tunnelName}" is connected`;
-      throw new PosternError('ROUTE_NO_REPLICA', `Cannot reach "${hostname}": ${why}`);
+    const passed = new Set<ConnectedReplica>();
+    let why: string | undefined;
+    for (;;) {
+      const replica = registry.pick(route.tunnelId, passed);
+      if (replica === undefined) break;
+      passed.add(replica);
+      if (replica.id === notAt) continue;
+      const rule = replica.findRule(hostname, path);
+      // Bytes can be carried to any service; HTTP can only be spoken to one that is said to speak it.
+      if (rule !== undefined && (kind === 'tcp' || rule.kind === 'http')) return { replica, rule };
+      why ??= rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
     }
-    const rule = replica.findRule(hostname, path);
-    // Bytes can be carried to any service; HTTP can only be spoken to one that is said to speak it.
-    if (rule === undefined || (kind === 'http' && rule.kind !== 'http')) {
-      const why = rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
+    if (why !== undefined) {
       throw new PosternError('ROUTE_NO_RULE', `Cannot reach "${hostname}": ${why}`);
     }
-    return { replica, rule };
+    const which = notAt === undefined ? 'no connector' : 'no other connector';
+    const nobody = `${which} of tunnel "${route.tunnelName}" is connected`;
+    throw new PosternError('ROUTE_NO_REPLICA', `Cannot reach "${hostname}": ${nobody}`);
   }
 }

@@ -24,6 +24,8 @@ export interface RouteInput {
   readonly client: ClientAddress;
   /** By what right it goes on; absent where nobody was asked. */
   readonly right?: StreamRight | undefined;
+  /** The replica that could not take it: any other, please. */
+  readonly notAt?: string | undefined;
 }
 
 /** Where a request goes, or the ROUTE_ or ACCESS_ error that refuses it. */

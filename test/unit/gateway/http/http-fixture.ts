@@ -33,7 +33,7 @@ export interface GatewayOptions {
   readonly pools?: OriginPoolsOptions;
   readonly intercept?: HttpIntercept;
   /** Answers for other hostnames; the default is ROUTE_NOT_FOUND. */
-  readonly route?: (hostname: string, path: string) => RouteResult;
+  readonly route?: (hostname: string, path: string, notAt?: string) => RouteResult;
   /** Level of the access log's ordinary lines. */
   readonly accessLogLevel?: 'info' | 'debug';
   /** Of HTTP/2 connections. */
@@ -59,9 +59,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const logLines: string[] = [];
   const handler = new HttpHandler({
     router: {
-      route({ hostname, path }) {
+      route({ hostname, path, notAt }) {
         if (hostname === 'app.test') return { ok: true, target };
-        return options.route?.(hostname, path) ?? notFound(hostname);
+        return options.route?.(hostname, path, notAt) ?? notFound(hostname);
       },
     },
     log: createLog({
