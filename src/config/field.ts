@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { parseDuration, formatDuration } from '../core/duration.ts';
 import { codeOf, messageOf } from '../core/error.ts';
-import { parseListenAddress } from './listen-address.ts';
+import { parseListenAddress, parseListenRange } from './listen-address.ts';
 import { nearestKey } from './nearest-key.ts';
 
 /** Node's timers hold 2^31 ms, nearly 25 days; a longer wait would end at once. */
@@ -98,9 +98,20 @@ export function durationOrSeconds(range: { readonly least?: number; readonly mos
 
 /** An address to listen on. */
 export function listenAddress() {
-  const what = 'host:port such as 127.0.0.1:8443, or :8443 for every address';
+  return addressField('host:port such as 127.0.0.1:8443, or :8443 for every address', (value) =>
+    parseListenAddress(value),
+  );
+}
+
+/** An address to listen on, with one port or several. */
+export function listenRange() {
+  const what = 'host:port such as 127.0.0.1:8443, :8443 for every address, or a range of ports';
+  return addressField(`${what} such as :5000-5099`, (value) => parseListenRange(value));
+}
+
+function addressField<Address>(what: string, parse: (value: string) => Address | undefined) {
   return z.string({ error: expected(what) }).transform((value, context) => {
-    const address = parseListenAddress(value);
+    const address = parse(value);
     if (address !== undefined) return address;
     context.issues.push({ code: 'custom', input: value, message: mustBe(what, value) });
     return z.NEVER;

@@ -17,24 +17,16 @@ import { GATEWAY_ENVIRONMENT, gatewaySchema } from './gateway-schema.ts';
 import type { WrittenGatewayConfig } from './gateway-schema.ts';
 import { resolveProviders } from './access/identity-files.ts';
 import type { IdentityProvider } from './access/identity-provider.ts';
-import { clashes, formatListenAddress } from './listen-address.ts';
-import type { ListenAddress } from './listen-address.ts';
+import { clashes, formatListenRange } from './listen-address.ts';
+import type { ListenAddress, ListenRange } from './listen-address.ts';
 import type { LogConfig } from './log-config.ts';
 import { checkCaFile, checkTlsFiles } from './pem-file.ts';
 import type { TlsFiles } from './pem-file.ts';
 import { checkReadable } from './read-text-file.ts';
+import { resolveTcpListeners, type TcpListener } from './tcp-listener.ts';
 import { readFrom } from './value-place.ts';
 import { parseYaml, readConfigText, readYamlFile } from './yaml-file.ts';
 import type { KeyPath } from './yaml-file.ts';
-
-/** A plain TCP port whose connections go to the service behind a hostname. */
-interface TcpListener {
-  readonly listen: ListenAddress;
-  /** Normal form, without `*`. */
-  readonly hostname: string;
-  /** Absent: bytes are passed as they are. `terminate`: TLS ends here with the gateway's own certificate. */
-  readonly tls?: 'terminate' | TlsFiles | undefined;
-}
 
 /** The gateway's configuration, resolved. */
 export interface GatewayConfig {
@@ -107,7 +99,7 @@ export async function loadGatewayConfig(
     tls: await ownTls(source, written),
     gracePeriodMs: written['grace-period'],
     resumeTimeoutMs: written['resume-timeout'],
-    tcp: await resolveTcp(source, written),
+    tcp: await resolveTcpListeners(source, written.tcp),
     externalPort: written['external-port'],
     defaultPolicy: written['default-policy'],
     sessionDurationMs: written['session-duration'],
@@ -142,21 +134,6 @@ async function ownTls(
   { tls }: WrittenGatewayConfig,
 ): Promise<TlsFiles | undefined> {
   return tls === undefined ? undefined : checkTlsFiles(source, ['tls'], tls);
-}
-
-async function resolveTcp(
-  source: ConfigSource,
-  { tcp }: WrittenGatewayConfig,
-): Promise<TcpListener[]> {
-  const listeners: TcpListener[] = [];
-  for (const [at, { listen, hostname, tls }] of tcp.entries()) {
-    const files =
-      // One after the other, so that the first problem in the file is the one that is told.
-      // oxlint-disable-next-line no-await-in-loop
-      typeof tls === 'object' ? await checkTlsFiles(source, ['tcp', at, 'tls'], tls) : tls;
-    listeners.push({ listen, hostname, tls: files });
-  }
-  return listeners;
 }
 
 async function countryDatabase(
@@ -194,12 +171,12 @@ function checkListeners(source: ConfigSource, written: WrittenGatewayConfig): vo
     const text = 'only redirects to https, where nothing listens; add listen.https';
     throw fail(['listen', 'http'], `${text}, or plaintext: true behind a TLS proxy`);
   }
-  const seen: { key: string; address: ListenAddress }[] = [];
-  const claim = (path: KeyPath, key: string, address: ListenAddress | undefined): void => {
+  const seen: { key: string; address: ListenRange }[] = [];
+  const claim = (path: KeyPath, key: string, address: ListenRange | undefined): void => {
     if (address === undefined) return;
     const other = seen.find((earlier) => clashes(earlier.address, address));
     if (other !== undefined) {
-      const text = `${formatListenAddress(address)} clashes with ${other.key}`;
+      const text = `${formatListenRange(address)} clashes with ${other.key}`;
       throw fail(path, `${text}; give each listener its own port`);
     }
     seen.push({ key, address });

@@ -5,7 +5,7 @@
  * keys and defaults; a test compares them both ways.
  */
 import { isIPv4 } from 'node:net';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import { accessGroupSchema } from './access/access-group.ts';
@@ -13,7 +13,6 @@ import { applicationSchema } from './access/application.ts';
 import type { EnvironmentKeys } from './config-source.ts';
 import {
   duration,
-  expected,
   flag,
   list,
   listenAddress,
@@ -27,20 +26,11 @@ import { parseHostname } from './hostname-pattern.ts';
 import { identityProviderSchema } from './access/identity-provider.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
 import { SESSION_RANGE } from './access/policy.ts';
+import { tcpListenerSchema } from './tcp-listener.ts';
 
 const tlsFiles = mapping({
   cert: text('the name of a PEM file'),
   key: text('the name of a PEM file'),
-});
-
-const tcpListener = mapping({
-  listen: listenAddress(),
-  hostname: parsed('a hostname such as ssh.example.com', parseHostname),
-  tls: z
-    .union([z.literal('terminate'), tlsFiles], {
-      error: expected('terminate, or a mapping with cert and key'),
-    })
-    .optional(),
 });
 
 /** The whole file. */
@@ -59,7 +49,7 @@ export const gatewaySchema = mapping({
   tls: tlsFiles.optional(),
   'grace-period': duration({ most: Number.MAX_SAFE_INTEGER }).prefault('30s'),
   'resume-timeout': duration().prefault('30s'),
-  tcp: list(tcpListener).default([]),
+  tcp: list(tcpListenerSchema).default([]),
   'external-port': wholeNumber(1, 65_535).optional(),
   'default-policy': oneOf(['deny', 'public']).default('deny'),
   'session-duration': duration(SESSION_RANGE).prefault('24h'),

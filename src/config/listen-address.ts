@@ -12,6 +12,12 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Ports at one address, one beside the other. */
+export interface ListenRange extends ListenAddress {
+  /** The last of several; absent for a single one. */
+  readonly lastPort?: number;
+}
+
 /** Parses an address to listen on; undefined when it is not one. */
 export function parseListenAddress(text: string): ListenAddress | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
@@ -24,14 +30,42 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   return isIPv4(name) || isName(name) ? { host: name.toLowerCase(), port } : undefined;
 }
 
+/** Parses an address with one port or a range such as `127.0.0.1:5000-5099`; undefined when it is neither. */
+export function parseListenRange(text: string): ListenRange | undefined {
+  const [, head = '', lastDigits] = /^(.*:\d{1,5})-(\d{1,5})$/.exec(text) ?? [];
+  if (lastDigits === undefined) return parseListenAddress(text);
+  const first = parseListenAddress(head);
+  const lastPort = Number(lastDigits);
+  // The system chooses single ports, not neighbours.
+  if (first === undefined || first.port === 0 || lastPort > 65_535) return undefined;
+  return lastPort > first.port ? { ...first, lastPort } : undefined;
+}
+
+/** How many ports it has. */
+export function portCount({ port, lastPort = port }: ListenRange): number {
+  return lastPort - port + 1;
+}
+
+/** Each of its addresses, in order. */
+export function addressesOf(range: ListenRange): ListenAddress[] {
+  const { host, port } = range;
+  return Array.from({ length: portCount(range) }, (_, offset) => ({ host, port: port + offset }));
+}
+
 /** The address as it is written in a file. */
 export function formatListenAddress({ host, port }: ListenAddress): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** The range as it is written in a file. */
+export function formatListenRange({ lastPort, ...first }: ListenRange): string {
+  return `${formatListenAddress(first)}${lastPort === undefined ? '' : `-${lastPort}`}`;
+}
+
 /** Whether the system would refuse to open both. Port 0 never clashes; names are compared as written. */
-export function clashes(a: ListenAddress, b: ListenAddress): boolean {
-  if (a.port !== b.port || a.port === 0) return false;
+export function clashes(a: ListenRange, b: ListenRange): boolean {
+  const isApart = (a.lastPort ?? a.port) < b.port || (b.lastPort ?? b.port) < a.port;
+  if (isApart || a.port === 0 || b.port === 0) return false;
   return a.host === b.host || covers(a.host, b.host) || covers(b.host, a.host);
 }
 

@@ -4,7 +4,7 @@
  * Codes are API: docs/errors.md lists each one and `test/arch/docs-parity.test.ts` compares both ways.
  * A code is never renamed and never reused. The prefix says who is hurt: a process start (`CONFIG_`), a link
  * (`PROTO_`, `LINK_`), a registration (`REGISTER_`), one stream (`STREAM_`), one request (`ORIGIN_`, `ROUTE_`,
- * `ACCESS_`, `HTTP_`), one operation on the state (`STORE_`), a hand-over (`RELOAD_`), one command (`CLI_`).
+ * `ACCESS_`, `HTTP_`), one connection to a TCP port (`TCP_`), one operation on the state (`STORE_`), a hand-over (`RELOAD_`), one command (`CLI_`).
  */
 export const ERROR_CODES = {
   CONFIG_UNREADABLE: 'The config file, or a file it names, cannot be read',
@@ -106,6 +106,10 @@ export const ERROR_CODES = {
   HTTP_TIMEOUT: 'The HTTP request did not arrive in time',
   HTTP_ABORTED: 'The user went away before the response was complete',
   HTTP_INTERNAL: 'The gateway failed to handle the request',
+
+  TCP_DENIED: 'The TCP listener does not take connections from this address',
+  TCP_LIMIT: 'The TCP listener has as many connections as allowed, in all or from one address',
+  TCP_IDLE: 'The TCP connection carried nothing for longer than the listener allows',
 
   STORE_OPEN: 'The database cannot be opened or migrated',
   STORE_EXISTS: 'Something with this name already exists',

@@ -370,4 +370,11 @@ export const LIMITS = {
   controlLineChars: 4 * KiB,
   controlRequestMs: 5_000,
   controlConnections: 32,
+
+  /** Plain TCP ports of a gateway, each a listening socket of supervisor and workers. test/golden/config/gateway/tcp-ports-many.txt */
+  tcpPorts: 1_000,
+  /** Networks in one list of a configuration; each connection is compared with all of them. test/golden/config/gateway/tcp-allow-many.txt */
+  networksListed: 1_000,
+  /** Ports that one service of a connector may have. test/golden/config/connector/service-range-long.txt */
+  servicePorts: 1_000,
 } as const;

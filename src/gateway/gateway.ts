@@ -186,6 +186,11 @@ export class Gateway {
     this.#access.setConfig(config);
   }
 
+  /** Has the TCP listeners go by other rules, for connections that come from now on. */
+  setTcp({ tcp }: Pick<GatewayConfig, 'tcp'>): void {
+    this.#listeners.changeTcp(tcp);
+  }
+
   /** Ends every link and stream of a tunnel whose token was rotated, or which was deleted. */
   revokeTunnel(tunnel: Pick<Tunnel, 'id' | 'name'>, reason: 'rotated' | 'deleted'): void {
     this.#endings.revoke(tunnel, reason);

@@ -10,7 +10,11 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from 'n
 import { Server as NetServer } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import type { GatewayConfig } from '../config/gateway-config.ts';
-import { formatListenAddress, type ListenAddress } from '../config/listen-address.ts';
+import {
+  formatListenRange,
+  type ListenAddress,
+  type ListenRange,
+} from '../config/listen-address.ts';
 import { placedError } from '../config/value-place.ts';
 import type { KeyPath } from '../config/yaml-file.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
@@ -56,7 +60,7 @@ export interface ListenersOptions {
 /** One listening socket, for opening it again. */
 interface Listener {
   readonly name: string;
-  readonly open: () => Promise<ListenAddress>;
+  readonly open: () => Promise<ListenRange>;
 }
 
 export class Listeners {
@@ -119,6 +123,14 @@ export class Listeners {
     if (ops !== undefined) {
       const open = async (): Promise<ListenAddress> => this.#openOps(ops);
       await this.#opened({ name: 'metrics', open }, ['listen', 'metrics']);
+    }
+  }
+
+  /** Has TCP ports go by other rules. Their addresses and their TLS are those of the start. */
+  changeTcp(listeners: GatewayConfig['tcp']): void {
+    for (const [index, port] of this.#tcpPorts.entries()) {
+      const listener = listeners[index];
+      if (listener !== undefined) port.change(listener);
     }
   }
 
@@ -201,7 +213,7 @@ export class Listeners {
     name: 'https' | 'http',
     address: ListenAddress,
     server: HttpServer | HttpsServer,
-  ): Promise<ListenAddress> {
+  ): Promise<ListenRange> {
     this.#httpServers.push(server);
     const open = async (): Promise<ListenAddress> =>
       this.#options.sockets.listen(name, address, server);
@@ -210,17 +222,17 @@ export class Listeners {
 
   async #openTcpPorts(own: ServerCertificate): Promise<void> {
     const { config, log, tcp, sockets } = this.#options;
-    for (const [index, { listen, hostname, tls }] of config.tcp.entries()) {
+    for (const [index, listener] of config.tcp.entries()) {
+      const { tls } = listener;
       // One after the other: the first address that cannot be opened is the one that is told.
       // oxlint-disable-next-line no-await-in-loop
       const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
       const name = `tcp[${index}]`;
-      const socket = { name, listen, sockets, tickets: this.#tickets };
-      const port = new TcpPort({ ...socket, hostname, tls: certificate, ...tcp, log });
-      if (certificate !== undefined) this.#newcomers.track(port.server);
+      const socket = { name, listener, sockets, tickets: this.#tickets };
+      const port = new TcpPort({ ...socket, tls: certificate, ...tcp, log });
       this.#tcpPorts.push(port);
       if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
-      const open = async (): Promise<ListenAddress> => port.open();
+      const open = async (): Promise<ListenRange> => port.open();
       // oxlint-disable-next-line no-await-in-loop
       await this.#opened({ name, open }, ['tcp', index, 'listen']);
     }
@@ -243,10 +255,10 @@ export class Listeners {
   }
 
   /** Opens a listener and keeps its real address. The error of one that cannot be opened says where its address was written. */
-  async #opened(listener: Listener, at: KeyPath): Promise<ListenAddress> {
+  async #opened(listener: Listener, at: KeyPath): Promise<ListenRange> {
     try {
       const address = await listener.open();
-      this.#addresses[listener.name] = formatListenAddress(address);
+      this.#addresses[listener.name] = formatListenRange(address);
       this.#listeners.push(listener);
       return address;
     } catch (error) {

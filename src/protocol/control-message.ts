@@ -19,6 +19,8 @@ export interface AnnouncedRule {
   readonly http?: AnnouncedHttp;
   /** The connector wants `assertion` with each stream. */
   readonly access?: true;
+  /** The service is that many TCP ports beside each other. Absent: one. */
+  readonly ports?: number;
 }
 
 export interface AnnouncedHttp {
@@ -50,6 +52,8 @@ export interface StreamRequest {
   readonly detachedMs?: number;
   /** A client's stream: how long its user may have it at most, ms. Nobody keeps it detached beyond that. */
   readonly endsMs?: number;
+  /** From the gateway: which port of a rule with several, from 0. Absent: the first. */
+  readonly portOffset?: number;
   /** From the gateway, where the rule wants it: a JWT that says by what right the stream is opened (§12). */
   readonly assertion?: string;
 }
@@ -402,6 +406,7 @@ function parseRequest(fields: JsonFields): StreamRequest {
     ...optional('owner', fields.optionalText('owner', 64)),
     ...optional('grant', fields.optionalText('grant', 64)),
     ...lifeOf(fields),
+    ...(fields.has('portOffset') && { portOffset: fields.integer('portOffset', MAX_PORT) }),
     ...optional('assertion', fields.optionalText('assertion', LIMITS.streamAssertionChars)),
   };
 }
@@ -429,6 +434,7 @@ function parseRules(fields: JsonFields): AnnouncedRule[] {
       kind: rule.kind('kind'),
       ...(http && { http: parseHttp(http) }),
       ...(rule.has('access') && rule.boolean('access') && { access: true as const }),
+      ...(rule.has('ports') && { ports: rule.integer('ports', MAX_PORT) }),
     };
   });
 }

@@ -147,11 +147,17 @@ export function abortSocket(socket: Duplex): void {
     socket.once('finish', () => abortSocket(socket));
     return;
   }
+  const carrier = carrierOf(socket);
+  if (carrier !== undefined) resetWhenClosed(carrier);
+  if (carrier === undefined && !('encrypted' in socket)) resetNow(socket);
+  else socket.destroy();
+}
+
+/** The TCP connection under a TLS socket; undefined for any other, and for TLS over something else. */
+export function carrierOf(socket: Duplex): Socket | undefined {
   // Node has no public name for it.
   const carrier: unknown = 'encrypted' in socket ? Reflect.get(socket, '_parent') : undefined;
-  if (carrier instanceof Socket) resetWhenClosed(carrier);
-  if (carrier === undefined) resetNow(socket);
-  else socket.destroy();
+  return carrier instanceof Socket ? carrier : undefined;
 }
 
 /**

@@ -174,7 +174,8 @@ function watchPolicies(
 ): Timer | undefined {
   if (load === undefined) return undefined;
   const apply = (changed: GatewayConfig): void => gateway.setPolicies(changed);
-  return watchGatewayConfig({ config, clock: systemClock, log, load, apply });
+  const applyTcp = (changed: GatewayConfig): void => gateway.setTcp(changed);
+  return watchGatewayConfig({ config, clock: systemClock, log, load, apply, applyTcp });
 }
 
 function runningGateway(gateway: Gateway, { control }: GatewayProcessOptions): RunningGateway {

@@ -18,6 +18,8 @@ export interface WatchGatewayConfigOptions {
   readonly load: () => Promise<GatewayConfig>;
   /** Puts its policies in force. */
   readonly apply: (config: GatewayConfig) => void;
+  /** Has the TCP listeners go by it. */
+  readonly applyTcp: (config: GatewayConfig) => void;
 }
 
 /** What apply() puts in force, as the file names it. */
@@ -34,7 +36,7 @@ const IGNORED_KEYS: ReadonlySet<string> = new Set(['file', 'warnings']);
 
 /** Starts watching; the result ends it. */
 export function watchGatewayConfig(options: WatchGatewayConfigOptions): Timer {
-  const { clock, log, load, apply } = options;
+  const { clock, log, load, apply, applyTcp } = options;
   const { file } = options.config;
   let current = options.config;
   const onChange = async (): Promise<void> => {
@@ -47,14 +49,24 @@ export function watchGatewayConfig(options: WatchGatewayConfigOptions): Timer {
       return;
     }
     const changed = changedKeys(current, config);
+    const isTcpLive = changed.includes('tcp') && tcpSockets(current) === tcpSockets(config);
     current = config;
+    if (isTcpLive) {
+      applyTcp(config);
+      log.info(
+        { [FIELD.file]: file, [FIELD.count]: config.tcp.length },
+        'the changed TCP listeners are in force',
+      );
+    }
     const live = changed.filter((key) => Object.hasOwn(LIVE_KEYS, key));
     if (live.length > 0) {
       apply(config);
       const fields = { [FIELD.file]: file, [FIELD.count]: config.applications.length };
       log.info(fields, 'the changed policies are in force');
     }
-    const others = changed.filter((key) => !Object.hasOwn(LIVE_KEYS, key));
+    const others = changed.filter(
+      (key) => !Object.hasOwn(LIVE_KEYS, key) && !(isTcpLive && key === 'tcp'),
+    );
     if (others.length === 0) return;
     log.warn(
       { [FIELD.file]: file, [FIELD.reason]: `changed: ${others.join(', ')}` },
@@ -62,6 +74,11 @@ export function watchGatewayConfig(options: WatchGatewayConfigOptions): Timer {
     );
   };
   return watchFile({ file, clock, log, onChange });
+}
+
+/** What of `tcp` only a new worker changes: what is listened on, and how TLS is spoken there. */
+function tcpSockets({ tcp }: GatewayConfig): string {
+  return JSON.stringify(tcp.map(({ listen, tls }) => ({ listen, tls })));
 }
 
 function changedKeys(old: GatewayConfig, config: GatewayConfig): string[] {

@@ -7,7 +7,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { loadGatewayConfig, type GatewayConfig } from '../../config/gateway-config.ts';
-import type { ListenAddress } from '../../config/listen-address.ts';
+import { addressesOf, type ListenAddress } from '../../config/listen-address.ts';
 import { gatewayConfigFile } from '../config-file.ts';
 import { launchdPlan } from './launchd-service.ts';
 import { OWN_PROGRAM } from './own-program.ts';
@@ -62,10 +62,16 @@ export async function gatewayPlan(
   };
 }
 
+/** What of a configuration is bound. */
+interface Bound extends Pick<GatewayConfig, 'listen'> {
+  readonly tcp: readonly Pick<GatewayConfig['tcp'][number], 'listen'>[];
+}
+
 /** What systemd can hold: fixed ports at addresses. The gateway binds names and chosen ports by itself. */
-export function socketAddresses(config: Pick<GatewayConfig, 'listen' | 'tcp'>): string[] {
+export function socketAddresses(config: Bound): string[] {
   const { https, http, metrics } = config.listen;
-  return [https, http, metrics, ...config.tcp.map(({ listen }) => listen)].flatMap((address) =>
+  const tcp = config.tcp.flatMap(({ listen }) => addressesOf(listen));
+  return [https, http, metrics, ...tcp].flatMap((address) =>
     address === undefined ? [] : listenStream(address),
   );
 }

@@ -6,6 +6,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { PosternError } from '../../core/error.ts';
+import { LIMITS } from '../../core/limits.ts';
 
 /** What answers behind an ingress rule. `host` has no brackets. */
 export type OriginService =
@@ -18,7 +19,16 @@ export type OriginService =
       readonly url: string;
     }
   | { readonly kind: 'unix'; readonly path: string; readonly tls: boolean }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly scheme: string }
+  | {
+      readonly kind: 'tcp';
+      /** TLS to the origin; absent: bytes as they come. */
+      readonly tls?: true;
+      readonly host: string;
+      readonly port: number;
+      /** Of a range: port n of a TCP listener reaches port n of it. */
+      readonly lastPort?: number;
+      readonly scheme: string;
+    }
   | { readonly kind: 'http-status'; readonly status: number }
   | { readonly kind: 'hello-world' };
 
@@ -82,13 +92,19 @@ function parseAddress(text: string): OriginService {
     throw invalid(text, 'is not a service', `write it with a scheme, such as http://${example}`);
   }
   if (scheme === 'udp') throw invalid(text, 'is not supported', 'only TCP can be carried');
-  const { host, port: written } = parseHostPort(text, rest);
+  const { host, port: written, lastPort } = parseHostPort(text, rest);
   const httpPort = HTTP_PORTS.get(scheme);
   const port = written ?? httpPort ?? TCP_PORTS.get(scheme);
   if (port === undefined) {
     throw invalid(text, 'has no port', `write ${scheme}://${bracketed(host)}:PORT`);
   }
-  if (httpPort === undefined) return { kind: 'tcp', host, port, scheme };
+  if (httpPort === undefined) {
+    const tls = scheme === 'tcp+tls' && { tls: true as const };
+    return { kind: 'tcp', ...tls, host, port, ...(lastPort && { lastPort }), scheme };
+  }
+  if (lastPort !== undefined) {
+    throw invalid(text, 'has a range of ports', 'only raw TCP services such as tcp:// may');
+  }
   // A URL cannot hold one, and HTTP speaks of its origin in URLs.
   if (host.includes('%')) throw invalid(text, 'has a zone', 'only raw TCP services may name one');
   const tls = httpPort === 443;
@@ -96,24 +112,41 @@ function parseAddress(text: string): OriginService {
   return { kind: 'http', tls, host, port, url };
 }
 
-function parseHostPort(text: string, rest: string): { host: string; port: number | undefined } {
+interface HostPort {
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly lastPort: number | undefined;
+}
+
+function parseHostPort(text: string, rest: string): HostPort {
   if (rest.includes('@')) {
     throw invalid(text.replace(/\/\/.*@/, '//…@'), 'has a user', 'write only the address');
   }
   if (/[/?#]/.test(rest.replace(/\/$/, ''))) {
     throw invalid(text, 'has a path', 'write only the address; the path of the request is kept');
   }
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(rest.replace(/\/$/, ''));
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+)(?:-(\d+))?)?$/.exec(rest.replace(/\/$/, ''));
   const host = (match?.[1] ?? match?.[2])?.toLowerCase();
   const isHost = match?.[1] === undefined ? isNameOrIpv4(host ?? '') : isIPv6(match[1]);
   if (host === undefined || !isHost) {
     throw invalid(text, 'has no host, or a bad port', 'write it like http://localhost:8080');
   }
-  const port = match?.[3] === undefined ? undefined : Number(match[3]);
-  if (port !== undefined && (port < 1 || port > 65_535)) {
+  const [port, lastPort] = [match?.[3], match?.[4]].map((digits) =>
+    digits === undefined ? undefined : Number(digits),
+  );
+  if ([port, lastPort].some((one) => one !== undefined && (one < 1 || one > 65_535))) {
     throw invalid(text, 'has a port out of range', 'ports are 1 to 65535');
   }
-  return { host, port };
+  checkRange(text, port, lastPort);
+  return { host, port, lastPort };
+}
+
+function checkRange(text: string, port = 0, lastPort = port + 1): void {
+  if (lastPort <= port)
+    throw invalid(text, 'has a range that does not go up', 'write it like tcp://host:6000-6099');
+  if (lastPort - port < LIMITS.servicePorts) return;
+  const most = `has a range of more than ${LIMITS.servicePorts} ports`;
+  throw invalid(text, most, 'make several rules of it');
 }
 
 function isNameOrIpv4(host: string): boolean {

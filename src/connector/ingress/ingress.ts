@@ -14,10 +14,7 @@ import type { AnnouncedRule, StreamRequest } from '../../protocol/control-messag
  * The rule that `request` names. Throws ORIGIN_NO_RULE when there is none with this id (also one that was right before a
  * reload of the rules), when the hostname is not the rule's, or for HTTP to a service that does not speak it.
  */
-export function chooseRule(
-  rules: readonly IngressRule[],
-  request: Pick<StreamRequest, 'hostname' | 'rule' | 'kind'>,
-): IngressRule {
+export function chooseRule(rules: readonly IngressRule[], request: RuleRequest): IngressRule {
   const rule = rules.find(({ id }) => id === request.rule);
   if (rule === undefined) throw noRule(request, 'no ingress rule has this id');
   if (!matchesHostname(rule.hostname, request.hostname)) {
@@ -27,7 +24,19 @@ export function chooseRule(
   if (request.kind === 'http' && streamKind(rule.service) === 'tcp') {
     throw noRule(request, 'the service of the rule is not HTTP');
   }
+  const { portOffset = 0 } = request;
+  if (portOffset >= portsOf(rule.service)) {
+    throw noRule(request, `the service of the rule has no port ${portOffset + 1}`);
+  }
   return rule;
+}
+
+type RuleRequest = Pick<StreamRequest, 'hostname' | 'rule' | 'kind' | 'portOffset'>;
+
+/** How many ports a service has, for TCP listeners with as many. */
+function portsOf(service: OriginService): number {
+  if (service.kind !== 'tcp' || service.lastPort === undefined) return 1;
+  return service.lastPort - service.port + 1;
 }
 
 /** What a gateway is told of `rules`, in their order: how to match and how to speak HTTP, never where origins are. */
@@ -41,6 +50,7 @@ export function announce(rules: readonly IngressRule[]): AnnouncedRule[] {
       kind,
       ...(kind === 'http' && { http: announceHttp(rule) }),
       ...(rule.originRequest.access && { access: true as const }),
+      ...(portsOf(rule.service) > 1 && { ports: portsOf(rule.service) }),
     };
   });
 }
@@ -59,10 +69,7 @@ function streamKind(service: OriginService): StreamRequest['kind'] {
   return service.kind === 'tcp' ? 'tcp' : 'http';
 }
 
-function noRule(
-  request: Pick<StreamRequest, 'hostname' | 'rule' | 'kind'>,
-  why: string,
-): PosternError {
+function noRule(request: RuleRequest, why: string): PosternError {
   const { kind, hostname, rule } = request;
   return new PosternError(
     'ORIGIN_NO_RULE',

@@ -43,8 +43,8 @@ export interface DialOptions {
   readonly log?: Log;
 }
 
-/** Who asks: only its hostname may matter, as the name that a certificate on a Unix socket has. */
-export type DialRequest = Pick<StreamRequest, 'hostname'>;
+/** Who asks: only its hostname may matter, as the name that a certificate on a Unix socket has, and which port of several. */
+export type DialRequest = Pick<StreamRequest, 'hostname' | 'portOffset'>;
 
 /** A connected origin. */
 export interface OriginConnection {
@@ -55,6 +55,9 @@ export interface OriginConnection {
   readonly socket: Duplex;
   readonly info: AcceptInfo & { readonly origin: string };
 }
+
+/** What we speak to an origin of HTTP. */
+const HTTP_ALPN = ['http/1.1'];
 
 type DialledService = Extract<OriginService, { kind: 'http' | 'tcp' | 'unix' }>;
 
@@ -95,8 +98,9 @@ export class OriginDialer {
           socket: this.#builtin.connect(service),
           info: { origin: `http_status:${service.status}` },
         };
-      case 'http':
       case 'tcp':
+        return this.#dialService({ rule, service: onePort(service, request), request, ...options });
+      case 'http':
       case 'unix':
         return this.#dialService({ rule, service, request, ...options });
     }
@@ -179,7 +183,14 @@ export class OriginDialer {
     );
     // A path is no name that a certificate could have; the hostname is what the user asked for.
     const host = service.kind === 'unix' ? request.hostname : service.host;
-    const target = { origin, name: originServerName ?? host, verification: tlsVerification, trust };
+    const target = {
+      origin,
+      name: originServerName ?? host,
+      verification: tlsVerification,
+      trust,
+      // What is behind raw TCP is the affair of its two ends.
+      alpn: service.kind === 'tcp' ? [] : HTTP_ALPN,
+    };
     try {
       const secured = await secureOrigin(target, socket, deadline.signal);
       const alpn = secured.alpnProtocol;
@@ -205,8 +216,16 @@ interface Dial extends DialOptions {
   readonly request: DialRequest;
 }
 
-function isTls(service: DialledService): boolean {
-  return service.kind !== 'tcp' && service.tls;
+function isTls({ tls = false }: DialledService): boolean {
+  return tls;
+}
+
+/** The port of a range that is asked for. That there is one was checked when the rule was chosen. */
+function onePort<Service extends { readonly port: number }>(
+  service: Service,
+  { portOffset = 0 }: DialRequest,
+): Service {
+  return portOffset === 0 ? service : { ...service, port: service.port + portOffset };
 }
 
 /** How logs, messages and ACCEPT name the origin. */

@@ -18,10 +18,9 @@ export interface TlsTarget {
   readonly verification: OriginRequest['tlsVerification'];
   /** Undefined: Node's authorities. */
   readonly trust: SecureContext | undefined;
+  /** Protocols offered; empty for none. */
+  readonly alpn: readonly string[];
 }
-
-/** What we speak to an origin. HTTP/2 comes with `http2Origin`. */
-const ALPN = ['http/1.1'];
 
 /**
  * The TLS socket, handshake done, half-open allowed. `socket` belongs to it from now on and is destroyed on failure.
@@ -36,7 +35,7 @@ export function secureOrigin(
   return new Promise((resolve, reject) => {
     const secured = connect({
       socket,
-      ALPNProtocols: ALPN,
+      ...(target.alpn.length > 0 && { ALPNProtocols: [...target.alpn] }),
       rejectUnauthorized: target.verification !== 'none',
       checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
       ...(isIP(name) === 0 && { servername: name }),

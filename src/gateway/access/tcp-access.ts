@@ -2,6 +2,7 @@
  * The gate for plain TCP ports, whose users are known by their address and nothing else; and the audit log of TCP streams,
  * those of clients included.
  */
+import type { ClientCertificate } from '../../access/identity.ts';
 import type { Gate, GateAsk, Verdict } from '../../access/gate.ts';
 import type { StreamRight } from '../../access/tokens/stream-assertions.ts';
 import { PosternError, codeOf } from '../../core/error.ts';
@@ -56,10 +57,12 @@ export class TcpAccess {
     readonly hostname: string;
     readonly address: string;
     readonly requestId: string;
+    /** What TLS has verified of the client. */
+    readonly certificate?: ClientCertificate | undefined;
   }): TcpGrant {
     const { gate, onDenied } = this.#options;
-    const { hostname, address, requestId } = from;
-    const ask: GateAsk = { hostname, path: '', principal: {}, address };
+    const { hostname, address, requestId, certificate: clientCertificate } = from;
+    const ask: GateAsk = { hostname, path: '', principal: { clientCertificate }, address };
     const verdict: Verdict = gate.judge(ask);
     if (verdict.outcome !== 'allow') {
       onDenied({ verdict, hostname, address, requestId });

@@ -1,199 +1,238 @@
 /**
- * A plain TCP port: every connection becomes a stream to the service behind one hostname. design.md §4 "Plain TCP ports".
+ * A TCP listener: one port or several beside each other, who may connect to them, and where connections go. design.md §4
+ * "Plain TCP ports".
  *
- * Nothing is read before the destination is known, and nothing is kept: bytes go into the stream's window or stay in the
- * kernel. A connection that cannot be carried is reset, so that no client mistakes it for an empty answer.
+ * Whatever is said of it but its addresses may change while it is open: connections that come then are treated by the new
+ * rules, those that are open go on. Nothing is read before the destination is known, except what is needed to know it.
  */
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
-import type { ListenAddress } from '../../config/listen-address.ts';
+import {
+  createServer as createTlsServer,
+  type Server as TlsServer,
+  type TLSSocket,
+} from 'node:tls';
+import { isInRange } from '../../config/access/ip-range.ts';
+import { addressesOf, type ListenAddress, type ListenRange } from '../../config/listen-address.ts';
+import type { TcpListener } from '../../config/tcp-listener.ts';
 import { systemClock } from '../../core/clock.ts';
+import { PosternError } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
-import type { Stream } from '../../protocol/stream.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
-import type { Log } from '../../telemetry/log.ts';
-import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
-import type { Arrivals } from '../routing/arrivals.ts';
-import type { TcpAccess, TcpGrant, TcpStreamFacts } from '../access/tcp-access.ts';
 import type { ListeningSockets } from '../../transport/listen-on.ts';
-import { signedStream, type StreamSigner } from '../routing/signed-stream.ts';
-import type { StreamRouter } from '../routing/stream-router.ts';
+import { abortSocket, carrierOf } from '../../transport/socket-pump.ts';
 import type { ServerCertificate } from '../tls/load-certificate.ts';
 import type { SharedTickets } from '../tls/shared-tickets.ts';
+import { ConnectionShares } from './connection-shares.ts';
+import { TcpCarrier, type TcpCarrierOptions } from './tcp-carrier.ts';
 
 /** A TLS handshake on a port may take this long, ms. */
 const TLS_HANDSHAKE_MS = 10_000;
 /** Keep-alive probes start after this long without traffic, ms: they find clients that vanished. */
 const KEEP_ALIVE_MS = 60_000;
 
-export interface TcpPortOptions {
-  readonly listen: ListenAddress;
+export interface TcpPortOptions extends TcpCarrierOptions {
   /** What the port is called among the listening sockets, and who opens them. */
   readonly name: string;
   readonly sockets: ListeningSockets;
-  /** Normal form. */
-  readonly hostname: string;
+  /** What is written of it; `tls` is for whoever loads the certificate. */
+  readonly listener: Omit<TcpListener, 'tls'>;
   /** Terminate TLS with this certificate; absent: pass bytes as they are. */
   readonly tls?: Pick<ServerCertificate, 'cert' | 'key'> | undefined;
   readonly tickets: SharedTickets;
-  readonly router: StreamRouter;
-  readonly arrivals: Pick<Arrivals, 'wait'>;
-  readonly access: TcpAccess;
-  readonly signer: StreamSigner;
-  readonly log: Log;
 }
 
-/** A connection that has no stream yet. */
-interface OpenConnection {
-  readonly socket: Socket;
-  readonly client: { readonly address: string; readonly port: number };
+/** One listening socket. */
+interface Door {
+  readonly name: string;
+  readonly address: ListenAddress;
+  readonly server: Server;
+}
+
+/** A connection from its first moment. */
+interface Connection {
+  /** Of the TCP connection. */
+  readonly raw: Socket;
+  /** What is spoken over: TLS's where TLS ends here. */
+  socket: Socket;
+  /** TLS has begun and has no result. */
+  isShakingHands: boolean;
+  readonly since: number;
+  readonly portOffset: number;
   readonly requestId: string;
-  /** Of log lines. */
-  readonly fields: Record<string, unknown>;
-}
-
-/** A connection with its stream. */
-interface CarriedConnection {
-  readonly socket: Socket;
-  readonly stream: Stream;
-  readonly grant: TcpGrant;
-  readonly facts: TcpStreamFacts;
-  /** Of log lines. */
-  readonly fields: Record<string, unknown>;
 }
 
 export class TcpPort {
   readonly #options: TcpPortOptions;
-  /** What listens: open() has it. */
-  readonly server: Server | TlsServer;
-  /** Open connections, the oldest first, and since when. */
-  readonly #sockets = new Map<Socket, number>();
+  readonly #carrier: TcpCarrier;
+  readonly #doors: readonly Door[];
+  /** Speaks TLS on connections that the doors accepted. */
+  readonly #tls: TlsServer | undefined;
+  readonly #shares = new ConnectionShares();
+  /** By the TCP connection, the oldest first. */
+  readonly #connections = new Map<Socket, Connection>();
+  #listener: TcpPortOptions['listener'];
   #onIdle: () => void = () => undefined;
 
   constructor(options: TcpPortOptions) {
     this.#options = options;
-    const common = { allowHalfOpen: true, noDelay: true };
-    const serve = (socket: Socket): void => this.#serve(socket);
-    const { tls, tickets } = options;
-    const secure = { ...common, ...tls, ...tickets, handshakeTimeout: TLS_HANDSHAKE_MS };
-    this.server =
-      tls === undefined ? createTcpServer(common, serve) : createTlsServer(secure, serve);
+    this.#listener = options.listener;
+    this.#carrier = new TcpCarrier(options);
+    const addresses = addressesOf(options.listener.listen);
+    this.#doors = addresses.map((address, offset) => ({
+      name: offset === 0 ? options.name : `${options.name}+${offset}`,
+      address,
+      server: createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+        this.#accept(socket, offset),
+      ),
+    }));
+    if (options.tls !== undefined) this.#tls = this.#createTls(options.tls);
   }
 
   /** Connections that are open. */
   get connectionCount(): number {
-    return this.#sockets.size;
+    return this.#connections.size;
   }
 
   /** When the oldest open connection came, as the system's clock counts; undefined without any. */
   get oldestSince(): number | undefined {
-    const [oldest] = this.#sockets.values();
-    return oldest;
+    const [oldest] = this.#connections.values();
+    return oldest?.since;
   }
 
-  get hostname(): string {
-    return this.#options.hostname;
+  /** Opens it and returns the real addresses. Throws CONFIG_PORT_IN_USE. */
+  async open(): Promise<ListenRange> {
+    const { sockets, listener } = this.#options;
+    const opened: ListenAddress[] = [];
+    for (const { name, address, server } of this.#doors) {
+      // One after the other: the first address that cannot be opened is the one that is told.
+      // oxlint-disable-next-line no-await-in-loop
+      opened.push(await sockets.listen(name, address, server));
+    }
+    const [first = listener.listen] = opened;
+    const last = opened.at(-1)?.port ?? first.port;
+    return last === first.port ? first : { ...first, lastPort: last };
   }
 
-  /** Opens the port and returns the real address. Throws CONFIG_PORT_IN_USE. */
-  async open(): Promise<ListenAddress> {
-    const { name, listen, sockets } = this.#options;
-    return sockets.listen(name, listen, this.server);
+  /** Goes by these rules from now on. The addresses are left as they are. */
+  change(listener: TcpPortOptions['listener']): void {
+    this.#listener = listener;
   }
 
   /** Serves this certificate from now on, where TLS ends here. Live connections are untouched. */
   renew({ cert, key }: Pick<ServerCertificate, 'cert' | 'key'>): void {
-    if ('setSecureContext' in this.server) {
-      this.server.setSecureContext({ cert, key, ...this.#options.tickets });
-    }
+    this.#tls?.setSecureContext({ cert, key, ...this.#options.tickets });
   }
 
   /** Takes no new connections; those that are open go on. */
   stopAccepting(): void {
-    this.server.close();
+    for (const { server } of this.#doors) server.close();
   }
 
   /** Resolves when no connection is left. */
   async idle(): Promise<void> {
-    if (this.#sockets.size === 0) return;
+    if (this.#connections.size === 0) return;
     await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }
 
   /** Cuts what is open. */
   close(): void {
     this.stopAccepting();
-    for (const socket of this.#sockets.keys()) abortSocket(socket);
-  }
-
-  #serve(socket: Socket): void {
-    const { hostname, log } = this.#options;
-    const requestId = newRequestId();
-    const client = clientOf(socket);
-    const fields = {
-      [FIELD.request]: requestId,
-      [FIELD.hostname]: hostname,
-      [FIELD.client]: client.address,
-    };
-    socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    this.#sockets.set(socket, systemClock.now());
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      if (this.#sockets.size === 0) this.#onIdle();
-    });
-    // Between accept and the pump an error must not go unheard.
-    socket.on('error', (err) => log.debug({ ...fields, [FIELD.err]: err }, 'socket error'));
-    this.#open({ socket, client, requestId, fields });
-  }
-
-  /** Opens its stream, now or when its connector has come. */
-  #open(connection: OpenConnection): void {
-    const { hostname, router, arrivals, access, signer, log } = this.#options;
-    const { socket, client, requestId, fields } = connection;
-    const { address } = client;
-    try {
-      const grant = access.admit({ hostname, address, requestId });
-      const { replica, rule } = router.route('tcp', hostname, '');
-      const request = { kind: 'tcp' as const, hostname, rule: rule.id, requestId, client };
-      const stream = replica.open(signedStream(signer, rule, request, grant.right));
-      const opened = {
-        ...fields,
-        [FIELD.tunnelName]: replica.tunnel.name,
-        [FIELD.replica]: replica.id,
-      };
-      const { application } = grant;
-      const place = { hostname, application, address, requestId, replica: replica.id };
-      const facts = { ...place, tunnelName: replica.tunnel.name };
-      this.#carry({ socket, stream, grant, facts, fields: opened });
-    } catch (error) {
-      const waiting = arrivals.wait(error, hostname, () => {
-        if (!socket.destroyed) this.#open(connection);
-      });
-      if (waiting !== undefined) {
-        socket.once('close', () => waiting.release());
-        return;
-      }
-      log.warn({ ...fields, [FIELD.err]: error }, 'TCP connection refused');
-      abortSocket(socket);
+    for (const { raw, socket, isShakingHands } of this.#connections.values()) {
+      // What resets a connection below TLS has to go through the TLS socket, and there is none yet.
+      if (isShakingHands) raw.destroy();
+      else abortSocket(socket);
     }
   }
 
-  #carry({ socket, stream, grant, facts, fields }: CarriedConnection): void {
-    const { log, access } = this.#options;
-    const since = systemClock.now();
-    log.info(fields, 'TCP stream opened');
-    access.started(facts);
-    const held = grant.hold((error) => stream.reset('ACCESS_REVOKED', error.message));
-    pumpSocket(socket, stream, {
-      onClose: () => {
-        const { error, bytesSent, bytesReceived } = stream;
-        const durationMs = Math.round(systemClock.now() - since);
-        held.release();
-        access.ended(facts, { bytesSent, bytesReceived, durationMs, error });
-        const ended = { ...fields, bytesSent, bytesReceived, durationMs };
-        log.info({ ...ended, ...(error && { [FIELD.err]: error }) }, 'TCP stream ended');
-      },
-    });
+  #createTls(certificate: Pick<ServerCertificate, 'cert' | 'key'>): TlsServer {
+    const { tickets } = this.#options;
+    const { cert, key } = certificate;
+    const server = createTlsServer(
+      { cert, key, ...tickets, handshakeTimeout: TLS_HANDSHAKE_MS },
+      (socket) => this.#secured(socket),
+    );
+    return server;
   }
+
+  #accept(raw: Socket, portOffset: number): void {
+    const requestId = newRequestId();
+    const connection: Connection = {
+      raw,
+      socket: raw,
+      isShakingHands: false,
+      since: systemClock.now(),
+      portOffset,
+      requestId,
+    };
+    raw.setKeepAlive(true, KEEP_ALIVE_MS);
+    this.#connections.set(raw, connection);
+    raw.once('close', () => {
+      this.#connections.delete(raw);
+      if (this.#connections.size === 0) this.#onIdle();
+    });
+    // Between accept and the pump an error must not go unheard.
+    raw.on('error', (err) => {
+      this.#options.log.debug({ ...this.#fieldsOf(connection), [FIELD.err]: err }, 'socket error');
+    });
+    try {
+      this.#admit(connection);
+    } catch (error) {
+      this.#carrier.refuse({ socket: raw, fields: this.#fieldsOf(connection) }, error);
+      return;
+    }
+    if (this.#tls === undefined) {
+      this.#carry(connection);
+      return;
+    }
+    connection.isShakingHands = true;
+    this.#tls.emit('connection', raw);
+  }
+
+  /** Throws TCP_DENIED and TCP_LIMIT. */
+  #admit({ raw }: Connection): void {
+    const { allow, deny } = this.#listener;
+    const { address } = clientOf(raw);
+    if (deny.some((range) => isInRange(range, address))) throw denied(address, 'is in deny');
+    if (allow.length > 0 && !allow.some((range) => isInRange(range, address))) {
+      throw denied(address, 'is not in allow');
+    }
+    raw.once('close', this.#shares.take(address, this.#listener));
+  }
+
+  #secured(socket: TLSSocket): void {
+    const raw = carrierOf(socket);
+    const connection = raw && this.#connections.get(raw);
+    if (connection === undefined) {
+      socket.destroy();
+      return;
+    }
+    connection.socket = socket;
+    connection.isShakingHands = false;
+    socket.on('error', (err) => {
+      this.#options.log.debug({ ...this.#fieldsOf(connection), [FIELD.err]: err }, 'socket error');
+    });
+    this.#carry(connection);
+  }
+
+  #carry(connection: Connection): void {
+    const { hostname, idleTimeoutMs } = this.#listener;
+    const { socket, raw, portOffset, requestId } = connection;
+    const client = clientOf(raw);
+    const fields = this.#fieldsOf(connection);
+    this.#carrier.carry({ socket, client, hostname, portOffset, idleTimeoutMs, requestId, fields });
+  }
+
+  #fieldsOf({ raw, requestId }: Connection): Record<string, unknown> {
+    return {
+      [FIELD.request]: requestId,
+      [FIELD.hostname]: this.#listener.hostname,
+      [FIELD.client]: clientOf(raw).address,
+    };
+  }
+}
+
+function denied(address: string, why: string): PosternError {
+  return new PosternError('TCP_DENIED', `Cannot take the connection: ${address} ${why}`);
 }
 
 /** Where a connection comes from. An IPv4 address looks like one, also on a socket that takes both families. */

@@ -1,8 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  addressesOf,
   clashes,
   formatListenAddress,
+  formatListenRange,
   parseListenAddress,
+  parseListenRange,
 } from '../../../src/config/listen-address.ts';
 
 describe('parseListenAddress()', () => {
@@ -49,6 +52,31 @@ describe('parseListenAddress()', () => {
   });
 });
 
+describe('parseListenRange()', () => {
+  it.each([
+    ['127.0.0.1:8443', { host: '127.0.0.1', port: 8443 }],
+    [':5000-5099', { host: '', port: 5000, lastPort: 5099 }],
+    ['[::1]:65534-65535', { host: '::1', port: 65_534, lastPort: 65_535 }],
+    ['my-host:1-2', { host: 'my-host', port: 1, lastPort: 2 }],
+  ])('reads %j, which formatListenRange() writes', (text, range) => {
+    expect(parseListenRange(text)).toEqual(range);
+    expect(formatListenRange(range)).toBe(text);
+  });
+
+  it.each([':0-9', ':10-10', ':10-9', ':65535-65536', ':1-', ':-2', '1-2', ':1-2-3', 'a-b', ''])(
+    'refuses %j',
+    (text) => {
+      expect(parseListenRange(text)).toBeUndefined();
+    },
+  );
+
+  it('stands for each of its addresses', () => {
+    expect(addressesOf({ host: 'a', port: 7, lastPort: 9 })).toEqual(
+      [7, 8, 9].map((port) => ({ host: 'a', port })),
+    );
+  });
+});
+
 describe('clashes()', () => {
   it.each([
     ['127.0.0.1:80', '127.0.0.1:80', true],
@@ -61,8 +89,12 @@ describe('clashes()', () => {
     ['0.0.0.0:80', '127.0.0.1:80', true],
     ['0.0.0.0:80', '[::1]:80', false],
     ['0.0.0.0:80', ':80', true],
+    [':80-90', '127.0.0.1:85', true],
+    [':80-90', ':90-99', true],
+    [':80-90', ':91-99', false],
+    ['10.0.0.1:80-90', '10.0.0.2:80-90', false],
   ])('%s and %s: %j', (a, b, isClash) => {
-    const [left, right] = [parseListenAddress(a), parseListenAddress(b)];
+    const [left, right] = [parseListenRange(a), parseListenRange(b)];
     if (left === undefined || right === undefined) throw new Error('The case is not an address');
     expect(clashes(left, right)).toBe(isClash);
     expect(clashes(right, left)).toBe(isClash);

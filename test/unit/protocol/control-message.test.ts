@@ -50,6 +50,7 @@ const MESSAGES: ControlMessage[] = [
       { ...RULE, http: { hostHeader: 'b', keepAliveConnections: 1, keepAliveTimeoutMs: 2 } },
       { id: '1', hostname: '', kind: 'tcp', http: { http2: true } },
       { id: '2', hostname: '', kind: 'tcp', access: true },
+      { id: '3', hostname: '', kind: 'tcp', ports: 100 },
     ],
   },
   {
@@ -284,7 +285,7 @@ describe('parseOpen()', () => {
     );
     const client = { address: '::1', port: 5 };
     const assertion = 'a'.repeat(2_048);
-    const relayed = { replica: 'r', owner: 'o', detachedMs: 300_000, assertion };
+    const relayed = { replica: 'r', owner: 'o', detachedMs: 300_000, portOffset: 7, assertion };
     const whole = {
       ...OPEN,
       position: { received: 1, consumed: 0, window: 0, ended: true },
@@ -319,6 +320,8 @@ describe('parseOpen()', () => {
     ['request', { ...OPEN.request, detachedMs: -1 }],
     ['request', { ...OPEN.request, assertion: 'a'.repeat(2_049) }],
     ['request', { ...OPEN.request, assertion: {} }],
+    ['request', { ...OPEN.request, portOffset: 65_536 }],
+    ['request', { ...OPEN.request, portOffset: -1 }],
     ['request', { ...OPEN.request, kind: 'udp' }],
     ['request', { ...OPEN.request, hostname: 'h'.repeat(254) }],
     ['request', { ...OPEN.request, rule: 'r'.repeat(65) }],

@@ -1,6 +1,6 @@
 /** `postern gateway validate`: reads the gateway's file and says whether a gateway would run with it. */
 import { readSamlProviders } from '../../../access/saml/known-providers.ts';
-import { formatListenAddress } from '../../../config/listen-address.ts';
+import { formatListenAddress, formatListenRange } from '../../../config/listen-address.ts';
 import { defineCommand } from '../../command.ts';
 import { openCountries } from '../../gateway/country-database.ts';
 import { EXIT } from '../../exit-code.ts';
@@ -26,7 +26,7 @@ export const gatewayValidate = defineCommand({
       dataDir,
       listen: Object.fromEntries(addresses),
       tcp: config.tcp.map((port) => ({
-        listen: formatListenAddress(port.listen),
+        listen: formatListenRange(port.listen),
         hostname: port.hostname,
       })),
       applications: applications.map(({ name }) => name),

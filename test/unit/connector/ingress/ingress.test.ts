@@ -61,6 +61,32 @@ describe('chooseRule()', () => {
   });
 });
 
+describe('a service of several ports', () => {
+  const range = aRule('tcp://10.0.0.5:6000-6002', { hostname: 'range.example.com' });
+  const request = { kind: 'tcp', hostname: 'range.example.com', rule: range.id } as const;
+
+  it('says how many, and takes each of them', () => {
+    expect(announce([range, ssh])).toMatchObject([{ ports: 3 }, { id: ssh.id }]);
+    expect(announce([ssh])[0]).not.toHaveProperty('ports');
+    for (const portOffset of [0, 1, 2]) {
+      expect(chooseRule([range], { ...request, portOffset })).toBe(range);
+    }
+  });
+
+  it.each([
+    [range, 3],
+    [range, 65_535],
+    [ssh, 1],
+    [wiki, 1],
+  ])('K6: a gateway that asks for a port beyond gets ORIGIN_NO_RULE', (rule, portOffset) => {
+    const asked = { kind: 'tcp', hostname: 'a.wiki.example.com', rule: rule.id } as const;
+    const hostname = rule === wiki ? asked.hostname : rule.hostname.text;
+    expect(() => chooseRule([...rules, range], { ...asked, hostname, portOffset })).toThrow(
+      expect.objectContaining({ code: 'ORIGIN_NO_RULE' }),
+    );
+  });
+});
+
 describe('announce()', () => {
   it('says which rules require access, and not which applications', () => {
     const [any, some, none] = [{}, { applications: ['secret-name'] }, undefined].map((access) =>

@@ -77,6 +77,46 @@ function answering(...addresses: readonly string[]): Lookup {
 
 const GET = 'GET / HTTP/1.1\r\nhost: app.example.com\r\nconnection: close\r\n\r\n';
 
+describe('a TCP service', () => {
+  it('of several ports is dialled at the one that is asked for', async () => {
+    const { port } = await startEcho();
+    const service = `tcp://127.0.0.1:${port - 2}-${port + 1}`;
+    const { socket, info } = await aDialer().dial(
+      aRule(service),
+      { ...request, portOffset: 2 },
+      { signal: forever },
+    );
+    cleanup(() => socket.destroy());
+    expect(info).toEqual({ origin: `127.0.0.1:${port}` });
+    expect(await talk(socket, 'there')).toBe('there bye');
+  });
+
+  it('with tcp+tls:// is carried in TLS, by the rules for it and without a protocol of its own', async () => {
+    const authority = await TestAuthority.create();
+    const offered: unknown[] = [];
+    const server = createTlsServer(
+      {
+        ...(await authority.issue({ dns: ['db.internal'] })),
+        allowHalfOpen: true,
+        ALPNCallback: ({ protocols }) => void offered.push(...protocols),
+      },
+      (socket) => {
+        socket.on('error', () => undefined);
+        socket.on('data', (chunk: Buffer) => socket.write(chunk));
+        socket.on('end', () => socket.end(' bye'));
+      },
+    );
+    server.on('tlsClientError', () => undefined);
+    const service = `tcp+tls://127.0.0.1:${await listen(server)}`;
+    const trusted = { caFile: authority.writeFile(), originServerName: 'db.internal' };
+    const { socket, info } = await dial(service, trusted);
+    expect(info).not.toHaveProperty('alpn');
+    expect(await talk(socket, 'there')).toBe('there bye');
+    expect(offered).toEqual([]);
+    await expect(dial(service)).rejects.toMatchObject({ code: 'ORIGIN_TLS' });
+  });
+});
+
 describe('OriginDialer reaches', () => {
   it.each(['tcp', 'ssh', 'rdp', 'smb', 'postgres', 'amqp'])('%s: as plain TCP', async (scheme) => {
     const { port } = await startEcho();

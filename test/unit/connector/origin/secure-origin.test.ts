@@ -50,6 +50,7 @@ async function secure(
     name: 'app.internal',
     verification: 'required',
     trust: createSecureContext({ ca: authority.pem }),
+    alpn: ['http/1.1'],
   };
   try {
     const secured = await secureOrigin({ ...defaults, ...target }, raw, signal);

@@ -23,10 +23,21 @@ import { dialTls } from '../../../support/tls-client.ts';
 
 const HOSTNAME = 'port.postern.test';
 
+const LISTENER: TcpPortOptions['listener'] = {
+  listen: { host: '127.0.0.1', port: 0 },
+  hostname: HOSTNAME,
+  allow: [],
+  deny: [],
+  maxConnections: 0,
+  maxConnectionsPerAddress: 0,
+  idleTimeoutMs: 0,
+};
+
 /** A port behind which there is no tunnel: who connects is reset. Returns it with its number. */
 async function openPort(
   tls?: TcpPortOptions['tls'],
   arrivals: TcpPortOptions['arrivals'] = { wait: () => undefined },
+  listener: Partial<TcpPortOptions['listener']> = {},
 ): Promise<{ port: TcpPort; number: number }> {
   const registry = new TunnelRegistry({
     clock: systemClock,
@@ -37,10 +48,9 @@ async function openPort(
   const { gate } = await accessCore();
   const access = new TcpAccess({ gate, onDenied: () => undefined, note: () => undefined });
   const port = new TcpPort({
-    listen: { host: '127.0.0.1', port: 0 },
+    listener: { ...LISTENER, ...listener },
     name: 'tcp[0]',
     sockets: new BoundSockets(),
-    hostname: HOSTNAME,
     tls,
     tickets: sharedTickets(undefined),
     router: new StreamRouter({ routes: new RouteTable(), registry }),
