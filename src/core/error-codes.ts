@@ -65,6 +65,8 @@ export const ERROR_CODES = {
   ORIGIN_TLS: 'The TLS handshake with the origin fails',
   ORIGIN_RESET: 'The origin reset the connection',
   ORIGIN_BAD_RESPONSE: 'The origin answers with something that is not valid HTTP',
+  ORIGIN_PROTOCOL:
+    'The request needs HTTP/2, or its ingress rule says so, and the origin does not speak it',
   ORIGIN_FORBIDDEN: 'The ingress rules of the connector do not allow this address',
   ORIGIN_NO_RULE: 'The connector has no such ingress rule, or the hostname does not match it',
   ORIGIN_ACCESS:

@@ -120,6 +120,8 @@ export const LIMITS = {
   replicasPerTunnel: 100,
   /** Links of one replica. */
   linksPerReplica: 16,
+  /** Words in `heeds` of a stream: there is one for each part of a rule's `http`. test/unit/protocol/control-message.test.ts */
+  heededWords: 16,
   /** Ingress rules a connector may announce. */
   announcedRules: 500,
 
@@ -166,6 +168,22 @@ export const LIMITS = {
   /** How long an HTTP/2 connection stays open for a user to read that they should use another, ms, and how long once they have. http2/drain.test.ts */
   http2GoawayMs: 10_000,
   http2GoneMs: 1_000,
+
+  /** Largest head of a response of an origin, bytes. Users may send half of that; origins set more cookies. test/unit/gateway/http/origin/http2-origin.test.ts */
+  originHeadBytes: 64 * KiB,
+  /** Requests on one HTTP/2 connection to an origin, where it takes that many or does not say. http2-origin.test.ts */
+  originHttp2Streams: 100,
+  /** What an origin may send of one HTTP/2 response ahead of its user, bytes, and of all on a connection at once. http2-origin.test.ts */
+  originHttp2WindowBytes: 512 * KiB,
+  originHttp2ConnectionBytes: 8 * MiB,
+  /** Memory of one HTTP/2 connection to an origin beside the windows, MB. */
+  originHttp2SessionMb: 32,
+  /** How long an origin may take to begin to speak HTTP/2, ms. http2-origin.test.ts */
+  originHttp2SettingsMs: 10_000,
+  /** Requests of one ingress rule that wait for a place on an HTTP/2 connection. test/unit/gateway/http/origin/http2-places.test.ts */
+  originPlacesAwaited: 10_000,
+  /** How often a request is sent again that no origin has looked at. http2-origin.test.ts */
+  originSendsAgain: 2,
 
   /** Access groups of a configuration; each may refer to others. test/unit/config/access/access-references.test.ts */
   accessGroups: 200,

@@ -28,6 +28,7 @@ export interface AnnouncedHttp {
   readonly hostHeader?: string;
   readonly keepAliveConnections?: number;
   readonly keepAliveTimeoutMs?: number;
+  /** The origin may be spoken to in HTTP/2: what it agreed to comes with ACCEPT. */
   readonly http2?: boolean;
 }
 
@@ -56,6 +57,8 @@ export interface StreamRequest {
   readonly portOffset?: number;
   /** From the gateway, where the rule wants it: a JWT that says by what right the stream is opened (§12). */
   readonly assertion?: string;
+  /** From the gateway: what of the rule's `http` it does on this stream. */
+  readonly heeds?: readonly string[];
 }
 
 /** A public key of the gateway's, for `assertion`: P-256, with coordinates in base64url. */
@@ -408,7 +411,12 @@ function parseRequest(fields: JsonFields): StreamRequest {
     ...lifeOf(fields),
     ...(fields.has('portOffset') && { portOffset: fields.integer('portOffset', MAX_PORT) }),
     ...optional('assertion', fields.optionalText('assertion', LIMITS.streamAssertionChars)),
+    ...(fields.has('heeds') && { heeds: parseHeeds(fields) }),
   };
+}
+
+function parseHeeds(fields: JsonFields): string[] {
+  return fields.list('heeds', LIMITS.heededWords).filter((word) => typeof word === 'string');
 }
 
 function parseReplica(fields: JsonFields): ReplicaInfo {

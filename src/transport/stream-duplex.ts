@@ -32,6 +32,7 @@ export class StreamDuplex extends Duplex {
   #isAsked = false;
   #unconsumed = 0;
   #afterWrite: ((error?: Error) => void) | undefined;
+  #alpnProtocol: string | undefined;
 
   constructor(stream: Stream) {
     super({
@@ -41,7 +42,10 @@ export class StreamDuplex extends Duplex {
     });
     this.stream = stream;
     stream.handler = {
-      onAccept: (info) => this.emit('accept', info),
+      onAccept: (info) => {
+        this.#alpnProtocol = info.alpn;
+        this.emit('accept', info);
+      },
       onData: (chunk) => this.#onData(chunk),
       onEnd: () => this.#onEnd(),
       onWritable: () => this.#onWritable(),
@@ -49,6 +53,11 @@ export class StreamDuplex extends Duplex {
     };
     // Once the other endpoint has ended Node asks for no more, however much waits to be read.
     this.once('end', () => this._read());
+  }
+
+  /** What the other endpoint agreed on with its origin, once it has said so. */
+  get alpnProtocol(): string | undefined {
+    return this.#alpnProtocol;
   }
 
   /** Resolves when the other endpoint has connected its origin; rejects when the duplex ends before. Call it at once. */

@@ -55,7 +55,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   gateway: {
     folders: ['core', 'protocol', 'transport', 'config', 'store', 'access', 'telemetry'],
     // reflect-metadata is what @peculiar/x509 needs to be imported first.
-    packages: ['undici', '@peculiar/x509', 'reflect-metadata'],
+    packages: ['undici', 'http2-wrapper', '@peculiar/x509', 'reflect-metadata'],
   },
   admin: {
     folders: ['core', 'config', 'store', 'access', 'gateway', 'telemetry'],

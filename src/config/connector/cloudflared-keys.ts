@@ -61,7 +61,7 @@ export const REFUSED_CLOUDFLARED_KEYS: Readonly<Record<string, Refusal>> = {
   'origin-ca-pool': forOrigins('caPool'),
   'no-tls-verify': forOrigins('noTLSVerify'),
   'no-chunked-encoding': refused(LATER),
-  'http2-origin': refused(LATER),
+  'http2-origin': forOrigins('http2Origin'),
   'warp-routing': refused(PRIVATE_NETWORK),
   'max-active-flows': refused(PRIVATE_NETWORK),
   'dns-resolver-addrs': refused(PRIVATE_NETWORK),

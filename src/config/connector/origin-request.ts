@@ -28,10 +28,14 @@ export interface OriginRequest {
   readonly httpHostHeader?: string | undefined;
   /** The name asked for and expected in the origin's certificate, instead of the service's host. */
   readonly originServerName?: string | undefined;
+  /** The name asked for and expected is the Host of the request instead (`matchSNItoHost: true`). */
+  readonly matchesHost?: true | undefined;
   /** A PEM file of authorities trusted beside the system's. */
   readonly caFile?: string | undefined;
   /** `none` accepts any certificate of the origin (`noTLSVerify: true`). */
   readonly tlsVerification: 'required' | 'none';
+  /** Whether the origin is spoken to in HTTP/2: by agreement over TLS, and in any case without (`http2Origin: true`). */
+  readonly http2?: true | undefined;
   /** Absent: the connector leaves it to the gateway who comes in. */
   readonly access?: RequiredAccess | undefined;
 }
@@ -95,9 +99,9 @@ export const originRequestSchema = mapping({
   caPool: text('the name of a PEM file').optional(),
   noTLSVerify: flag().optional(),
   access: accessSchema.optional(),
-  matchSNItoHost: unsupportedSwitch(),
+  matchSNItoHost: flag().optional(),
   disableChunkedEncoding: unsupportedSwitch(),
-  http2Origin: unsupportedSwitch(),
+  http2Origin: flag().optional(),
   bastionMode: unsupportedSwitch(),
   proxyAddress: unsupported(),
   proxyPort: unsupported(),
@@ -123,10 +127,17 @@ export function mergeOriginRequest(
     keepAliveTimeoutMs: written.keepAliveTimeout ?? below.keepAliveTimeoutMs,
     httpHostHeader: written.httpHostHeader ?? below.httpHostHeader,
     originServerName: written.originServerName ?? below.originServerName,
+    matchesHost: switchedOn(written.matchSNItoHost, below.matchesHost),
     caFile: written.caPool ?? below.caFile,
     tlsVerification: noTLSVerify === undefined ? below.tlsVerification : verification(noTLSVerify),
+    http2: switchedOn(written.http2Origin, below.http2),
     access: written.access === undefined ? below.access : requiredAccess(written.access),
   };
+}
+
+/** Absent where it is off, so that a rule that does not use it keeps its id. */
+function switchedOn(written: boolean | undefined, below: true | undefined): true | undefined {
+  return (written ?? below) ? true : undefined;
 }
 
 function verification(noTlsVerify: boolean): OriginRequest['tlsVerification'] {

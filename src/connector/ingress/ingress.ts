@@ -56,11 +56,12 @@ export function announce(rules: readonly IngressRule[]): AnnouncedRule[] {
 }
 
 function announceHttp({ originRequest }: IngressRule): NonNullable<AnnouncedRule['http']> {
-  const { httpHostHeader, keepAliveConnections, keepAliveTimeoutMs } = originRequest;
+  const { httpHostHeader, keepAliveConnections, keepAliveTimeoutMs, http2 } = originRequest;
   return {
     ...(httpHostHeader !== undefined && { hostHeader: httpHostHeader }),
     keepAliveConnections,
     keepAliveTimeoutMs,
+    ...(http2 === true && { http2 }),
   };
 }
 

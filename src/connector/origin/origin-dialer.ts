@@ -43,8 +43,8 @@ export interface DialOptions {
   readonly log?: Log;
 }
 
-/** Who asks: only its hostname may matter, as the name that a certificate on a Unix socket has, and which port of several. */
-export type DialRequest = Pick<StreamRequest, 'hostname' | 'portOffset'>;
+/** Who asks: its hostname may be the name that a certificate has; which port of several; and what the gateway can speak. */
+export type DialRequest = Pick<StreamRequest, 'hostname' | 'portOffset' | 'heeds'>;
 
 /** A connected origin. */
 export interface OriginConnection {
@@ -129,7 +129,9 @@ export class OriginDialer {
         const trust = await this.#trustFor(dial, deadline.signal);
         const socket = await this.#connect(dial, deadline.signal, progress);
         deadline.release();
-        if (!isTls(service)) return { socket, info: { origin } };
+        // Spoken without asking, as HTTP/2 without TLS is. The name is that of RFC 9113 §3.1.
+        const alpn = speaksHttp2(dial) ? { alpn: 'h2c' } : {};
+        if (!isTls(service)) return { socket, info: { origin, ...alpn } };
         return this.#secure(dial, socket, trust);
       });
     } finally {
@@ -172,7 +174,7 @@ export class OriginDialer {
     trust: SecureContext | undefined,
   ): Promise<OriginConnection> {
     const { rule, service, request } = dial;
-    const { originServerName, tlsTimeoutMs, tlsVerification } = rule.originRequest;
+    const { tlsTimeoutMs, tlsVerification } = rule.originRequest;
     const origin = originOf(service);
     const limitMs = boundedMs(tlsTimeoutMs);
     const deadline = new Deadline(
@@ -181,15 +183,12 @@ export class OriginDialer {
       dial.signal,
       () => `Cannot speak TLS with "${origin}": no answer within ${formatDuration(limitMs)}`,
     );
-    // A path is no name that a certificate could have; the hostname is what the user asked for.
-    const host = service.kind === 'unix' ? request.hostname : service.host;
     const target = {
       origin,
-      name: originServerName ?? host,
+      name: tlsNameOf(rule, service, request),
       verification: tlsVerification,
       trust,
-      // What is behind raw TCP is the affair of its two ends.
-      alpn: service.kind === 'tcp' ? [] : HTTP_ALPN,
+      alpn: alpnFor(dial),
     };
     try {
       const secured = await secureOrigin(target, socket, deadline.signal);
@@ -214,6 +213,37 @@ interface Dial extends DialOptions {
   readonly rule: IngressRule;
   readonly service: DialledService;
   readonly request: DialRequest;
+}
+
+/** Whether both the rule and the gateway want HTTP/2 with the origin. */
+function speaksHttp2({ rule, service, request }: Dial): boolean {
+  const isHttp = service.kind !== 'tcp' && rule.originRequest.http2 === true;
+  return isHttp && request.heeds?.includes('http2') === true;
+}
+
+/** Whom the certificate has to name. */
+function tlsNameOf(
+  { originRequest }: IngressRule,
+  service: DialledService,
+  { hostname }: DialRequest,
+): string {
+  const { originServerName, httpHostHeader, matchesHost } = originRequest;
+  // The host of the request as the origin sees it.
+  if (matchesHost === true)
+    return httpHostHeader === undefined ? hostname : withoutPort(httpHostHeader);
+  // A path is no name that a certificate could have; the hostname is what the user asked for.
+  return originServerName ?? (service.kind === 'unix' ? hostname : service.host);
+}
+
+/** Of `name:port` or `[address]:port`. */
+function withoutPort(host: string): string {
+  return host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+}
+
+/** What is offered. What is behind raw TCP is the affair of its two ends. */
+function alpnFor(dial: Dial): string[] {
+  if (dial.service.kind === 'tcp') return [];
+  return speaksHttp2(dial) ? ['h2', ...HTTP_ALPN] : HTTP_ALPN;
 }
 
 function isTls({ tls = false }: DialledService): boolean {

@@ -14,13 +14,16 @@ import { giveBackSlab } from '../../protocol/slab.ts';
 import { answerError } from './answer-error.ts';
 import { closeAfter, cutResponse } from './user/client-response.ts';
 import { type Attempt, IDEMPOTENT, mayGoElsewhere } from './may-go-elsewhere.ts';
-import type { OriginConnection } from './origin/origin-connection.ts';
+import { grpcKind } from './answer/grpc-answer.ts';
+import { OriginConnection } from './origin/origin-connection.ts';
+import type { PooledConnection } from './origin/http2-places.ts';
 import { STALE_CONNECTION, isClosedByOrigin, toOriginError } from './origin/origin-error.ts';
 import type { OriginTarget } from './origin/origin-opener.ts';
 import type { OriginPools } from './origin/origin-pool.ts';
 import { RequestBody } from './request-body.ts';
 import type { GuardedRequest } from './request-guard.ts';
 import type { RequestRecord } from './request-record.ts';
+import { connectionOptions } from './fields/header-rules.ts';
 import { findHeader, responseHeaders } from './fields/response-headers.ts';
 import type { LiveUpgrade, PendingUpgrade } from './websocket/upgrade.ts';
 import type { UserRequest, UserResponse } from './user/user-message.ts';
@@ -58,7 +61,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #body: RequestBody | undefined;
   #response: UserResponse | undefined;
   readonly #upgrade: PendingUpgrade | undefined;
-  #connection: OriginConnection | undefined;
+  #connection: PooledConnection | undefined;
   #abort: ((error?: Error) => void) | undefined;
   #resume: (() => void) | undefined;
   /** The head was written to the origin. */
@@ -67,6 +70,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #mayHaveArrived = false;
   /** A first byte of the origin's answer has come. */
   #hasAnswer = false;
+  #sentAgain = 0;
   #isFlushed = false;
   #contentLength: number | undefined;
   #endsWithConnection = false;
@@ -113,8 +117,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     record.fail(error.code, error);
     this.#abort?.(error);
     this.#body?.destroy();
-    // Undici would keep a connection whose request it refused to write, and never call it idle.
-    if (!this.#wasSent) this.#connection?.destroy();
+    if (!this.#wasSent) this.#connection?.discard();
     const response = this.#respond();
     if (response.headersSent) {
       cutResponse(response, this.#contentLength);
@@ -215,8 +218,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onError(error: Error): void {
     if (this.#isOver) return;
-    if (this.#canSendAgain(error)) void this.#openAndSend();
-    else this.#failed(toOriginError(error));
+    if (!this.#canSendAgain(error)) {
+      this.#failed(toOriginError(error));
+      return;
+    }
+    this.#sentAgain += 1;
+    void this.#openAndSend();
   }
 
   /** Gives the request to another replica, where it may go there and there is one. False where it stays as it is. */
@@ -227,7 +234,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#isOver = true;
     this.#abort?.(error);
     this.#body?.destroy();
-    if (!this.#wasSent) this.#connection?.destroy();
+    if (!this.#wasSent) this.#connection?.discard();
     goOn();
     return true;
   }
@@ -243,8 +250,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { requestId, client } = this.#arrival.record;
     this.#wasSent = false;
     try {
-      const connection = await this.#host.pools.open(this.#target, { requestId, client });
-      if (this.#isOver) connection.destroy();
+      const needsHttp1 = this.#upgrade !== undefined;
+      const request = { requestId, client, needsHttp1 };
+      const connection = await this.#host.pools.open(this.#target, request);
+      if (this.#isOver) connection.discard();
       else this.#send(connection);
     } catch (error) {
       this.#failed(toOriginError(error));
@@ -267,16 +276,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
     };
   }
 
-  #send(connection: OriginConnection): void {
+  #send(connection: PooledConnection): void {
     const { request, guarded } = this.#arrival;
     this.#connection = connection;
     this.#wasSent = false;
     this.#abort = undefined;
+    if (connection instanceof OriginConnection && this.#needsHttp2()) {
+      const message = 'Cannot speak gRPC with the origin: it does not speak HTTP/2';
+      this.fail(new PosternError('ORIGIN_PROTOCOL', message));
+      return;
+    }
     connection.dispatch(
       {
         path: guarded.target,
         method: request.method ?? '',
         headers: this.#headers,
+        takesTrailers: takesTrailers(request),
         // It has all that undici uses of a Readable.
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion
         body: (this.#body as Readable | undefined) ?? null,
@@ -286,10 +301,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
     );
   }
 
+  /** gRPC cannot be said in HTTP/1.1. Where the rule does not speak of HTTP/2, what is sent is its own affair. */
+  #needsHttp2(): boolean {
+    const contentType = this.#arrival.request.headers['content-type'];
+    return this.#target.http2 === true && grpcKind(contentType) === 'application/grpc';
+  }
+
   /** An origin may close an idle connection just when a request is on its way: nobody's fault, so it is sent again. */
   #canSendAgain(error: Error): boolean {
-    if (this.#connection?.isReused !== true || this.#hasAnswer) return false;
-    if (!this.#wasSent || codeOf(error) === STALE_CONNECTION) return true;
+    if (this.#hasAnswer || this.#sentAgain >= LIMITS.originSendsAgain) return false;
+    // Of a body that was begun the beginning is gone.
+    if (codeOf(error) === STALE_CONNECTION) return this.#body?.isStarted !== true;
+    if (this.#connection?.isReused !== true) return false;
+    if (!this.#wasSent) return true;
     const method = this.#arrival.request.method ?? '';
     return this.#body === undefined && IDEMPOTENT.has(method) && isClosedByOrigin(error);
   }
@@ -331,6 +355,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#abort?.();
     this.#body?.destroy();
   }
+}
+
+/** Whether the user wants trailers (RFC 9110 §10.1.4). */
+function takesTrailers({ headers }: UserRequest): boolean {
+  const { te } = headers;
+  return typeof te === 'string' && connectionOptions(te).includes('trailers');
 }
 
 function flushHead(exchange: Exchange): void {

@@ -44,23 +44,35 @@ export function readHead(raw: readonly string[]): Http2Head {
   };
 }
 
-/**
- * The head of a response from names and values in turn. Throws where one is not valid HTTP: HTTP/2 would carry a line
- * break to the next proxy.
- */
+/** The head of a response from names and values in turn. Throws where one is not valid HTTP. */
 export function writeHead(status: number, fields: readonly string[]): OutgoingHttpHeaders {
-  const head: Record<string, string | string[] | number> = { ':status': status };
+  const head = emptyHead();
   for (let index = 0; index < fields.length; index += 2) {
-    const name = (fields[index] ?? '').toLowerCase();
-    const value = fields[index + 1] ?? '';
-    validateHeaderName(name);
-    validateHeaderValue(name, value);
-    const known = head[name];
-    if (known === undefined) head[name] = value;
-    else if (Array.isArray(known)) known.push(value);
-    else if (!SINGLE.has(name)) head[name] = [String(known), value];
+    appendField(head, (fields[index] ?? '').toLowerCase(), fields[index + 1] ?? '');
   }
-  return head;
+  return { ':status': status, ...head };
+}
+
+/** A head without fields, and without what every object has: a field may be called `__proto__`. */
+export function emptyHead(): Record<string, string | string[]> {
+  return Object.create(null) as Record<string, string | string[]>;
+}
+
+/**
+ * Adds a field to a head. Throws where it is not valid HTTP: HTTP/2 would carry a line break to the next proxy. `lowerName` is
+ * in lower case.
+ */
+export function appendField(
+  head: Record<string, string | string[]>,
+  lowerName: string,
+  value: string,
+): void {
+  validateHeaderName(lowerName);
+  validateHeaderValue(lowerName, value);
+  const known = head[lowerName];
+  if (known === undefined) head[lowerName] = value;
+  else if (Array.isArray(known)) known.push(value);
+  else if (!SINGLE.has(lowerName)) head[lowerName] = [known, value];
 }
 
 /** Fields that Node refuses to send twice over HTTP/2. The first one counts, as it does for most programs. */

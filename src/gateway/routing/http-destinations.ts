@@ -91,10 +91,19 @@ export class HttpDestinations implements HttpRouter {
       tunnelName: tunnel.name,
       replicaId: replica.id,
       ...(http.hostHeader !== undefined && { hostHeader: http.hostHeader }),
+      ...(http.http2 === true && { http2: true }),
       keepAliveConnections: http.keepAliveConnections ?? DEFAULTS.keepAliveConnections,
       keepAliveTimeoutMs: http.keepAliveTimeoutMs ?? DEFAULTS.keepAliveTimeoutMs,
-      async open({ requestId, client }) {
-        const request = { kind: 'http' as const, hostname, rule: rule.id, requestId, client };
+      async open({ requestId, client, needsHttp1 }) {
+        const heeds = http.http2 === true && needsHttp1 !== true ? { heeds: ['http2'] } : {};
+        const request = {
+          kind: 'http' as const,
+          hostname,
+          rule: rule.id,
+          requestId,
+          client,
+          ...heeds,
+        };
         const duplex = new StreamDuplex(replica.open(signedStream(signer, rule, request, right)));
         await duplex.accepted();
         return duplex;

@@ -285,7 +285,15 @@ describe('parseOpen()', () => {
     );
     const client = { address: '::1', port: 5 };
     const assertion = 'a'.repeat(2_048);
-    const relayed = { replica: 'r', owner: 'o', detachedMs: 300_000, portOffset: 7, assertion };
+    const heeds = Array.from({ length: LIMITS.heededWords }, (_, index) => `w${index}`);
+    const relayed = {
+      replica: 'r',
+      owner: 'o',
+      detachedMs: 300_000,
+      portOffset: 7,
+      assertion,
+      heeds,
+    };
     const whole = {
       ...OPEN,
       position: { received: 1, consumed: 0, window: 0, ended: true },
@@ -322,6 +330,8 @@ describe('parseOpen()', () => {
     ['request', { ...OPEN.request, assertion: {} }],
     ['request', { ...OPEN.request, portOffset: 65_536 }],
     ['request', { ...OPEN.request, portOffset: -1 }],
+    ['request', { ...OPEN.request, heeds: 'http2' }],
+    ['request', { ...OPEN.request, heeds: Array(LIMITS.heededWords + 1).fill('http2') }],
     ['request', { ...OPEN.request, kind: 'udp' }],
     ['request', { ...OPEN.request, hostname: 'h'.repeat(254) }],
     ['request', { ...OPEN.request, rule: 'r'.repeat(65) }],

@@ -125,6 +125,11 @@ const TEXTS: Partial<Record<ErrorCode, ErrorText>> = {
     title: 'Service cannot be trusted',
     text: 'The encrypted connection to the service could not be made.',
   },
+  ORIGIN_PROTOCOL: {
+    status: 502,
+    title: 'Service speaks another protocol',
+    text: 'This kind of request needs HTTP/2, and the service does not speak it.',
+  },
   ORIGIN_BAD_RESPONSE: {
     status: 502,
     title: 'Service gave a broken answer',

@@ -45,7 +45,7 @@ const CONTENT_TYPE = /^application\/grpc(?:-web(?:-text)?)?(?=$|[+;\s])/i;
 /** The gRPC status of a code, by name. */
 export function grpcStatusOf(code: ErrorCode): GrpcStatusName {
   // UNAVAILABLE would say that it helps to try again.
-  if (code === 'ORIGIN_BAD_RESPONSE') return 'INTERNAL';
+  if (code === 'ORIGIN_BAD_RESPONSE' || code === 'ORIGIN_PROTOCOL') return 'INTERNAL';
   return BY_STATUS[errorText(code).status] ?? 'UNKNOWN';
 }
 

@@ -1,5 +1,5 @@
 /**
- * One connection to an origin: a byte stream with undici's HTTP/1.1 client on it.
+ * One connection to an origin that speaks HTTP/1.1: a byte stream with undici's client on it.
  *
  * It carries one request at a time and is never dialled again: when the stream ends, so does the connection, and whoever
  * holds a request that was not yet written gets STALE_CONNECTION and may take another. Does not retry or choose.
@@ -7,13 +7,11 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Client, type Dispatcher } from 'undici';
+import { LIMITS } from '../../../core/limits.ts';
 import { STALE_CONNECTION } from './origin-error.ts';
 
 /** Undici wants an origin; nothing is ever sent to this one, since the Host field is always given. */
 const NOWHERE = 'http://origin.invalid';
-
-/** Largest head of a response, bytes. Node's servers take 16 KiB of requests; origins set more cookies than users send. */
-const MAX_RESPONSE_HEAD_BYTES = 64 * 1024;
 
 export interface OriginConnectionOptions {
   /** How long the connection may be idle, ms. */
@@ -42,7 +40,7 @@ export class OriginConnection {
     let isTaken = false;
     this.#client = new Client(NOWHERE, {
       pipelining: 1,
-      maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
+      maxHeaderSize: LIMITS.originHeadBytes,
       headersTimeout: options.headersTimeoutMs,
       // A body may pause for as long as it likes: server-sent events do.
       bodyTimeout: 0,
@@ -90,6 +88,11 @@ export class OriginConnection {
     this.#requests += 1;
     this.#isBusy = true;
     this.#client.dispatch(options, handler);
+  }
+
+  /** The request that was to go over it is not sent. Undici would keep what it refused to write, and never be idle. */
+  discard(): void {
+    this.destroy();
   }
 
   /** Ends the connection at once. Safe to call twice. */

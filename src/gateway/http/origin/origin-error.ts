@@ -7,7 +7,7 @@
 import type { ErrorCode } from '../../../core/error-codes.ts';
 import { PosternError, codeOf, isPosternError, messageOf } from '../../../core/error.ts';
 
-/** The code of a connection that was gone before the request was written on it. */
+/** The code of a connection that was gone before the request was written on it, or that it was not looked at on. */
 export const STALE_CONNECTION = 'STALE_CONNECTION';
 
 const MAPPED: Readonly<Record<string, ErrorCode>> = {

@@ -50,7 +50,12 @@ export interface HttpRouter {
 export interface OriginRequest {
   readonly requestId: string;
   readonly client: ClientAddress;
+  /** Only HTTP/1.1 will do: for an upgrade. */
+  readonly needsHttp1?: boolean;
 }
+
+/** A connected byte stream, and what was agreed to speak on it: `h2`, `h2c` for HTTP/2 without TLS, or else HTTP/1.1. */
+export type OriginStream = Duplex & { readonly alpnProtocol?: string | false | null | undefined };
 
 /** One ingress rule of one replica, as far as HTTP is concerned. */
 export interface OriginTarget {
@@ -62,6 +67,8 @@ export interface OriginTarget {
   readonly replicaId?: string;
   /** Sent as Host instead of the user's. */
   readonly hostHeader?: string;
+  /** The origin should be spoken to in HTTP/2, where it does. */
+  readonly http2?: boolean;
   /** Idle connections to keep. 0 closes each after its request. */
   readonly keepAliveConnections: number;
   /** How long a connection may be idle, ms. */
@@ -70,7 +77,7 @@ export interface OriginTarget {
    * Opens a connected byte stream to the origin, TLS included. Rejects with ORIGIN_, ROUTE_NO_REPLICA or STREAM_ codes.
    * Destroying the stream must reset it at the origin at once.
    */
-  open(request: OriginRequest): Promise<Duplex>;
+  open(request: OriginRequest): Promise<OriginStream>;
   /** False once no stream can be opened any more and the pooled ones are to be dropped. */
   isAlive(): boolean;
 }

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import type { OriginConnection } from '../../../../../src/gateway/http/origin/origin-connection.ts';
+import type { PooledConnection } from '../../../../../src/gateway/http/origin/http2-places.ts';
 import type { OriginTarget } from '../../../../../src/gateway/http/origin/origin-opener.ts';
 import { OriginPools } from '../../../../../src/gateway/http/origin/origin-pool.ts';
 import { cleanup } from '../../../../support/cleanup.ts';
@@ -29,7 +29,7 @@ async function emptyOrigin(): Promise<{ port: number; open: () => number }> {
 }
 
 /** Sends one request on a connection. */
-async function use(connection: OriginConnection): Promise<number> {
+async function use(connection: PooledConnection): Promise<number> {
   return new Promise((resolve, reject) => {
     let status = 0;
     connection.dispatch(
@@ -54,7 +54,7 @@ function newPools(options = {}): OriginPools {
   return pools;
 }
 
-async function openAndUse(pools: OriginPools, target: OriginTarget): Promise<OriginConnection> {
+async function openAndUse(pools: OriginPools, target: OriginTarget): Promise<PooledConnection> {
   const connection = await pools.open(target, REQUEST);
   await use(connection);
   return connection;
@@ -196,7 +196,7 @@ describe('OriginPools', () => {
     const pools = newPools();
     const target = targetAt((await emptyOrigin()).port);
     const connection = await pools.open(target, REQUEST);
-    connection.destroy();
+    connection.discard();
     expect(pools.stats).toEqual({ pools: 0, idle: 0, busy: 0 });
   });
 });
@@ -221,7 +221,7 @@ it('a stream that had closed before it was handed over leaves nothing behind', a
   await eventually(() => closed.closed);
   const connection = await pools.open(targetAt(1, { open: async () => closed }), REQUEST);
   await expect(use(connection)).rejects.toMatchObject({ code: 'STALE_CONNECTION' });
-  connection.destroy();
+  connection.discard();
   expect(pools.stats).toEqual({ pools: 0, idle: 0, busy: 0 });
 });
 
