@@ -77,6 +77,7 @@ export class Replica {
   /** Those of them whose gateway asked us to leave. */
   readonly #drainedLinks = new DrainedLinks();
   #rules: readonly IngressRule[];
+  #ca: string | undefined;
   /** Rules that were replaced, while a gateway may not have heard of it. */
   #fadingRules: readonly IngressRule[] = [];
   #sleepWatch: Timer | undefined;
@@ -98,6 +99,7 @@ export class Replica {
     this.#options = options;
     this.id = options.id ?? newId();
     this.#rules = options.rules;
+    this.#ca = options.ca;
     this.#info = {
       hostname: hostname(),
       platform: `${process.platform}/${process.arch}`,
@@ -183,6 +185,16 @@ export class Replica {
     Promise.all(settled).then(forget, forget);
   }
 
+  /**
+   * Trusts these authorities besides the system's, PEM text, for links that are dialled from now on. Returns whether they are
+   * others than before.
+   */
+  setTrust(ca: string | undefined): boolean {
+    const isOther = ca !== this.#ca;
+    this.#ca = ca;
+    return isOther;
+  }
+
   /** Resolves when all links are registered, or after `waitMs`: a gateway may be down. */
   async linksUp(waitMs: number): Promise<void> {
     const deadline = systemClock.now() + waitMs;
@@ -233,11 +245,11 @@ export class Replica {
   }
 
   async #dial(index: number, attempt: number, signal: AbortSignal): Promise<KeptLink> {
-    const { gateways, ca, token, proxy } = this.#options;
+    const { gateways, token, proxy } = this.#options;
     const gateway = gateways[(index + attempt) % gateways.length] as string;
     const channel = await dialChannel({
       url: gateway,
-      ca,
+      ca: this.#ca,
       proxy: proxy === 'none' ? undefined : 'env',
       signal,
     });

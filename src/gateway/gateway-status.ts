@@ -1,4 +1,5 @@
 /** What a running gateway says about itself: plain data for `gateway status`, `tunnel info` and `/ready`. */
+import type { ConfigStatus } from '../telemetry/config-state.ts';
 
 export interface LinkStatus {
   readonly index: number;
@@ -63,6 +64,8 @@ export interface GatewayStatus {
   readonly live: Readonly<
     Record<'httpRequests' | 'webSockets' | 'tcpConnections' | 'clientStreams' | 'links', LiveWork>
   >;
+  /** What became of its files while it runs; absent in versions before. */
+  readonly config?: ConfigStatus;
   /** While it drains. */
   readonly waitsFor?: DrainWait;
 }

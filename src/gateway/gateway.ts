@@ -4,6 +4,7 @@
  * Composes the parts and owns their order: what users reach is opened last and closed first. It decides nothing itself.
  */
 import type { GatewayConfig } from '../config/gateway-config.ts';
+import { POLICY_KEYS } from '../config/gateway-keys.ts';
 import { systemClock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { newId } from '../core/id.ts';
@@ -57,6 +58,14 @@ export interface GatewayOptions {
   readonly ticketKeys?: Buffer;
 }
 
+/** A configuration whose files were read. */
+export interface PreparedConfig {
+  /** How many certificates and authorities are others than before. */
+  readonly certificates: number;
+  /** Puts it in force, at once and whole. */
+  apply(): void;
+}
+
 export class Gateway {
   /** Names this run of the gateway to connectors. */
   readonly id = newId();
@@ -79,6 +88,8 @@ export class Gateway {
   readonly #http: HttpHandler;
   readonly #endings: ReplicaEndings;
   readonly #listeners: Listeners;
+  /** What is in force. */
+  #running: GatewayConfig;
   #isReady = false;
   /** From the first word of a drain on, until it is taken back. */
   #drain: Drain | undefined;
@@ -88,6 +99,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     const { config, store, log, metrics } = options;
     this.#options = options;
+    this.#running = config;
     this.#audit = new ConnectorAudit({
       clock: systemClock,
       log,
@@ -181,14 +193,32 @@ export class Gateway {
     this.#door.announceRoutes();
   }
 
-  /** Puts other policies in force, for what is open too. */
-  setPolicies(config: GatewayConfig): void {
-    this.#access.setConfig(config);
+  /** How long a drain may take, ms. */
+  get gracePeriodMs(): number {
+    return this.#running.gracePeriodMs;
   }
 
-  /** Has the TCP listeners go by other rules, for connections that come from now on. */
-  setTcp({ tcp }: Pick<GatewayConfig, 'tcp'>): void {
-    this.#listeners.changeTcp(tcp);
+  /**
+   * Reads what another configuration names, which differs from what runs only in keys that are live (gateway-keys.ts). What comes
+   * back puts it in force, for what is open too where it is about who may do what. Throws CONFIG_*, and nothing has changed.
+   */
+  async prepare(config: GatewayConfig): Promise<PreparedConfig> {
+    const [listeners, countries] = await Promise.all([
+      this.#listeners.prepare(config),
+      this.#access.prepareCountries(config.countryDatabase),
+    ]);
+    return {
+      certificates: listeners.certificates,
+      apply: () => {
+        const before = this.#running;
+        this.#running = config;
+        this.#options.log.level = config.log.level;
+        listeners.apply();
+        countries();
+        const isOther = (key: keyof GatewayConfig): boolean => config[key] !== before[key];
+        if ([...POLICY_KEYS].some(isOther)) this.#access.setConfig(config);
+      },
+    };
   }
 
   /** Ends every link and stream of a tunnel whose token was rotated, or which was deleted. */
@@ -228,6 +258,7 @@ export class Gateway {
         clientStreams: liveWork(clientStreams, this.#clientStreams.oldestSince),
         links: liveWork(this.#door.linkCount, this.#door.oldestSince),
       },
+      config: this.#options.metrics.config.status,
       ...(this.#drain !== undefined && { waitsFor: this.#drain.waitsFor }),
     };
   }

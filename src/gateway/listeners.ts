@@ -32,7 +32,11 @@ import { Newcomers } from './newcomers.ts';
 import type { StreamSigner } from './routing/signed-stream.ts';
 import type { StreamRouter } from './routing/stream-router.ts';
 import { TcpPort } from './tcp/tcp-port.ts';
-import { loadCertificate, type ServerCertificate } from './tls/load-certificate.ts';
+import {
+  isSameCertificate,
+  loadCertificate,
+  type ServerCertificate,
+} from './tls/load-certificate.ts';
 import { sharedTickets, type SharedTickets } from './tls/shared-tickets.ts';
 
 /** A TLS handshake may take this long, ms. Node's own limit is two minutes, in which a stranger holds a socket for nothing. */
@@ -63,6 +67,20 @@ interface Listener {
   readonly open: () => Promise<ListenRange>;
 }
 
+/** Certificates that were read and are not served yet, and rules that are not gone by yet. */
+export interface PreparedListeners {
+  /** How many of them, and of the authorities of users, are others than before. */
+  readonly certificates: number;
+  /** Serves those who come from now on by them. */
+  apply(): void;
+}
+
+/** A port with a certificate of its own. */
+interface CertifiedPort {
+  readonly port: TcpPort;
+  served: ServerCertificate;
+}
+
 export class Listeners {
   readonly #options: ListenersOptions;
   readonly #certificates: Certificates;
@@ -73,6 +91,10 @@ export class Listeners {
   readonly #listeners: Listener[] = [];
   readonly #httpServers: (HttpServer | HttpsServer)[] = [];
   readonly #tcpPorts: TcpPort[] = [];
+  /** By their place in the file. */
+  readonly #certifiedPorts = new Map<number, CertifiedPort>();
+  #https: HttpsServer | undefined;
+  #own: ServerCertificate | undefined;
   readonly #newcomers = new Newcomers();
   #ops: OpsServer | undefined;
 
@@ -110,10 +132,7 @@ export class Listeners {
     const { config } = this.#options;
     const { https, http, metrics: ops } = config.listen;
     const own = await this.#certificates.load();
-    if (config.clientCaFile !== undefined) {
-      const ca = await readFile(config.clientCaFile);
-      this.#clientCa = { ca, requestCert: true, rejectUnauthorized: false };
-    }
+    this.#clientCa = await readClientCa(config);
     if (https !== undefined) await this.#openHttps(https, own);
     if (http !== undefined) {
       const server = this.#createHttpServer();
@@ -126,12 +145,31 @@ export class Listeners {
     }
   }
 
-  /** Has TCP ports go by other rules. Their addresses and their TLS are those of the start. */
-  changeTcp(listeners: GatewayConfig['tcp']): void {
-    for (const [index, port] of this.#tcpPorts.entries()) {
-      const listener = listeners[index];
-      if (listener !== undefined) port.change(listener);
-    }
+  /**
+   * Reads the certificates that a configuration names, whose listeners are the ones that are open. What comes back serves them,
+   * and has TCP ports go by its rules. Throws CONFIG_*, and nothing has changed.
+   */
+  async prepare(config: GatewayConfig): Promise<PreparedListeners> {
+    const own = await this.#certificates.prepare(config.tls);
+    const clientCa = await readClientCa(config);
+    const isOtherCa = String(clientCa.ca) !== String(this.#clientCa.ca);
+    const renewed = await this.#readOfPorts(config);
+    return {
+      certificates: renewed.length + Number(own.isOther) + Number(isOtherCa),
+      apply: () => {
+        this.#clientCa = clientCa;
+        own.apply();
+        if (isOtherCa && !own.isOther) this.#serveHttps();
+        for (const [index, port] of this.#tcpPorts.entries()) {
+          const listener = config.tcp[index];
+          if (listener !== undefined) port.change(listener);
+        }
+        for (const [certified, certificate] of renewed) {
+          certified.served = certificate;
+          certified.port.renew(certificate);
+        }
+      },
+    };
   }
 
   /**
@@ -176,7 +214,26 @@ export class Listeners {
     await this.#closeOps();
   }
 
-  async #openHttps(address: ListenAddress, { cert, key }: ServerCertificate): Promise<void> {
+  /** Certificates of ports with files of their own that are others than before. */
+  async #readOfPorts({ tcp }: GatewayConfig): Promise<[CertifiedPort, ServerCertificate][]> {
+    const read = [...this.#certifiedPorts].map(
+      async ([index, certified]): Promise<[CertifiedPort, ServerCertificate]> => {
+        const tls = tcp[index]?.tls;
+        return [certified, typeof tls === 'object' ? await loadCertificate(tls) : certified.served];
+      },
+    );
+    return (await Promise.all(read)).filter(
+      ([{ served }, certificate]) => !isSameCertificate(certificate, served),
+    );
+  }
+
+  /** What is renewed replaces all of it, the authorities of users' certificates too. */
+  #serveHttps(): void {
+    this.#https?.setSecureContext({ ...this.#own, ...this.#tickets, ...this.#clientCa });
+  }
+
+  async #openHttps(address: ListenAddress, own: ServerCertificate): Promise<void> {
+    const { cert, key } = own;
     const server = createHttpsServer({
       ...HTTP_SERVER_OPTIONS,
       cert,
@@ -186,9 +243,11 @@ export class Listeners {
       ...this.#tickets,
       ...this.#clientCa,
     });
-    // What is renewed replaces all of it, the authorities of users' certificates too.
+    this.#https = server;
+    this.#own = own;
     this.#certificates.onRenewed((renewed) => {
-      server.setSecureContext({ ...renewed, ...this.#tickets, ...this.#clientCa });
+      this.#own = renewed;
+      this.#serveHttps();
     });
     this.#options.http.attach(server);
     this.#newcomers.track(server);
@@ -231,6 +290,9 @@ export class Listeners {
       const socket = { name, listener, sockets, tickets: this.#tickets };
       const port = new TcpPort({ ...socket, tls: certificate, ...tcp, log });
       this.#tcpPorts.push(port);
+      if (typeof tls === 'object' && certificate !== undefined) {
+        this.#certifiedPorts.set(index, { port, served: certificate });
+      }
       if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
       const open = async (): Promise<ListenRange> => port.open();
       // oxlint-disable-next-line no-await-in-loop
@@ -265,4 +327,12 @@ export class Listeners {
       throw placedError(this.#options.config, at, error);
     }
   }
+}
+
+/** How users are asked for a certificate, where they are. */
+async function readClientCa({
+  clientCaFile,
+}: GatewayConfig): Promise<Pick<TlsOptions, 'ca' | 'requestCert' | 'rejectUnauthorized'>> {
+  if (clientCaFile === undefined) return {};
+  return { ca: await readFile(clientCaFile), requestCert: true, rejectUnauthorized: false };
 }

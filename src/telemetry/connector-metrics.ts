@@ -5,6 +5,7 @@
  * one process.
  */
 import { Registry } from 'prom-client';
+import { ConfigState } from './config-state.ts';
 import { outcomeOf } from './outcome.ts';
 import { addProcessMetrics } from './process-metrics.ts';
 import { addBuildInfo, addCounter, addGauge } from './scraped-metric.ts';
@@ -14,6 +15,8 @@ import { Tally } from './tally.ts';
 export class ConnectorMetrics extends StreamCounts {
   /** What `/metrics` shows. */
   readonly registry = new Registry();
+  /** What becomes of its files while it runs. */
+  readonly config = new ConfigState();
   /** Whether the connector is ready, asked at each scrape. */
   isReady: () => boolean = () => false;
 
@@ -27,6 +30,7 @@ export class ConnectorMetrics extends StreamCounts {
     addBuildInfo(this.registry, 'postern_connector_build_info', options.version);
     this.#addGauges();
     this.#addCounters();
+    this.config.addMetrics(this.registry, 'postern_connector');
     addProcessMetrics(this.registry);
   }
 

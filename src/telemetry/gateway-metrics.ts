@@ -5,6 +5,7 @@
  * Owns its registry, so that several gateways can live in one process.
  */
 import { Histogram, Registry } from 'prom-client';
+import { ConfigState } from './config-state.ts';
 import { outcomeOf } from './outcome.ts';
 import { addProcessMetrics } from './process-metrics.ts';
 import { addBuildInfo, addCounter, addGauge, type Sample } from './scraped-metric.ts';
@@ -23,6 +24,8 @@ const REQUEST_SECONDS_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 export class GatewayMetrics {
   /** What `/metrics` shows. */
   readonly registry = new Registry();
+  /** What becomes of its files while it runs. */
+  readonly config = new ConfigState();
   /** Requests that reached no tunnel. Their label is empty. */
   readonly noTunnel: TunnelSeries;
   /** How many streams are detached now, asked at each scrape. */
@@ -51,6 +54,7 @@ export class GatewayMetrics {
     this.#addTunnelGauges();
     this.#addTunnelCounters();
     this.#addGatewayWide();
+    this.config.addMetrics(this.registry, 'postern_gateway');
     addProcessMetrics(this.registry);
   }
 

@@ -10,6 +10,7 @@ import { formatListenAddress } from '../../config/listen-address.ts';
 import { placedError } from '../../config/value-place.ts';
 import { VERSION } from '../../core/version.ts';
 import { Replica } from '../../connector/replica.ts';
+import type { ConfigState } from '../../telemetry/config-state.ts';
 import { ConnectorMetrics } from '../../telemetry/connector-metrics.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -44,15 +45,19 @@ export class ConnectorProcess implements LongRunning {
   readonly replica: Replica;
   /** Resolves when the first link is registered, or the connector was stopped before. */
   readonly registered: Promise<void>;
+  /** What becomes of its files while it runs. */
+  readonly configState: ConfigState;
   readonly #openOps: (handle?: ListeningHandle) => Promise<OpenOps | undefined>;
   #ops: OpenOps | undefined;
 
   private constructor(
     replica: Replica,
+    configState: ConfigState,
     openOps: (handle?: ListeningHandle) => Promise<OpenOps | undefined>,
     ops: OpenOps | undefined,
   ) {
     this.replica = replica;
+    this.configState = configState;
     this.#openOps = openOps;
     this.#ops = ops;
     this.registered = replica.start();
@@ -77,9 +82,15 @@ export class ConnectorProcess implements LongRunning {
       metrics,
     });
     const openOps = async (handle?: ListeningHandle): Promise<OpenOps | undefined> =>
-      openOpsServer({ config, log, handle, metrics, ready: () => readiness(replica, tunnelName) });
+      openOpsServer({
+        config,
+        log,
+        handle,
+        metrics,
+        ready: () => readiness(replica, metrics.config, tunnelName),
+      });
     const ops = metricsHandle === undefined ? await openOps() : undefined;
-    return new ConnectorProcess(replica, openOps, ops);
+    return new ConnectorProcess(replica, metrics.config, openOps, ops);
   }
 
   /** Has the operators' server listen on what another process had, and may still have. */
@@ -144,7 +155,7 @@ async function openOpsServer(options: {
   return listener && { server, listener, key };
 }
 
-function readiness(replica: Replica, tunnel: string): Readiness {
+function readiness(replica: Replica, config: ConfigState, tunnel: string): Readiness {
   return {
     ready: replica.isReady,
     detail: {
@@ -153,6 +164,7 @@ function readiness(replica: Replica, tunnel: string): Readiness {
       tunnel,
       streams: replica.streamCount,
       version: VERSION,
+      config: config.status,
     },
   };
 }

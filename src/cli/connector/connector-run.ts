@@ -7,7 +7,6 @@
  */
 import type { ConnectorConfig } from '../../config/connector/connector-config.ts';
 import type { Credentials } from '../../config/connector/credentials-file.ts';
-import type { IngressRule } from '../../config/connector/ingress-rule.ts';
 import { formatListenAddress } from '../../config/listen-address.ts';
 import { systemClock, type Timer } from '../../core/clock.ts';
 import { hasCode, messageOf } from '../../core/error.ts';
@@ -29,7 +28,7 @@ import type { Predecessor } from './hand-over/predecessor.ts';
 import type { RunPlace } from './hand-over/run-place.ts';
 import type { ServiceNotices } from './service-notices.ts';
 import { refusal, Succession } from './hand-over/succession.ts';
-import { watchConfig } from './watch-config.ts';
+import { watchConnectorConfig } from './watch-connector-config.ts';
 
 export interface ConnectorRunOptions {
   readonly config: ConnectorConfig;
@@ -77,8 +76,9 @@ export class ConnectorRun implements LongRunning {
       onActiveEnded: (status) => void this.#replaceActive(status),
     });
     const { config, log, load } = options;
-    const apply = (rules: readonly IngressRule[]): void => connector.replica.setRules(rules);
-    this.#watch = watchConfig({ config, clock: systemClock, log, load, apply });
+    const { replica, configState: state } = connector;
+    const watched = { config, clock: systemClock, log, state, load, connector: replica };
+    this.#watch = watchConnectorConfig(watched);
   }
 
   /** Starts the connector, which dials for as long as it takes. Throws CONFIG_*. */
@@ -323,6 +323,7 @@ export class ConnectorRun implements LongRunning {
       state: this.#state,
       version: VERSION,
       since: new Date(this.#since).toISOString(),
+      config: this.#connector.configState.status,
     };
   }
 

@@ -13,10 +13,11 @@ import { adminSocketPath } from '../../admin/admin-socket.ts';
 import type { GatewayConfig } from '../../config/gateway-config.ts';
 import { systemClock, type Timer } from '../../core/clock.ts';
 import { VERSION } from '../../core/version.ts';
-import { Gateway } from '../../gateway/gateway.ts';
+import { Gateway, type PreparedConfig } from '../../gateway/gateway.ts';
 import type { GatewayStatus } from '../../gateway/gateway-status.ts';
 import { openStore } from '../../store/sqlite/open.ts';
 import type { Store } from '../../store/store.ts';
+import type { ConfigState } from '../../telemetry/config-state.ts';
 import { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ListeningSockets } from '../../transport/listen-on.ts';
@@ -29,7 +30,7 @@ import { watchGatewayConfig } from './watch-gateway-config.ts';
 export interface GatewayProcessOptions {
   readonly config: GatewayConfig;
   readonly log: Log;
-  /** Reads the configuration again, for policies that change while the gateway runs. Absent: they do not. */
+  /** Reads the configuration again, for what changes while the gateway runs. Absent: nothing does. */
   readonly load?: (() => Promise<GatewayConfig>) | undefined;
   /** Does what administrators ask of the process. */
   readonly control: GatewayControl;
@@ -94,6 +95,11 @@ export class GatewayProcess implements LongRunning {
     });
   }
 
+  /** How long a drain may take, ms. */
+  get gracePeriodMs(): number {
+    return this.#open.gateway.gracePeriodMs;
+  }
+
   status(): GatewayStatus {
     return this.#open.gateway.status();
   }
@@ -148,7 +154,12 @@ export class GatewayProcess implements LongRunning {
       );
       await gateway.start();
       const running = runningGateway(gateway, this.#options);
-      this.#parts = { store, gateway, running, watch: watchPolicies(gateway, this.#options) };
+      this.#parts = {
+        store,
+        gateway,
+        running,
+        watch: watchConfig(gateway, metrics.config, this.#options),
+      };
       this.#opened.resolve(this.#parts);
     } catch (error) {
       await this.#closeAdmin();
@@ -168,14 +179,14 @@ function givenBy({ sockets, ticketKeys }: Supervised): Pick<Supervised, 'sockets
   return { sockets, ticketKeys };
 }
 
-function watchPolicies(
+function watchConfig(
   gateway: Gateway,
+  state: ConfigState,
   { config, log, load }: GatewayProcessOptions,
 ): Timer | undefined {
   if (load === undefined) return undefined;
-  const apply = (changed: GatewayConfig): void => gateway.setPolicies(changed);
-  const applyTcp = (changed: GatewayConfig): void => gateway.setTcp(changed);
-  return watchGatewayConfig({ config, clock: systemClock, log, load, apply, applyTcp });
+  const prepare = async (next: GatewayConfig): Promise<PreparedConfig> => gateway.prepare(next);
+  return watchGatewayConfig({ config, clock: systemClock, log, state, load, prepare });
 }
 
 function runningGateway(gateway: Gateway, { control }: GatewayProcessOptions): RunningGateway {

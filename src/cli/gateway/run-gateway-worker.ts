@@ -52,7 +52,7 @@ export async function runGatewayWorker(args: GatewayArgs): Promise<ExitCode> {
         ticketKeys: Buffer.from(welcome.ticketKeys, 'base64'),
       },
     });
-    worker = new GatewayWorker({ link, program, log, graceMs: config.gracePeriodMs });
+    worker = new GatewayWorker({ link, program, log });
     process.on('SIGTERM', () => worker.leave());
     link.obey(worker);
     link.ready({ version: VERSION, log: config.log, configText });
@@ -81,7 +81,6 @@ interface GatewayWorkerOptions {
   readonly link: SupervisorLink;
   readonly program: GatewayProcess;
   readonly log: Log;
-  readonly graceMs: number;
 }
 
 class GatewayWorker implements SupervisorOrders {
@@ -139,7 +138,8 @@ class GatewayWorker implements SupervisorOrders {
   }
 
   async #drain(reason: string, hasSuccessor: boolean): Promise<void> {
-    const { program, log, graceMs, link } = this.#options;
+    const { program, log, link } = this.#options;
+    const graceMs = program.gracePeriodMs;
     const drained = hasSuccessor ? program.handOver(graceMs) : program.drain(graceMs);
     // Said once it holds: whoever reads it can rely on nothing new being taken.
     log.info({ [FIELD.reason]: reason, [FIELD.durationMs]: graceMs }, 'draining');

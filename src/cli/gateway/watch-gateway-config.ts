@@ -1,90 +1,77 @@
-/**
- * Watches the gateway's file and puts changed policies in force. docs/operations.md "Changed policies".
- *
- * All of them at once, or none: a file that cannot be read or understood, or whose policy tests fail, changes nothing.
- */
+/** Watches the files of a gateway and puts in force what can change while it runs. docs/operations.md "Changed files". */
+import { changedKeys } from '../../config/changed-keys.ts';
 import type { GatewayConfig } from '../../config/gateway-config.ts';
+import { filesOfGateway, GATEWAY_KEYS, POLICY_KEYS } from '../../config/gateway-keys.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
+import type { PreparedConfig } from '../../gateway/gateway.ts';
+import type { ConfigState } from '../../telemetry/config-state.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { watchFile } from '../watch-file.ts';
+import { watchConfig, type ConfigChange } from '../config-watch.ts';
 
 export interface WatchGatewayConfigOptions {
   /** What runs now. */
   readonly config: GatewayConfig;
   readonly clock: Clock;
   readonly log: Log;
+  readonly state: ConfigState;
   /** Reads the file again, with the same options and environment. */
   readonly load: () => Promise<GatewayConfig>;
-  /** Puts its policies in force. */
-  readonly apply: (config: GatewayConfig) => void;
-  /** Has the TCP listeners go by it. */
-  readonly applyTcp: (config: GatewayConfig) => void;
+  /** Reads what a configuration names, for the gateway to go on with it. */
+  readonly prepare: (config: GatewayConfig) => Promise<PreparedConfig>;
 }
-
-/** What apply() puts in force, as the file names it. */
-const LIVE_KEYS = {
-  applications: 'applications',
-  groups: 'groups',
-  defaultPolicy: 'default-policy',
-  sessionDurationMs: 'session-duration',
-  clientSessionDurationMs: 'client-session-duration',
-} as const satisfies Partial<Record<keyof GatewayConfig, string>>;
-
-/** What says nothing about what the gateway does. */
-const IGNORED_KEYS: ReadonlySet<string> = new Set(['file', 'warnings']);
 
 /** Starts watching; the result ends it. */
 export function watchGatewayConfig(options: WatchGatewayConfigOptions): Timer {
-  const { clock, log, load, apply, applyTcp } = options;
-  const { file } = options.config;
-  let current = options.config;
-  const onChange = async (): Promise<void> => {
-    let config: GatewayConfig;
-    try {
-      config = await load();
-    } catch (err) {
-      const fields = { [FIELD.err]: err, [FIELD.file]: file };
-      log.error(fields, 'the changed configuration is refused; the old one stays in force');
-      return;
-    }
-    const changed = changedKeys(current, config);
-    const isTcpLive = changed.includes('tcp') && tcpSockets(current) === tcpSockets(config);
-    current = config;
-    if (isTcpLive) {
-      applyTcp(config);
-      log.info(
-        { [FIELD.file]: file, [FIELD.count]: config.tcp.length },
-        'the changed TCP listeners are in force',
-      );
-    }
-    const live = changed.filter((key) => Object.hasOwn(LIVE_KEYS, key));
-    if (live.length > 0) {
-      apply(config);
-      const fields = { [FIELD.file]: file, [FIELD.count]: config.applications.length };
-      log.info(fields, 'the changed policies are in force');
-    }
-    const others = changed.filter(
-      (key) => !Object.hasOwn(LIVE_KEYS, key) && !(isTcpLive && key === 'tcp'),
-    );
-    if (others.length === 0) return;
-    log.warn(
-      { [FIELD.file]: file, [FIELD.reason]: `changed: ${others.join(', ')}` },
-      'reload the gateway to put the other changes in force',
-    );
-  };
-  return watchFile({ file, clock, log, onChange });
-}
-
-/** What of `tcp` only a new worker changes: what is listened on, and how TLS is spoken there. */
-function tcpSockets({ tcp }: GatewayConfig): string {
-  return JSON.stringify(tcp.map(({ listen, tls }) => ({ listen, tls })));
-}
-
-function changedKeys(old: GatewayConfig, config: GatewayConfig): string[] {
-  const keys = new Set([...Object.keys(old), ...Object.keys(config)]);
-  return [...keys].filter((key) => {
-    const of = (value: GatewayConfig): string => JSON.stringify(Reflect.get(value, key)) ?? '';
-    return !IGNORED_KEYS.has(key) && of(old) !== of(config);
+  const { config, clock, log, state, load, prepare } = options;
+  const { file } = config;
+  return watchConfig({
+    file,
+    config,
+    filesOf: filesOfGateway,
+    clock,
+    log,
+    state,
+    load,
+    prepare: async (before, next): Promise<ConfigChange<GatewayConfig>> => {
+      const { running, live, waiting } = changedKeys(before, next, GATEWAY_KEYS);
+      const prepared = await prepare(running);
+      const apply = (): void => {
+        prepared.apply();
+        tell(log, { config: running, live, certificates: prepared.certificates });
+      };
+      return { running, waiting, apply };
+    },
+    remedy: 'reload the gateway to put the other changes in force',
   });
+}
+
+interface Told {
+  readonly config: GatewayConfig;
+  readonly live: readonly (keyof GatewayConfig)[];
+  readonly certificates: number;
+}
+
+function tell(log: Log, { config, live, certificates }: Told): void {
+  const { file } = config;
+  if (live.some((key) => POLICY_KEYS.has(key))) {
+    const fields = { [FIELD.file]: file, [FIELD.count]: config.applications.length };
+    log.info(fields, 'the changed policies are in force');
+  }
+  if (certificates > 0) {
+    const fields = { [FIELD.file]: file, [FIELD.count]: certificates };
+    log.info(fields, 'the changed certificates are in force');
+  }
+  if (live.includes('tcp')) {
+    const fields = { [FIELD.file]: file, [FIELD.count]: config.tcp.length };
+    log.info(fields, 'the changed TCP listeners are in force');
+  }
+  const names = live.filter((key) => !POLICY_KEYS.has(key) && key !== 'tcp').map(nameOf);
+  if (names.length === 0) return;
+  const reason = `changed: ${names.join(', ')}`;
+  log.info({ [FIELD.file]: file, [FIELD.reason]: reason }, 'the changed settings are in force');
+}
+
+function nameOf(key: keyof GatewayConfig): string {
+  return key === 'file' || key === 'warnings' ? key : GATEWAY_KEYS[key].name;
 }

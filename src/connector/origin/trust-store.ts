@@ -1,7 +1,8 @@
 /**
  * Which certificate authorities vouch for an origin: those that Node trusts, and the file that `caPool` names.
  *
- * A file is read again when it changed, so a renewed authority needs no restart. The number kept is bounded.
+ * A file is read again when it changed, so a renewed authority needs no restart. What cannot be used leaves the ones before in
+ * force: whoever watches the file says so. The number kept is bounded.
  */
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
@@ -22,12 +23,17 @@ export class TrustStore {
   /** By path, least recently used first. */
   readonly #entries = new Map<string, Entry>();
 
-  /** The context for a PEM file of authorities. Throws ORIGIN_TLS when it cannot be read or holds none. */
+  /**
+   * The context for a PEM file of authorities, or the one before where it cannot be used any more. Throws ORIGIN_TLS when it never
+   * could.
+   */
   async contextFor(caFile: string): Promise<SecureContext> {
+    const known = this.#entries.get(caFile);
     try {
       const { mtimeMs, size, ino } = await stat(caFile);
       return await this.#entryFor(caFile, `${mtimeMs}:${size}:${ino}`).context;
     } catch (cause) {
+      if (known !== undefined) return known.context;
       this.#entries.delete(caFile);
       throw new PosternError('ORIGIN_TLS', `Cannot use caPool "${caFile}": ${messageOf(cause)}`, {
         cause,
@@ -37,7 +43,7 @@ export class TrustStore {
 
   #entryFor(caFile: string, version: string): Entry {
     const known = this.#entries.get(caFile);
-    const entry = known?.version === version ? known : { version, context: load(caFile) };
+    const entry = known?.version === version ? known : loadEntry(version, caFile, known);
     this.#entries.delete(caFile);
     this.#entries.set(caFile, entry);
     const [oldest] = this.#entries.keys();
@@ -46,6 +52,11 @@ export class TrustStore {
     }
     return entry;
   }
+}
+
+function loadEntry(version: string, caFile: string, before: Entry | undefined): Entry {
+  const loaded = load(caFile);
+  return { version, context: before === undefined ? loaded : loaded.catch(() => before.context) };
 }
 
 async function load(caFile: string): Promise<SecureContext> {

@@ -87,12 +87,14 @@ export class GatewayAccess {
   #routes: OwnRoutes | undefined;
   #appSignIn: AppSignIn | undefined;
   #country: CountryDatabase | undefined;
+  #clientSessionMs: number;
   #claimsTimer: Timer | undefined;
   #keysTimer: Timer | undefined;
 
   constructor(options: GatewayAccessOptions) {
     const { config, store, log, metrics, clock } = options;
     this.#options = options;
+    this.#clientSessionMs = config.clientSessionDurationMs;
     this.audit = new AuditWriter({ clock, log, metrics, append: (e) => store.audit.append(e) });
     this.#denials = new DenialAudit(this.audit.write, clock);
     this.#issues = new IssueAudit(this.audit.note);
@@ -141,10 +143,7 @@ export class GatewayAccess {
 
   /** Reads what it needs. Throws STORE_* and CONFIG_*. */
   async start(): Promise<void> {
-    const { config } = this.#options;
-    if (config.countryDatabase !== undefined) {
-      this.#country = await CountryDatabase.open(config.countryDatabase);
-    }
+    (await this.prepareCountries(this.#options.config.countryDatabase))();
     await this.serviceTokens.load();
     await this.#keys.tend();
     const signIn = await this.#makeSignIn();
@@ -164,9 +163,16 @@ export class GatewayAccess {
   /** Puts other policies, applications and durations in force; what they no longer allow ends now (case C12). */
   setConfig(config: AccessRules & Parameters<typeof durationsOf>[0]): void {
     this.sessions.setDurations(durationsOf(config));
+    this.#clientSessionMs = config.clientSessionDurationMs;
     this.gate.setRules(config);
     const count = config.applications.length;
     this.audit.note({ type: 'policy.change', actor: 'config', detail: { applications: count } });
+  }
+
+  /** Reads a database of countries, where there is one; the result has it asked from now on. Throws CONFIG_*. */
+  async prepareCountries(file: string | undefined): Promise<() => void> {
+    const database = file === undefined ? undefined : await CountryDatabase.open(file);
+    return () => void (this.#country = database);
   }
 
   async stop(): Promise<void> {
@@ -252,13 +258,13 @@ export class GatewayAccess {
 
   #makeRoutes(signIn: SignIn, appSignIn: AppSignIn): OwnRoutes {
     const { sessions, serviceTokens, address } = this;
-    const { config, store, log, clock } = this.#options;
+    const { store, log, clock } = this.#options;
     const gate = this.#auditedGate;
     const audit = this.audit.write;
     const { clientSignIn, proofs } = createClientSignIn({
       browser: signIn,
       sessions,
-      clientSessionMs: () => config.clientSessionDurationMs,
+      clientSessionMs: () => this.#clientSessionMs,
       gate,
       tokens: this.#tokens,
       keys: this.#keys,

@@ -19,6 +19,14 @@ export interface ServerCertificate {
   readonly expiresAt: number;
 }
 
+/** Whether both are the same certificate with the same key. */
+export function isSameCertificate(
+  one: Pick<ServerCertificate, 'cert' | 'key'>,
+  other: Pick<ServerCertificate, 'cert' | 'key'> | undefined,
+): boolean {
+  return one.cert === other?.cert && one.key === other.key;
+}
+
 /** Reads and checks both files. Throws CONFIG_UNREADABLE or CONFIG_TLS. */
 export async function loadCertificate(files: {
   readonly certFile: string;

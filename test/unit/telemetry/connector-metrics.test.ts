@@ -18,6 +18,8 @@ describe('ConnectorMetrics', () => {
       'postern_connector_ready 0',
       'postern_connector_stream_bytes_total{direction="to-origin"} 0',
       'postern_connector_stream_bytes_total{direction="from-origin"} 0',
+      'postern_connector_config_refused 0',
+      'postern_connector_config_waiting 0',
     ]);
   });
 

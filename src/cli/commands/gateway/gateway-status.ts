@@ -1,6 +1,7 @@
 /** `postern gateway status`: what the running gateway says about itself and its workers. */
 import { systemClock } from '../../../core/clock.ts';
 import { defineCommand } from '../../command.ts';
+import { configRows } from '../../describe-config.ts';
 import { EXIT } from '../../exit-code.ts';
 import { describeWorker, WORK } from '../../gateway/describe-worker.ts';
 import { ADMIN_OPTIONS, withRunningGateway } from '../../open-admin.ts';
@@ -24,6 +25,7 @@ export const gatewayStatus = defineCommand({
           [WORK.tcpConnections, String(rest.tcpConnections)],
           ['clients', String(rest.clients)],
           [WORK.clientStreams, String(rest.clientStreams)],
+          ...configRows(rest.config),
           ...Object.entries(addresses),
         ],
       ),

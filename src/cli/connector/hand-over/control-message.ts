@@ -5,6 +5,7 @@
 import { PosternError } from '../../../core/error.ts';
 import { LIMITS } from '../../../core/limits.ts';
 import { readError, writeError } from '../../../core/written-error.ts';
+import type { ConfigStatus } from '../../../telemetry/config-state.ts';
 
 /** Longest error that is told, characters: it must fit a line. */
 const MAX_MESSAGE_CHARS = 2_000;
@@ -28,6 +29,8 @@ export interface ConnectorStatus {
   readonly version: string;
   /** When it started, ISO 8601. */
   readonly since: string;
+  /** What became of its files; absent in versions before. */
+  readonly config?: ConfigStatus;
 }
 
 /** The line that asks. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { utimesSync, writeFileSync } from 'node:fs';
+import { rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, createServer, rootCertificates, type SecureContext } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
@@ -110,6 +110,23 @@ describe('TrustStore', () => {
     });
     writeFileSync(file, (await TestAuthority.create()).pem);
     await expect(store.contextFor(file)).resolves.toBeDefined();
+  });
+
+  it.each([
+    ['gone', undefined],
+    ['broken', 'hello'],
+  ])('goes on with the authorities before when the file is %s', async (_what, content) => {
+    const file = join(tempDir('trust'), 'ca.pem');
+    const store = new TrustStore();
+    writeFileSync(file, (await TestAuthority.create()).pem);
+    const good = await store.contextFor(file);
+    if (content === undefined) rmSync(file);
+    else writeFileSync(file, content);
+    await expect(store.contextFor(file)).resolves.toBe(good);
+    await expect(store.contextFor(file)).resolves.toBe(good);
+    writeFileSync(file, (await TestAuthority.create()).pem);
+    utimesSync(file, 1, 1);
+    expect(await store.contextFor(file)).not.toBe(good);
   });
 
   it('keeps no more files in memory than the limit, the ones used last', async () => {

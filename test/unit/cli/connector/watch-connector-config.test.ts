@@ -4,19 +4,24 @@ import { join } from 'node:path';
 
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { watchConfig } from '../../../../src/cli/connector/watch-config.ts';
+import { watchConnectorConfig } from '../../../../src/cli/connector/watch-connector-config.ts';
+import type { IngressRule } from '../../../../src/config/connector/ingress-rule.ts';
 import { loadConnectorConfig } from '../../../../src/config/connector/connector-config.ts';
+import { ConfigState } from '../../../../src/telemetry/config-state.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
+import { TestAuthority } from '../../../support/test-authority.ts';
 
 let dir = '';
 let file = '';
 let clock: FakeClock;
 let applied: string[];
 let lines: string[];
+let state: ConfigState;
+let trusted: (string | undefined)[];
 
 beforeEach(() => {
   dir = tempDir('watch');
@@ -24,6 +29,8 @@ beforeEach(() => {
   clock = new FakeClock();
   applied = [];
   lines = [];
+  state = new ConfigState();
+  trusted = [];
 });
 
 function text(status: number, more = ''): string {
@@ -38,13 +45,15 @@ async function start(): Promise<void> {
     destination: { write: (line) => void lines.push(line) },
   });
   const config = await load();
-  const watch = watchConfig({
-    config,
-    clock,
-    log,
-    load,
-    apply: (rules) => applied.push(...rules.map(({ service }) => JSON.stringify(service))),
-  });
+  const connector = {
+    setRules: (rules: readonly IngressRule[]) =>
+      void applied.push(...rules.map(({ service }) => JSON.stringify(service))),
+    setTrust: (ca: string | undefined) => {
+      trusted.push(ca);
+      return trusted.at(-2) !== ca;
+    },
+  };
+  const watch = watchConnectorConfig({ config, clock, log, load, state, connector });
   cleanup(() => watch.cancel());
   await looked();
 }
@@ -62,7 +71,7 @@ async function look(): Promise<void> {
 
 const STATUS = (status: number): string => JSON.stringify({ kind: 'http-status', status });
 
-describe('watchConfig()', () => {
+describe('watchConnectorConfig()', () => {
   it('puts changed rules in force at the second look that finds them', async () => {
     writeFileSync(file, text(404));
     await start();
@@ -150,20 +159,58 @@ describe('watchConfig()', () => {
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
       level: 'warn',
       reason: 'changed: metrics, ha-connections',
+      msg: 'reload the connector to put the other changes in force',
     });
+    expect(state.status).toMatchObject({ waiting: ['metrics', 'ha-connections'] });
+    writeFileSync(file, text(404));
+    await look();
+    await look();
+    expect(state.status.waiting).toEqual([]);
+  });
+
+  it('trusts other authorities for gateways, and none of a broken file', async () => {
+    const ca = join(dir, 'ca.pem');
+    const [before, after] = [await TestAuthority.create(), await TestAuthority.create()];
+    writeFileSync(ca, before.pem);
+    writeFileSync(file, text(404, 'ca: ./ca.pem\n'));
+    await start();
+    writeFileSync(ca, after.pem);
+    await look();
+    await look();
+    expect(trusted).toEqual([after.pem]);
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+      msg: 'the changed authorities are in force',
+    });
+    writeFileSync(ca, '-----BEGIN CERTIFICATE-----');
+    await look();
+    await look();
+    expect(trusted).toEqual([after.pem]);
+    expect(state.status.refused).toMatchObject({ code: 'CONFIG_TLS' });
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ level: 'error', errCode: 'CONFIG_TLS' });
+  });
+
+  it('tries a refused file again: what it names may have come', async () => {
+    writeFileSync(file, text(404));
+    await start();
+    writeFileSync(file, text(410, 'ca: ./late.pem\n'));
+    await look();
+    await look();
+    expect(state.status.refused).toMatchObject({ code: 'CONFIG_UNREADABLE' });
+    const said = lines.length;
+    writeFileSync(join(dir, 'late.pem'), (await TestAuthority.create()).pem);
+    for (let looks = 0; looks < 11; looks += 1) await look();
+    expect(lines.length).toBeGreaterThan(said);
+    expect(state.status.refused).toBeUndefined();
+    expect(applied).toEqual([STATUS(410)]);
   });
 
   it('looks no more once it is cancelled', async () => {
     writeFileSync(file, text(404));
     const config = await loadConnectorConfig(file, { env: {} });
     const log = createLog({ component: 'test', level: 'silent' });
-    const watch = watchConfig({
-      config,
-      clock,
-      log,
-      load: async () => config,
-      apply: () => undefined,
-    });
+    const connector = { setRules: () => undefined, setTrust: () => false };
+    const load = async () => config;
+    const watch = watchConnectorConfig({ config, clock, log, load, state, connector });
     await looked();
     watch.cancel();
     expect(clock.pending).toBe(0);
