@@ -25,7 +25,9 @@ import type { GuardedRequest } from './request-guard.ts';
 import type { RequestRecord } from './request-record.ts';
 import { connectionOptions } from './fields/header-rules.ts';
 import { findHeader, responseHeaders } from './fields/response-headers.ts';
-import type { LiveUpgrade, PendingUpgrade } from './websocket/upgrade.ts';
+import { responseTrailers } from './fields/trailers.ts';
+import type { LiveUpgrade } from './websocket/live-upgrade.ts';
+import type { PendingUpgrade } from './websocket/pending-upgrade.ts';
 import type { UserRequest, UserResponse } from './user/user-message.ts';
 
 /** What all exchanges of a gateway share. */
@@ -45,7 +47,7 @@ export interface ExchangeHost {
 /** One request that the guard has let pass. */
 export interface Arrival {
   readonly request: UserRequest;
-  /** Where the response goes: the server's own, or the socket of an upgrade. */
+  /** Where the response goes: the server's own, or what wants to become a WebSocket. */
   readonly to: UserResponse | PendingUpgrade;
   readonly guarded: GuardedRequest;
   readonly record: RequestRecord;
@@ -145,12 +147,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return this.#onInformation(status, raw);
     const { request, record } = this.#arrival;
     record.originAnswered();
+    if (this.#upgrade?.looksAccepted(status) === true) {
+      const message = `Cannot upgrade to WebSocket: the origin answered ${status} and did not switch`;
+      this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
+      return true;
+    }
     const response = this.#respond();
-    const { headers, contentLength, isChunked } = responseHeaders(raw);
+    const { headers, contentLength, isChunked, trailer } = responseHeaders(raw);
     this.#resume = resume;
     this.#contentLength = contentLength;
     const hasBody = status !== 204 && status !== 304 && request.method !== 'HEAD';
     this.#endsWithConnection = hasBody && !isChunked && contentLength === undefined;
+    // HTTP/1.0 has no chunks, and so no place for trailers.
+    if (trailer !== undefined && hasBody && isChunked && request.httpVersion !== '1.0')
+      headers.push('Trailer', trailer);
     // An answer before the end of the request: what is left of the body has nowhere to go.
     if (this.isReceiving || this.#host.isDraining) closeAfter(request, response);
     try {
@@ -183,7 +193,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return false;
   }
 
-  onComplete(): void {
+  onComplete(trailers: readonly (Buffer | string)[] | null): void {
     if (this.#isOver) return;
     if (this.#endsWithConnection && this.#connection?.hasEnded !== true) {
       // Undici takes a broken connection for the end of a body that only the end of the connection ends.
@@ -193,6 +203,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#isOver = true;
     this.#isFlushed = true;
+    const passed = responseTrailers(trailers);
+    if (passed.length > 0) this.#response?.addTrailers(passed);
     this.#response?.end();
   }
 
@@ -201,10 +213,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
       origin.destroy();
       return;
     }
-    if (findHeader(fields, 'upgrade')?.toLowerCase() !== 'websocket') {
+    const isOther = findHeader(fields, 'upgrade')?.toLowerCase() !== 'websocket';
+    const problem = isOther
+      ? 'the origin switched to another protocol'
+      : this.#upgrade.problemWith(fields);
+    if (problem !== undefined) {
       origin.destroy();
-      const message = 'Cannot upgrade to WebSocket: the origin switched to another protocol';
-      this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
+      this.fail(new PosternError('ORIGIN_BAD_RESPONSE', `Cannot upgrade to WebSocket: ${problem}`));
       return;
     }
     this.#isOver = true;
@@ -212,7 +227,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     record.originAnswered();
     record.status = 101;
     record.isUpgraded = true;
-    const live = this.#upgrade.accept(switchingHead(fields), origin, record);
+    const live = this.#upgrade.accept(fields, origin, record);
     this.#host.onLive(live, request.socket);
   }
 
@@ -365,16 +380,6 @@ function takesTrailers({ headers }: UserRequest): boolean {
 
 function flushHead(exchange: Exchange): void {
   exchange.flush();
-}
-
-/** The head of a 101: the origin's fields, and the two that make it one. */
-function switchingHead(raw: readonly Buffer[]): string {
-  const { headers } = responseHeaders(raw);
-  let head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
-  for (let index = 0; index < headers.length; index += 2) {
-    head += `${headers[index]}: ${headers[index + 1]}\r\n`;
-  }
-  return `${head}\r\n`;
 }
 
 /** Writes a part of a body. A whole frame of it is given back when it has left: nobody else has anything in that memory. */

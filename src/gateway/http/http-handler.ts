@@ -16,6 +16,7 @@ import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Http2Request } from '../http2/http2-request.ts';
 import type { Http2Response } from '../http2/http2-response.ts';
+import { StreamUpgrade } from '../http2/stream-upgrade.ts';
 import { UserSessions } from '../http2/user-sessions.ts';
 import { logRequest } from './access-log.ts';
 import { answerError } from './answer-error.ts';
@@ -39,7 +40,9 @@ import { RequestRecord, type RequestSummary } from './request-record.ts';
 import { RunningRequests } from './running-requests.ts';
 import { HTTP_SERVER_PROPERTIES } from './user/server-options.ts';
 import { CLOSE_REVOKED, UpgradeRegistry } from './websocket/upgrade-registry.ts';
-import { type LiveUpgrade, PendingUpgrade } from './websocket/upgrade.ts';
+import type { LiveUpgrade } from './websocket/live-upgrade.ts';
+import type { PendingUpgrade } from './websocket/pending-upgrade.ts';
+import { SocketUpgrade } from './websocket/socket-upgrade.ts';
 import type { UserRequest, UserResponse } from './user/user-message.ts';
 import { sendWebResponse, toWebRequest } from './web-exchange.ts';
 
@@ -220,24 +223,25 @@ export class HttpHandler {
       const record = this.#begin(request);
       const { socket } = request;
       response.on('close', () => this.#onResponseClosed(record, response, socket));
-      this.#take({ request, response, record, expectsContinue });
+      const taken = { request, response, record, expectsContinue };
+      this.#takeGuarded(taken, this.#guard(request, false), true);
     });
   }
 
   /** Requests of one connection do not wait for each other, and there is no parser's error to tell them of. */
   #onHttp2Request(request: Http2Request, response: Http2Response): void {
+    const guarded = this.#guard(request, false);
+    if (guarded.ok && guarded.isWebSocket) {
+      this.#takeWebSocket(request, guarded, new StreamUpgrade(request, response));
+      return;
+    }
     const record = this.#begin(request);
     response.on('close', () => this.#onResponseOver(record, response));
     const { expect } = request.headers;
     const expectsContinue = expect?.toLowerCase() === '100-continue';
     if (expect !== undefined && !expectsContinue)
       this.#refuseExpectation(request, response, record);
-    else this.#take({ request, response, record, expectsContinue });
-  }
-
-  /** Guards a request, and serves it where it means one thing only. */
-  #take(taken: Taken): void {
-    this.#takeGuarded(taken, this.#guard(taken.request, false), true);
+    else this.#takeGuarded({ request, response, record, expectsContinue }, guarded, true);
   }
 
   /** `isLast`: the connection is of no use after a refusal. */
@@ -292,10 +296,13 @@ export class HttpHandler {
       this.#connections.release(socket);
       return;
     }
+    this.#takeWebSocket(request, guarded, new SocketUpgrade(request, socket, head));
+  }
+
+  #takeWebSocket(request: UserRequest, guarded: GuardedRequest, to: PendingUpgrade): void {
     const record = this.#begin(request);
     record.hostname = guarded.hostname;
     record.path = guarded.path;
-    const to = new PendingUpgrade(request, socket, head);
     to.onEnd = () => {
       this.#requests -= 1;
       this.#finish(record);

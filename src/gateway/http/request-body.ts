@@ -7,6 +7,7 @@
  * out only when the origin is connected.
  */
 import { EventEmitter } from 'node:events';
+import { requestTrailers } from './fields/trailers.ts';
 import type { UserRequest } from './user/user-message.ts';
 
 export interface RequestBodyOptions {
@@ -37,6 +38,11 @@ export class RequestBody extends EventEmitter {
   /** Whether all of the body was read. */
   get isEnded(): boolean {
     return this.#isEnded;
+  }
+
+  /** What the origin may have of the trailers, names and values in turn; once `end` has come. HTTP/1.1 clients drop them. */
+  get trailers(): string[] {
+    return requestTrailers(this.#request.rawTrailers, this.#request.rawHeaders);
   }
 
   /** Undici asks for `pipe` to tell a stream from an iterable, and never calls it. */

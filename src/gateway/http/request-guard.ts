@@ -31,9 +31,11 @@ export interface RequestHead {
 export interface Http2Framing {
   readonly scheme: string;
   readonly authority: string | undefined;
+  /** What the stream is to carry instead of a request (RFC 8441); the method is then GET, as over HTTP/1.1. */
+  readonly protocol: string | undefined;
   /** How long the head is, bytes. Of HTTP/1 the parser sees to it. */
   readonly headBytes: number;
-  /** Whether a body follows. */
+  /** Whether anything follows the head. */
   readonly hasBody: boolean;
 }
 
@@ -76,6 +78,11 @@ const MUST_STAY: ReadonlySet<string> = new Set(['host', 'content-length', 'trans
 
 /** Decides whether a request may go on. Never throws. */
 export function checkRequest(head: RequestHead): GuardedRequest | GuardRefusal {
+  const protocol = head.http2?.protocol;
+  if (protocol !== undefined && protocol !== 'websocket') {
+    const message = `Cannot serve a stream for ${quote(protocol)}: the protocol is not supported`;
+    return refuse(501, 'HTTP_UPGRADE', message);
+  }
   if (head.method === 'CONNECT' || head.method === 'TRACE') {
     return refuse(405, 'HTTP_METHOD', `Cannot serve "${head.method}": the method is not supported`);
   }
@@ -108,14 +115,25 @@ export function checkRequest(head: RequestHead): GuardedRequest | GuardRefusal {
     return refuse(421, 'HTTP_MISDIRECTED', `Cannot serve ${names}: the hosts differ`);
   }
 
-  if (head.isUpgrade && fields.hasBody) {
+  const isUpgrade = head.isUpgrade || http2?.protocol !== undefined;
+  if (isUpgrade && fields.hasBody) {
     return refuse(400, 'HTTP_UPGRADE', 'Cannot upgrade the connection: the request has a body');
   }
-  const isWebSocket = head.isUpgrade && fields.upgrade?.toLowerCase() === 'websocket';
-  if (isWebSocket && (head.method !== 'GET' || head.httpVersion !== '1.1')) {
+  const isWebSocket =
+    http2 === undefined
+      ? head.isUpgrade && fields.upgrade?.toLowerCase() === 'websocket'
+      : http2.protocol === 'websocket';
+  if (
+    isWebSocket &&
+    http2 === undefined &&
+    !(head.method === 'GET' && head.httpVersion === '1.1')
+  ) {
     return refuse(400, 'HTTP_UPGRADE', 'Cannot upgrade to WebSocket: only GET of HTTP/1.1 can');
   }
-  const hasBody = http2?.hasBody ?? fields.hasBody;
+  if (isWebSocket && http2?.hasBody === false) {
+    return refuse(400, 'HTTP_UPGRADE', 'Cannot open a WebSocket: its stream has ended');
+  }
+  const hasBody = !isWebSocket && (http2?.hasBody ?? fields.hasBody);
   return { ok: true, host, hostname, target: target.form, path: target.path, hasBody, isWebSocket };
 }
 

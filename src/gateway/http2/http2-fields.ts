@@ -13,6 +13,8 @@ export interface Http2Head {
   readonly path: string;
   readonly scheme: string;
   readonly authority: string | undefined;
+  /** What an extended CONNECT asks for (RFC 8441 §4). */
+  readonly protocol: string | undefined;
   /** Names and values in turn, without pseudo fields. */
   readonly fields: string[];
   /** What HTTP/1.1 would take for it, bytes. */
@@ -39,6 +41,7 @@ export function readHead(raw: readonly string[]): Http2Head {
     path: pseudo[':path'] ?? '',
     scheme: pseudo[':scheme'] ?? '',
     authority: pseudo[':authority'],
+    protocol: pseudo[':protocol'],
     fields,
     bytes,
   };
@@ -73,6 +76,26 @@ export function appendField(
   if (known === undefined) head[lowerName] = value;
   else if (Array.isArray(known)) known.push(value);
   else if (!SINGLE.has(lowerName)) head[lowerName] = [known, value];
+}
+
+/**
+ * Trailers from names and values. One that is not valid HTTP is left out: the response has begun, and a field behind it may
+ * be dropped.
+ */
+export function writeTrailers(
+  trailers: readonly (readonly [string, string])[],
+): OutgoingHttpHeaders {
+  const head = Object.create(null) as Record<string, string[]>;
+  for (const [name, value] of trailers) {
+    try {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+    } catch {
+      continue;
+    }
+    (head[name.toLowerCase()] ??= []).push(value);
+  }
+  return head;
 }
 
 /** Fields that Node refuses to send twice over HTTP/2. The first one counts, as it does for most programs. */

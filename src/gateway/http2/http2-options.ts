@@ -16,8 +16,9 @@ export const HTTP2_OPTIONS = {
     maxConcurrentStreams: LIMITS.http2Streams,
     maxHeaderListSize: LIMITS.http2HeaderBytes,
     initialWindowSize: LIMITS.http2WindowBytes,
-    // Nothing is pushed, and WebSockets come over HTTP/1.1: without this setting browsers do not try.
     enablePush: false,
+    /** WebSockets (RFC 8441). */
+    enableConnectProtocol: true,
   },
   /** Cookies come one a field. The size of a head Node only announces: the guard looks at it. */
   maxHeaderListPairs: LIMITS.http2HeaderFields,

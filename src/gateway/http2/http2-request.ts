@@ -1,10 +1,15 @@
-/** A request that came over HTTP/2, in the shape that the HTTP path works with. One stream carries it and its response. */
+/**
+ * A request that came over HTTP/2, in the shape that the HTTP path works with. One stream carries it and its response.
+ *
+ * A WebSocket (RFC 8441) looks as it does over HTTP/1.1, a GET with a key, so that whoever judges it sees nothing new.
+ */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Http2Framing } from '../http/request-guard.ts';
 import type { BodyListener, UserRequest } from '../http/user/user-message.ts';
 import { readHead } from './http2-fields.ts';
+import { asHandshake } from './websocket-handshake.ts';
 
 /** What Node says of a new stream. */
 export interface Http2Arrival {
@@ -21,6 +26,7 @@ export class Http2Request implements UserRequest {
   readonly method: string;
   readonly url: string;
   readonly rawHeaders: string[];
+  readonly rawTrailers: string[] = [];
   readonly headers: IncomingHttpHeaders;
   readonly socket: Socket;
   readonly http2: Http2Framing;
@@ -28,16 +34,21 @@ export class Http2Request implements UserRequest {
   #isComplete: boolean;
 
   constructor({ stream, headers, rawHeaders, socket }: Http2Arrival) {
-    const { method, path, scheme, authority, fields, bytes } = readHead(rawHeaders);
-    this.method = method;
+    const { method, path, scheme, authority, protocol, fields, bytes } = readHead(rawHeaders);
+    const isWebSocket = protocol === 'websocket';
+    this.method = isWebSocket ? 'GET' : method;
     this.url = path;
-    this.rawHeaders = fields;
+    this.rawHeaders = isWebSocket ? asHandshake(fields) : fields;
     this.headers = headers;
     this.socket = socket;
     this.#stream = stream;
     this.#isComplete = stream.endAfterHeaders;
     const hasBody = !stream.endAfterHeaders && headers['content-length'] !== '0';
-    this.http2 = { scheme, authority, headBytes: bytes, hasBody };
+    this.http2 = { scheme, authority, protocol, headBytes: bytes, hasBody };
+    // Node's types do not know of the last.
+    stream.once('trailers', (_fields: unknown, _flags: number, raw?: string[]) => {
+      this.rawTrailers.push(...(raw ?? []));
+    });
     // A stream that is given up ends too, but it has closed by then.
     stream.once('end', () => {
       this.#isComplete ||= !stream.closed;

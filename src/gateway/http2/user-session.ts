@@ -18,7 +18,7 @@ import { LIMITS } from '../../core/limits.ts';
 import { RateLimit } from '../../protocol/rate-limit.ts';
 import { HTTP2_OPTIONS } from './http2-options.ts';
 import { Http2Request, type Http2Arrival } from './http2-request.ts';
-import { Http2Response } from './http2-response.ts';
+import { Http2Response, type Http2ResponseHooks } from './http2-response.ts';
 
 /** What Node says of a new stream, in this order. */
 type StreamEvent = [ServerHttp2Stream, IncomingHttpHeaders, number, string[]];
@@ -38,6 +38,8 @@ export class UserSession {
   readonly #controls = new RateLimit(LIMITS.http2ControlFramesPerSecond, LIMITS.http2ControlFrames);
   /** Since when each request has been under way, the oldest first. */
   readonly #open = new Map<Http2Response, number>();
+  /** Streams that carry WebSockets now. */
+  readonly #webSockets = new Set<Http2Response>();
   /** Ends it when it is idle, or drains. */
   #idle: Timer | undefined;
   #watch: Timer | undefined;
@@ -93,6 +95,17 @@ export class UserSession {
     this.#socket.destroy();
   }
 
+  readonly #hooks: Http2ResponseHooks = {
+    onLastBytes: () => {
+      if (this.#isDraining && this.#open.size === 1 && !this.#session.destroyed)
+        this.#session.close();
+    },
+    onTakenOver: (response) => {
+      this.#open.delete(response);
+      this.#webSockets.add(response);
+    },
+  };
+
   #onStream(arrival: Http2Arrival): void {
     const { stream } = arrival;
     stream.on('error', () => undefined);
@@ -104,23 +117,22 @@ export class UserSession {
     }
     if (!this.#isDraining) this.#idle?.cancel();
     const request = new Http2Request(arrival);
-    const response = new Http2Response(stream, request, () => this.#onLastBytes());
+    const response = new Http2Response(stream, request, this.#hooks);
     this.#open.set(response, performance.now());
     stream.once('close', () => this.#onStreamClosed(response));
     this.#options.onRequest(request, response);
   }
 
-  /** A response is about to be whole. */
-  #onLastBytes(): void {
-    if (this.#isDraining && this.#open.size === 1 && !this.#session.destroyed)
-      this.#session.close();
-  }
-
   #onStreamClosed(response: Http2Response): void {
     this.#open.delete(response);
+    this.#webSockets.delete(response);
     // Whoever broke it off: frames that make us reset a stream cost as much as a reset (CVE-2025-8671).
     if (!response.writableFinished && !response.isCut) this.#onReset();
-    if (this.#open.size === 0 && !this.#isDraining) this.#closeAfter(LIMITS.http2IdleMs);
+    if (!this.#isCarrying && !this.#isDraining) this.#closeAfter(LIMITS.http2IdleMs);
+  }
+
+  get #isCarrying(): boolean {
+    return this.#open.size + this.#webSockets.size > 0;
   }
 
   #onReset(): void {
@@ -181,7 +193,7 @@ export class UserSession {
    */
   #look(): void {
     const { bytesRead } = this.#socket;
-    const isBusy = this.#open.size > 0 || this.#session.destroyed;
+    const isBusy = this.#isCarrying || this.#session.destroyed;
     if (bytesRead !== this.#bytesSeen || !isBusy) this.#silentRounds = 0;
     else this.#silentRounds += 1;
     this.#bytesSeen = bytesRead;

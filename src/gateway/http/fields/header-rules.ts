@@ -5,9 +5,10 @@
  * that other one. Pure. See RFC 9110 §7.6.1 and anchors P18–P20.
  */
 
-/** Fields that speak about one connection and never cross a proxy. */
+/** Fields that speak about one connection and never cross a proxy. What TE and Trailer say is said anew. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',

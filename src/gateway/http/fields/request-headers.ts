@@ -36,21 +36,29 @@ export function requestHeaders(input: RequestHeadersInput): string[] {
   const { rawHeaders } = input;
   const listed = listedInConnection(rawHeaders);
   const headers = ['Host', input.hostHeader ?? input.host];
+  let wantsThem = false;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
     const lowerName = name.toLowerCase();
+    if (lowerName === 'te' && wantsTrailers(rawHeaders[index + 1] ?? '')) wantsThem = true;
     if (isDropped(lowerName, input.hasBody) || listed?.has(lowerName) === true) continue;
     if (lowerName === 'authorization' && input.ownsAuthorization === true) continue;
     const value = rawHeaders[index + 1] ?? '';
     const kept = lowerName === 'cookie' ? withoutOwnCookies(value) : value;
     if (kept !== '' || value === '') headers.push(name, kept);
   }
+  if (wantsThem) headers.push('TE', 'trailers');
   headers.push('X-Forwarded-For', input.clientAddress);
   headers.push('X-Forwarded-Host', input.host);
   headers.push('X-Forwarded-Proto', input.isTls ? 'https' : 'http');
   headers.push('X-Request-Id', input.requestId);
   if (input.identity !== undefined) headers.push(...input.identity);
   return headers;
+}
+
+/** Whether a TE field says that trailers are welcome; the codings that it may list as well are ours to undo. */
+function wantsTrailers(value: string): boolean {
+  return connectionOptions(value).includes('trailers');
 }
 
 function isDropped(lowerName: string, hasBody: boolean): boolean {

@@ -2,9 +2,11 @@
  * The header fields that a user receives from an origin.
  *
  * Pure. Order, spelling and repetition are kept, several Set-Cookie among them. Framing is not the origin's to decide:
- * its Connection, Transfer-Encoding and Trailer go, and so do trailers themselves (P8). Nor are our cookies (P25).
+ * its Connection and Transfer-Encoding go, and Trailer is told apart: only a body in chunks can have any. Nor are our
+ * cookies (P25).
  */
 import { isOwnCookie } from '../../../access/app-sign-in/app-cookies.ts';
+import { announcedTrailers } from './trailers.ts';
 import { HOP_BY_HOP, connectionOptions, isOrdinaryConnection } from './header-rules.ts';
 
 /** What is passed on, and what the gateway needs to know of it. */
@@ -15,6 +17,8 @@ export interface ResponseHeaders {
   readonly contentLength: number | undefined;
   /** Whether the body comes in chunks. Without that and without a length, only the connection's end ends it. */
   readonly isChunked: boolean;
+  /** The names that a Trailer field may announce to the user. */
+  readonly trailer: string | undefined;
 }
 
 /** Filters the raw fields of an origin's response: names and values in turn, as bytes. */
@@ -23,6 +27,7 @@ export function responseHeaders(raw: readonly Buffer[]): ResponseHeaders {
   let listed: Set<string> | undefined;
   let contentLength: number | undefined;
   let isChunked = false;
+  let trailer: string | undefined;
   for (let index = 0; index < raw.length; index += 2) {
     const name = textAt(raw, index);
     const lowerName = name.toLowerCase();
@@ -33,6 +38,7 @@ export function responseHeaders(raw: readonly Buffer[]): ResponseHeaders {
     }
     if (HOP_BY_HOP.has(lowerName)) {
       isChunked ||= lowerName === 'transfer-encoding';
+      if (lowerName === 'trailer') trailer = announcedTrailers(textAt(raw, index + 1));
       continue;
     }
     const value = textAt(raw, index + 1);
@@ -40,8 +46,8 @@ export function responseHeaders(raw: readonly Buffer[]): ResponseHeaders {
     else if (lowerName === 'set-cookie' && isOwnCookie(value)) continue;
     headers.push(name, value);
   }
-  if (listed === undefined) return { headers, contentLength, isChunked };
-  return { headers: withoutListed(headers, listed), contentLength, isChunked };
+  if (listed === undefined) return { headers, contentLength, isChunked, trailer };
+  return { headers: withoutListed(headers, listed), contentLength, isChunked, trailer };
 }
 
 /** The value of the first field with this lower-case name. */

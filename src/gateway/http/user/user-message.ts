@@ -18,6 +18,8 @@ export interface UserRequest {
   readonly httpVersion: string;
   /** Names and values in turn, as sent. */
   readonly rawHeaders: string[];
+  /** Of the trailers, once all of it has come. */
+  readonly rawTrailers: string[];
   readonly headers: IncomingHttpHeaders;
   readonly headersDistinct: NodeJS.Dict<string[]>;
   /** The user's connection, to be asked and never to be written to. */
@@ -49,6 +51,8 @@ export interface UserResponse {
   writeEarlyHints(hints: { link: string }): void;
   /** False when the caller should wait for `drain`. `onWritten` hears when nobody looks at the bytes any more. */
   write(chunk: Uint8Array, onWritten?: (error?: Error | null) => void): boolean;
+  /** What follows the body; before end(). Where the framing has no place for it, it is dropped. */
+  addTrailers(trailers: readonly [string, string][]): void;
   end(chunk?: Uint8Array | string): unknown;
   /** Breaks it off, so that the user sees that it is not whole. */
   destroy(): unknown;

@@ -5,7 +5,7 @@
  */
 import type { PosternError } from '../../../core/error.ts';
 import type { RequestRecord } from '../request-record.ts';
-import type { LiveUpgrade } from './upgrade.ts';
+import type { LiveUpgrade } from './live-upgrade.ts';
 
 /** Close status for a gateway that goes away: the user's program should connect again (RFC 6455 §7.4, IANA 1012). */
 export const CLOSE_RESTART = 1012;

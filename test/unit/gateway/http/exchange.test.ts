@@ -82,6 +82,28 @@ describe('a response', () => {
     expect((await client.closed()).match(/HTTP\/1\.1 200/g)).toHaveLength(2);
   });
 
+  it('P8 has its trailers, announced where they were, and none that belongs into a head', async () => {
+    const origin = await rawOrigin((socket) =>
+      onHeads(socket, () =>
+        socket.write(
+          'HTTP/1.1 200 OK\r\nTrailer: X-Sum, Content-Length\r\nTransfer-Encoding: chunked\r\n\r\n' +
+            '2\r\nok\r\n0\r\nX-Sum: 1\r\nSet-Cookie: a=b\r\nX-Sum: 2\r\n\r\n',
+        ),
+      ),
+    );
+    const { port } = await startGateway({ origin });
+    const client = await RawClient.connect(port);
+    client.send(GET);
+    await client.sees('2\r\nok\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n');
+    expect(fieldsIn(client.text).get('trailer')).toEqual(['X-Sum']);
+    client.send(`HEAD / HTTP/1.1\r\n${H}\r\n`);
+    await eventually(() => client.text.split('HTTP/1.1 200').length === 3);
+    // To a user of HTTP/1.0 there is no place for them, nor for what announces them.
+    const old = await exchangeBytes(port, `GET / HTTP/1.0\r\n${H}\r\n`);
+    expect(old).toMatch(/\r\n\r\nok$/);
+    expect(fieldsIn(old).has('trailer')).toBe(false);
+  });
+
   it('of HTTP/1.0, which ends with its connection, arrives whole', async () => {
     const origin = await rawOrigin((socket) =>
       onHeads(socket, () => socket.end('HTTP/1.0 200 OK\r\n\r\nold but gold')),

@@ -58,7 +58,7 @@ describe('a request over HTTP/2', () => {
     expect(fields.get('x-forwarded-for')).toEqual(['127.0.0.1']);
     expect(fields.get('x-forwarded-proto')).toEqual(['https']);
     expect(fields.get('x-request-id')).toHaveLength(1);
-    expect([...fields.keys()]).not.toEqual(expect.arrayContaining(['te']));
+    expect(fields.get('te')).toEqual(['trailers']);
     expect([...fields.keys()]).not.toEqual(expect.arrayContaining(['x_forwarded_host']));
     expect(status).toBe(207);
     expect(headers['set-cookie']).toEqual(['a=1', 'b=2']);
@@ -133,6 +133,77 @@ describe('a request over HTTP/2', () => {
       expect(headers['x-request-id']).toBeDefined();
     }
     expect(session.closed).toBe(false);
+  });
+});
+
+describe('trailers over HTTP/2', () => {
+  it('come behind the body, announced or not, and P8 none that belongs into a head', async () => {
+    const origin = await rawOrigin((socket) =>
+      onHeads(socket, () =>
+        socket.write(
+          'HTTP/1.1 200 OK\r\nTrailer: X-Sum, Set-Cookie\r\nTransfer-Encoding: chunked\r\n\r\n' +
+            '2\r\nok\r\n0\r\nX-Sum: 1\r\nX-Other: a\r\nX-Other: b\r\nSet-Cookie: a=b\r\n\r\n',
+        ),
+      ),
+    );
+    const { port } = await startHttp2Gateway({ origin });
+    const session = await openSession(port);
+    for (const method of ['GET', 'POST']) {
+      const stream = begin(session, { ':method': method });
+      // Of a request that has not ended yet too: the rest is refused, and the trailers are read.
+      if (method === 'POST') stream.write('half');
+      const trailers: unknown[] = [];
+      stream.on('trailers', (fields) => trailers.push([fields['x-sum'], fields['x-other']]));
+      // oxlint-disable-next-line no-await-in-loop
+      const { headers, body } = await answerOf(stream);
+      expect(headers.trailer).toBe('X-Sum');
+      expect(body.toString()).toBe('ok');
+      expect(trailers).toEqual([['1', 'a, b']]);
+    }
+    expect(session.closed).toBe(false);
+  });
+
+  it('come also without a body, and an empty response without any is one frame', async () => {
+    let trailers = 'X-Sum: 1\r\n';
+    const origin = await rawOrigin((socket) =>
+      onHeads(socket, () =>
+        socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${trailers}\r\n`),
+      ),
+    );
+    const { port } = await startHttp2Gateway({ origin });
+    const client = await openFrames(port);
+    client.send(headersFrame(1, GET));
+    const isOver = (id: number): boolean =>
+      client.frames.some(({ streamId, flags }) => streamId === id && (flags & 1) === 1);
+    await eventually(() => isOver(1));
+    const heads = client.frames.filter(
+      ({ type, streamId }) => type === FRAME.headers && streamId === 1,
+    );
+    expect(heads).toHaveLength(2);
+    trailers = '';
+    client.send(headersFrame(3, GET));
+    await eventually(() => isOver(3));
+    expect(client.frames.filter(({ streamId }) => streamId === 3)).toHaveLength(1);
+  });
+
+  it('of a request are the body’s to ask for, and an origin of HTTP/1.1 gets none', async () => {
+    let received = '';
+    const origin = await rawOrigin((socket) => {
+      socket.on('data', (bytes) => {
+        received += bytes.toString();
+        if (received.endsWith('0\r\n\r\n')) socket.write('HTTP/1.1 204 No Content\r\n\r\n');
+      });
+    });
+    const { port } = await startHttp2Gateway({ origin });
+    const session = await openSession(port);
+    const stream = session.request(
+      { ':path': '/', ':authority': 'app.test', ':method': 'POST' },
+      { waitForTrailers: true },
+    );
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '1' }));
+    stream.end('ab');
+    expect(await answerOf(stream)).toMatchObject({ status: 204 });
+    expect(received).toContain('2\r\nab\r\n0\r\n\r\n');
   });
 });
 

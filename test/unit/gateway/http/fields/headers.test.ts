@@ -85,7 +85,7 @@ describe('requestHeaders()', () => {
     expect(sent([...fields, ...rest])).toEqual(['Host', 'app.test:8443', 'X-Three', '3', ...OURS]);
   });
 
-  it('removes hop-by-hop fields, Expect, and the length of no body', () => {
+  it('removes hop-by-hop fields, Expect, and the length of no body; of TE stays that trailers are welcome', () => {
     const fields = [
       ['Connection', 'close', 'Keep-Alive', '1', 'Proxy-Connection', 'x', 'TE', 'trailers'],
       [
@@ -100,7 +100,8 @@ describe('requestHeaders()', () => {
       ],
       ['Proxy-Authorization', 'Basic x', 'Content-Length', '0'],
     ];
-    expect(sent(fields.flat())).toEqual(['Host', 'app.test:8443', ...OURS]);
+    expect(sent(fields.flat())).toEqual(['Host', 'app.test:8443', 'TE', 'trailers', ...OURS]);
+    expect(sent(['TE', 'gzip, deflate;q=0.5'])).toEqual(['Host', 'app.test:8443', ...OURS]);
     expect(sent(['Content-Length', '5'], { hasBody: true })).toContain('Content-Length');
   });
 });
@@ -146,6 +147,7 @@ describe('responseHeaders()', () => {
       headers: ['Content-Length', '12', 'A', 'b'],
       contentLength: 12,
       isChunked: true,
+      trailer: 'X-T',
     });
   });
 
