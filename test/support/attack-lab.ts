@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
 
-import type { Connector } from './connector.ts';
-import { startPostern, type PosternOptions } from './postern.ts';
-import type { Gateway } from './gateway.ts';
+import { startConnector, type Connector } from './connector.ts';
+import { startGateway, type Gateway } from './gateway.ts';
+import type { PosternOptions } from './postern.ts';
 import { RawClient } from './raw-client.ts';
 import {
   startRecordingOrigin,
@@ -35,17 +35,23 @@ export interface AttackLab {
 
 let markers = 0;
 
-/** Starts it, for the file. `hostnames` lead to the origin, too. */
-export async function startAttackLab(
-  options: Omit<PosternOptions, 'ingress'> & {
-    readonly hostnames?: readonly string[];
-    readonly ingress?: PosternOptions['ingress'];
-  } = {},
-): Promise<AttackLab> {
-  const { hostnames = [], ingress = [], ...rest } = options;
-  const origin = await startRecordingOrigin();
-  const { gateway, connector } = await startPostern({
-    ...rest,
+export interface AttackLabOptions extends Omit<PosternOptions, 'ingress'> {
+  /** Lead to the origin, too. */
+  readonly hostnames?: readonly string[];
+  readonly ingress?: PosternOptions['ingress'];
+  /** Hostnames with a route of their own beside that of `*.postern.test`. */
+  readonly routes?: readonly string[];
+}
+
+/** Starts it, for the file. */
+export async function startAttackLab(options: AttackLabOptions = {}): Promise<AttackLab> {
+  const { hostnames = [], ingress = [], routes = [], connector: how, ...rest } = options;
+  const [origin, gateway] = await Promise.all([startRecordingOrigin(), startGateway(rest)]);
+  const connector = await startConnector({
+    ...how,
+    gateway,
+    // One route for all: adding each takes a command.
+    tunnel: await gateway.createTunnel('lab', ['*.postern.test', ...routes]),
     ingress: [
       ...[APP, ...hostnames].map((hostname) => ({ hostname, service: origin.service })),
       ...ingress,
