@@ -36,6 +36,8 @@ export class UserSession {
   readonly #session: ServerHttp2Session;
   readonly #resets = new RateLimit(LIMITS.http2ResetsPerSecond, LIMITS.http2Resets);
   readonly #controls = new RateLimit(LIMITS.http2ControlFramesPerSecond, LIMITS.http2ControlFrames);
+  /** Requests that came just now: at most `LIMITS.http2Streams`. */
+  readonly #arrived: Http2Arrival[] = [];
   /** Since when each request has been under way, the oldest first. */
   readonly #open = new Map<Http2Response, number>();
   /** Streams that carry WebSockets now. */
@@ -109,6 +111,19 @@ export class UserSession {
   #onStream(arrival: Http2Arrival): void {
     const { stream } = arrival;
     stream.on('error', () => undefined);
+    if (this.#flood !== undefined) return;
+    const count = this.#arrived.push(arrival);
+    // Once all that came in one go is parsed: what is given up in the same breath costs no origin anything (P33).
+    if (count === 1) setImmediate(() => this.#takeArrived());
+    else if (count >= LIMITS.http2Streams) this.#takeArrived();
+  }
+
+  #takeArrived(): void {
+    for (const arrival of this.#arrived.splice(0)) this.#take(arrival);
+  }
+
+  #take(arrival: Http2Arrival): void {
+    const { stream } = arrival;
     if (this.#flood !== undefined) return;
     if (stream.closed || stream.destroyed) {
       // Given up before we heard of it.
