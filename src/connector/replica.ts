@@ -28,6 +28,7 @@ import {
 import { watchNetwork } from '../transport/watch/network-watch.ts';
 import { watchSleep } from '../transport/watch/sleep-watch.ts';
 import { DrainedLinks } from './drained-links.ts';
+import { HealthChecks } from './health/health-checks.ts';
 import { announce } from './ingress/ingress.ts';
 import { StreamAccess } from './ingress/stream-access.ts';
 import { OriginStreams } from './origin-streams.ts';
@@ -71,6 +72,9 @@ export class Replica {
   readonly #accepter: StreamAccepter;
   readonly #dialer: OriginDialer;
   readonly #access = new StreamAccess();
+  readonly #health: HealthChecks;
+  /** How often what the health checks say has changed. */
+  #healthRevision = 0;
   readonly #keepers: LinkKeeper[] = [];
   /** Registered links, also those that drain while their replacement is up already. */
   readonly #links = new Set<KeptLink>();
@@ -127,6 +131,14 @@ export class Replica {
         received: (bytes) => metrics.addBytes('to-origin', bytes),
       },
     });
+    this.#health = new HealthChecks({
+      clock: systemClock,
+      dialer: this.#dialer,
+      log,
+      metrics,
+      onChange: () => this.#healthChanged(),
+    });
+    metrics.countUnhealthy = () => this.#health.unhealthy.length;
     metrics.isReady = () => this.isReady;
   }
 
@@ -146,6 +158,7 @@ export class Replica {
   /** Starts dialling. Resolves when the first link is registered, however long that takes. */
   async start(): Promise<void> {
     const { linkCount, log } = this.#options;
+    this.#health.setRules(this.#rules);
     this.#sleepWatch = watchSleep(systemClock, () => this.dialAgain('the machine slept'));
     this.#networkWatch = watchNetwork(systemClock, (change) => {
       for (const keeper of this.#keepers) keeper.onNetworkChange(change);
@@ -183,6 +196,7 @@ export class Replica {
       this.#fadingRules = this.#fadingRules.filter((rule) => !old.includes(rule));
     };
     Promise.all(settled).then(forget, forget);
+    this.#health.setRules(rules);
   }
 
   /**
@@ -215,6 +229,7 @@ export class Replica {
   /** Stops at once. Safe to call twice. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#health.stop();
     this.#sleepWatch?.cancel();
     this.#networkWatch?.cancel();
     for (const keeper of this.#keepers) keeper.stop();
@@ -283,6 +298,7 @@ export class Replica {
     });
     kept = { link, gateway, ended, localAddress: channel.localAddress };
     if (!link.isClosed) this.#links.add(kept);
+    if (this.#healthRevision > 0) this.#tellHealth(link);
     if (isDrained) this.#drainedLinks.add(answer.gateway, kept);
     this.#options.log.info(
       {
@@ -295,6 +311,16 @@ export class Replica {
     );
     this.#showHostnames(answer.hostnames);
     return kept;
+  }
+
+  #healthChanged(): void {
+    this.#healthRevision += 1;
+    for (const { link } of this.#links) this.#tellHealth(link);
+  }
+
+  #tellHealth(link: Link): void {
+    const { unhealthy } = this.#health;
+    link.sendControl({ type: 'health', revision: this.#healthRevision, unhealthy });
   }
 
   #forget(kept: KeptLink): void {

@@ -24,6 +24,8 @@ export interface ReplicaStatus {
   readonly links: readonly LinkStatus[];
   /** Hostnames of its ingress rules, in order. */
   readonly hostnames: readonly string[];
+  /** Of those, the rules whose origin the connector says is not well: hostname and path. Absent: none. */
+  readonly unhealthy?: readonly string[];
 }
 
 /** What is under way of one kind. */
@@ -59,6 +61,8 @@ export interface GatewayStatus {
   readonly clients: number;
   /** Their streams that are relayed now. */
   readonly clientStreams: number;
+  /** Rules of connected replicas whose origin is not well. Absent: none. */
+  readonly unhealthyRules?: number;
   readonly addresses: Readonly<Record<string, string>>;
   /** What is under way, by kind. */
   readonly live: Readonly<

@@ -239,6 +239,7 @@ export class Gateway {
     const { requests, upgrades } = this.#http.stats;
     const clientStreams = this.#clientStreams.attachedCount;
     const { tcpConnections, tcpSince } = this.#listeners;
+    const unhealthyRules = this.#registry.unhealthyCount;
     return {
       id: this.id,
       version: VERSION,
@@ -250,6 +251,7 @@ export class Gateway {
       tcpConnections,
       clients: this.#door.clientCount,
       clientStreams,
+      ...(unhealthyRules > 0 && { unhealthyRules }),
       addresses: this.addresses,
       live: {
         httpRequests: liveWork(requests, this.#http.busySince),

@@ -194,6 +194,15 @@ interface RulesMessage {
   readonly rules: readonly AnnouncedRule[];
 }
 
+/** Which of the announced rules have an origin that is not well: all of them, each time. */
+export interface HealthMessage {
+  readonly type: 'health';
+  /** Grows with each change: links may bring them out of order. */
+  readonly revision: number;
+  /** Ids of rules. */
+  readonly unhealthy: readonly string[];
+}
+
 export interface HostnamesMessage {
   readonly type: 'hostnames';
   readonly hostnames: Readonly<Record<string, HostnameState>>;
@@ -214,6 +223,7 @@ export type ControlMessage =
   | EndMessage
   | RefusedMessage
   | RulesMessage
+  | HealthMessage
   | HostnamesMessage
   | KeysMessage
   | DrainMessage;
@@ -223,6 +233,8 @@ const MAX_HOSTNAME = 253;
 const MAX_TIMER_MS = 24 * 24 * 3_600_000;
 /** Longest id of a run of a program, characters. */
 const MAX_PROCESS_ID = 64;
+/** Longest id of a rule, characters. */
+const MAX_RULE_ID = 64;
 const MAX_PORT = 65_535;
 /** The most that OPEN and ACCEPT may name as `relayMs`: a path that takes longer carries nothing anyway. */
 export const MAX_RELAY_MS = 60_000;
@@ -279,6 +291,8 @@ export function parseControl(json: Uint8Array): ControlMessage | undefined {
       };
     case 'rules':
       return { type, rules: parseRules(fields) };
+    case 'health':
+      return { type, revision: fields.integer('revision'), unhealthy: parseRuleIds(fields) };
     case 'hostnames':
       return { type, hostnames: parseHostnames(fields.object('hostnames')) };
     case 'drain':
@@ -399,7 +413,7 @@ function parseRequest(fields: JsonFields): StreamRequest {
   return {
     kind: fields.kind('kind'),
     hostname: fields.text('hostname', MAX_HOSTNAME),
-    rule: fields.text('rule', 64),
+    rule: fields.text('rule', MAX_RULE_ID),
     requestId: fields.text('requestId', 64),
     ...(client && {
       client: { address: client.text('address', 64), port: client.integer('port', MAX_PORT) },
@@ -436,7 +450,7 @@ function parseRules(fields: JsonFields): AnnouncedRule[] {
     const rule = JsonFields.of(value, 'rules');
     const http = rule.has('http') ? rule.object('http') : undefined;
     return {
-      id: rule.text('id', 64),
+      id: rule.text('id', MAX_RULE_ID),
       hostname: rule.text('hostname', MAX_HOSTNAME),
       ...optional('path', rule.optionalText('path')),
       kind: rule.kind('kind'),
@@ -444,6 +458,13 @@ function parseRules(fields: JsonFields): AnnouncedRule[] {
       ...(rule.has('access') && rule.boolean('access') && { access: true as const }),
       ...(rule.has('ports') && { ports: rule.integer('ports', MAX_PORT) }),
     };
+  });
+}
+
+function parseRuleIds(fields: JsonFields): string[] {
+  return fields.list('unhealthy', LIMITS.announcedRules).map((id) => {
+    if (typeof id === 'string' && id.length <= MAX_RULE_ID) return id;
+    throw badControl('"unhealthy" has something else than ids');
   });
 }
 

@@ -19,10 +19,13 @@ export class ConnectorMetrics extends StreamCounts {
   readonly config = new ConfigState();
   /** Whether the connector is ready, asked at each scrape. */
   isReady: () => boolean = () => false;
+  /** How many rules have an origin that is not well, asked at each scrape. */
+  countUnhealthy: () => number = () => 0;
 
   #links = 0;
   readonly #dials = new Tally('outcome');
   readonly #originConnects = new Tally('outcome');
+  readonly #healthChecks = new Tally('outcome');
 
   /** @param options.version The version of Postern that runs. */
   constructor(options: { readonly version: string }) {
@@ -53,11 +56,19 @@ export class ConnectorMetrics extends StreamCounts {
     this.#originConnects.add(outcomeOf(error));
   }
 
+  /** A health check of an origin ended. */
+  healthChecked(error?: unknown): void {
+    this.#healthChecks.add(outcomeOf(error));
+  }
+
   #addGauges(): void {
     const gauge = (name: string, help: string, read: () => number): void =>
       addGauge(this.registry, { name, help, read: () => [[{}, read()]] });
     gauge('postern_connector_links', 'Registered links.', () => this.#links);
     gauge('postern_connector_streams_open', 'Streams that are open.', () => this.open);
+    gauge('postern_connector_unhealthy_rules', 'Rules whose origin is not healthy.', () =>
+      this.countUnhealthy(),
+    );
     gauge('postern_connector_ready', '1 when the connector can take requests.', () =>
       Number(this.isReady()),
     );
@@ -83,6 +94,12 @@ export class ConnectorMetrics extends StreamCounts {
       'Attempts to connect to an origin.',
       ['outcome'],
       this.#originConnects,
+    );
+    counter(
+      'postern_connector_health_checks_total',
+      'Health checks of origins.',
+      ['outcome'],
+      this.#healthChecks,
     );
     addCounter(this.registry, {
       name: 'postern_connector_stream_bytes_total',

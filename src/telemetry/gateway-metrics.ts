@@ -30,6 +30,8 @@ export class GatewayMetrics {
   readonly noTunnel: TunnelSeries;
   /** How many streams are detached now, asked at each scrape. */
   countDetached: () => number = () => 0;
+  /** How many rules of a tunnel's replicas have an origin that is not well, by its name, asked at each scrape. */
+  countUnhealthy: (tunnel: string) => number = () => 0;
 
   readonly #tunnels = new Map<string, TunnelSeries>();
   readonly #otherTunnels: TunnelSeries;
@@ -101,6 +103,13 @@ export class GatewayMetrics {
       });
     gauge('postern_gateway_links', 'Registered links.', (series) => series.links);
     gauge('postern_gateway_replicas', 'Replicas with a link.', (series) => series.replicas);
+    addGauge(this.registry, {
+      name: 'postern_gateway_unhealthy_rules',
+      help: 'Rules of connected replicas whose origin is not healthy.',
+      labelNames: ['tunnel'],
+      read: () =>
+        [...this.#tunnels.keys()].map((tunnel) => [{ tunnel }, this.countUnhealthy(tunnel)]),
+    });
     gauge('postern_gateway_streams_open', 'Streams that are open.', (series) => series.open);
   }
 

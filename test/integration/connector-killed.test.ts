@@ -74,8 +74,8 @@ describe('a connector that is killed and started again', () => {
     const relayed = await startLiveStream(forward.port, raw);
     const download = await startDownload(gateway, WEB, '/drip?n=60000&ms=10');
     const webSocket = await startWebSocket(gateway, WEB);
-    // It has not been answered yet.
-    const asked = gateway.fetch(WEB, '/slow?ms=60000');
+    // It has not been answered yet, and must not be made twice.
+    const asked = gateway.fetch(WEB, '/slow?ms=60000', { method: 'POST' });
     await eventually(async () => (await web.stats()).requests >= 3);
 
     await connector.stop('SIGKILL');

@@ -28,7 +28,11 @@ describe('two replicas under steady requests', () => {
 
   const startReplica = (origin: HttpOrigin): Promise<Connector> => {
     const ingress = [
-      { hostname: 'web.postern.test', service: origin.service },
+      {
+        hostname: 'web.postern.test',
+        service: origin.service,
+        'health-check': { path: '/slow?ms=1', interval: '1s', 'unhealthy-after': 1 },
+      },
       { hostname: 'echo.postern.test', service: echo.service },
     ];
     return startConnector({ gateway, tunnel, ingress, via: [path] });
@@ -107,6 +111,34 @@ describe('two replicas under steady requests', () => {
     await first?.ready();
     await happening([web]);
     expect(await failures([web])).toEqual([]);
+  }, 60_000);
+
+  it('one whose origin is down gets no requests, says so everywhere, and gets them again when it is up', async () => {
+    const [first, second] = replicas;
+    second?.start();
+    await second?.ready();
+    const unhealthy = (): Promise<number> =>
+      gateway.metric('postern_gateway_unhealthy_rules', { tunnel: 'pair' });
+    const port = origins[0]?.port ?? 0;
+    await origins[0]?.stop();
+    await eventually(async () => expect(await unhealthy()).toBe(1));
+    const moved = await gateway.metric('postern_gateway_http_requests_moved_total');
+    const users = startUsers();
+    await happening(users);
+    expect(await gateway.metric('postern_gateway_http_requests_moved_total')).toBe(moved);
+    const info = await gateway.cli('tunnel', 'info', 'pair');
+    expect(info.stdout).toMatch(/^unhealthy: web\.postern\.test at [0-9a-f-]{36}$/m);
+    expect(await gateway.json('gateway', 'status')).toMatchObject({ unhealthyRules: 1 });
+    expect((await gateway.cli('gateway', 'status')).stdout).toMatch(/unhealthy origins +1/);
+    expect(await first?.metric('postern_connector_unhealthy_rules')).toBe(1);
+    expect(first?.log).toContainEqual(
+      expect.objectContaining({ msg: 'the origin is not healthy', errCode: 'ORIGIN_REFUSED' }),
+    );
+
+    const again = await startHttpOrigin({ port });
+    await eventually(async () => expect(await unhealthy()).toBe(0));
+    await eventually(async () => expect((await again.stats()).requests).toBeGreaterThan(20));
+    expect(await failures(users)).toEqual([]);
   }, 60_000);
 });
 

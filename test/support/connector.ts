@@ -24,6 +24,7 @@ export interface IngressEntry {
   readonly path?: string;
   readonly service: string;
   readonly originRequest?: Readonly<Record<string, unknown>>;
+  readonly 'health-check'?: Readonly<Record<string, unknown>>;
 }
 
 export interface ConnectorOptions {

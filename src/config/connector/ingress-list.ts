@@ -5,10 +5,12 @@
  * never reached, or a hostname that no rule covers, is always a mistake.
  */
 import type { z } from 'zod';
+import { messageOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { ConfigSource } from '../config-source.ts';
 import { list, mapping, parsed } from '../field.ts';
 import { parseHostnamePattern } from '../hostname-pattern.ts';
+import { healthCheckSchema, resolveHealthCheck, type HealthCheck } from './health-check.ts';
 import { ingressRule } from './ingress-rule.ts';
 import type { IngressRule } from './ingress-rule.ts';
 import {
@@ -37,6 +39,7 @@ export const ingressSchema = list(
     path: parsed('a regular expression such as ^/api/', compilePath).optional(),
     service: serviceField,
     originRequest: originRequestSchema.optional(),
+    'health-check': healthCheckSchema.optional(),
   }),
 );
 
@@ -66,7 +69,10 @@ export async function resolveIngress(
     const own = await absoluteCaPool(source, path, rule.originRequest);
     const originRequest = mergeOriginRequest(base, own);
     const { hostname, service } = rule;
-    resolved.push(ingressRule({ index, hostname, path: pathOf(rule), service, originRequest }));
+    const healthCheck = healthCheckOf(source, rule, index);
+    const checked = healthCheck && { healthCheck };
+    const meant = { index, hostname, path: pathOf(rule), service, originRequest, ...checked };
+    resolved.push(ingressRule(meant));
   }
   return resolved;
 }
@@ -110,6 +116,19 @@ function matchesEverything(rule: WrittenRule): boolean {
 /** An empty expression is found in every path. */
 function pathOf({ path }: WrittenRule): WrittenRule['path'] {
   return path?.text === '' ? undefined : path;
+}
+
+function healthCheckOf(
+  source: ConfigSource,
+  { service, 'health-check': written }: WrittenRule,
+  index: number,
+): HealthCheck | undefined {
+  if (written === undefined) return undefined;
+  try {
+    return resolveHealthCheck(written, service);
+  } catch (error) {
+    throw source.problem('CONFIG_INVALID', ['ingress', index, 'health-check'], messageOf(error));
+  }
 }
 
 async function absoluteCaPool(

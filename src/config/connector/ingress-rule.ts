@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { matchesHostname, normaliseHostname } from '../hostname-pattern.ts';
 import type { HostnamePattern } from '../hostname-pattern.ts';
+import type { HealthCheck } from './health-check.ts';
 import type { OriginRequest } from './origin-request.ts';
 import type { OriginService } from './origin-service.ts';
 import type { PathPattern } from './path-pattern.ts';
@@ -22,6 +23,8 @@ export interface IngressRule {
   readonly path?: PathPattern | undefined;
   readonly service: OriginService;
   readonly originRequest: OriginRequest;
+  /** Absent: its origin is taken for healthy. */
+  readonly healthCheck?: HealthCheck | undefined;
 }
 
 /** What a rule must have to be matched: also routes and applications. */
@@ -47,8 +50,14 @@ export function matchRule<Rule extends Matchable>(
 
 /** Completes a rule with its id. */
 export function ingressRule(rule: Omit<IngressRule, 'id'>): IngressRule {
-  const { hostname, path, service, originRequest } = rule;
-  const meaning = [hostname.text, path?.text ?? null, sorted(service), sorted(originRequest)];
+  const { hostname, path, service, originRequest, healthCheck } = rule;
+  const meaning: unknown[] = [
+    hostname.text,
+    path?.text ?? null,
+    sorted(service),
+    sorted(originRequest),
+  ];
+  if (healthCheck !== undefined) meaning.push({ healthCheck: sorted(healthCheck) });
   const id = createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 16);
   return { ...rule, id };
 }

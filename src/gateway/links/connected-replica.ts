@@ -9,7 +9,12 @@ import { compilePath, type PathPattern } from '../../config/connector/path-patte
 import type { Clock } from '../../core/clock.ts';
 import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { AnnouncedRule, ReplicaInfo, StreamRequest } from '../../protocol/control-message.ts';
+import type {
+  AnnouncedRule,
+  HealthMessage,
+  ReplicaInfo,
+  StreamRequest,
+} from '../../protocol/control-message.ts';
 import type { Link } from '../../protocol/link.ts';
 import { ResumableOpener, type OpenerObserver } from '../../protocol/resumable-opener.ts';
 import type { Stream, StreamBudgets, StreamMeter } from '../../protocol/stream.ts';
@@ -59,6 +64,9 @@ export class ConnectedReplica {
   readonly #links = new Map<Link, ReplicaLink>();
   readonly #refusedHostnames = new Set<string>();
   #rules: readonly ReplicaRule[] = [];
+  /** Ids of rules whose origin is not well, as the connector says. */
+  #unhealthy: ReadonlySet<string> = new Set();
+  #healthRevision = 0;
 
   constructor(options: ConnectedReplicaOptions) {
     this.tunnel = options.tunnel;
@@ -108,6 +116,24 @@ export class ConnectedReplica {
   /** The rule for a hostname in normal form and a path; '' for raw TCP. */
   findRule(hostname: string, path: string): ReplicaRule | undefined {
     return matchRule(this.#rules, hostname, path);
+  }
+
+  /** Rules whose origin the connector says is not well. */
+  get unhealthyRules(): readonly ReplicaRule[] {
+    return this.#unhealthy.size === 0 ? [] : this.#rules.filter((rule) => !this.isHealthy(rule));
+  }
+
+  /** Whether the origin of a rule is well, as far as is known. */
+  isHealthy({ id }: Pick<ReplicaRule, 'id'>): boolean {
+    return !this.#unhealthy.has(id);
+  }
+
+  /** Takes what the connector says about its origins. False for what is older than what is known. */
+  setHealth({ revision, unhealthy }: HealthMessage): boolean {
+    if (revision <= this.#healthRevision) return false;
+    this.#healthRevision = revision;
+    this.#unhealthy = new Set(unhealthy);
+    return true;
   }
 
   /** Whether it should be told that this hostname is refused: once, and not for any number of them. */

@@ -6,6 +6,7 @@ import { messageOf, PosternError } from '../../core/error.ts';
 import type {
   ControlMessage,
   ConnectorRegisterMessage,
+  HealthMessage,
   HelloMessage,
   HostnameState,
 } from '../../protocol/control-message.ts';
@@ -71,6 +72,7 @@ export class ConnectorLink implements LinkRole {
 
   onControl(message: ControlMessage): void {
     if (message.type === 'rules') this.#onRules(message.rules);
+    if (message.type === 'health') this.#onHealth(message);
     if (message.type !== 'drain' || this.#replica === undefined) return;
     this.#isLeaving = true;
     this.#options.link.drain();
@@ -151,6 +153,15 @@ export class ConnectorLink implements LinkRole {
     }
     this.#options.door.onChange(this.#replica);
     this.announceRoutes();
+  }
+
+  #onHealth(message: HealthMessage): void {
+    if (this.#replica?.setHealth(message) !== true) return;
+    const count = this.#replica.unhealthyRules.length;
+    this.#options.door.log.info(
+      this.#fields({ [FIELD.count]: count }),
+      'the connector says how many of its origins are not healthy',
+    );
   }
 
   /** Says for each hostname of the rules whether requests for it will come here. */

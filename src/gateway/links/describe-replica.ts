@@ -4,7 +4,10 @@ import type { ReplicaStatus } from '../gateway-status.ts';
 
 /** Plain data, as of now. */
 export function describeReplica(replica: ConnectedReplica): ReplicaStatus {
-  const { id, info, software, streamCount, detachedCount, links, rules } = replica;
+  const { id, info, software, streamCount, detachedCount, links, rules, unhealthyRules } = replica;
+  const unhealthy = unhealthyRules.map(({ hostname, path }) =>
+    path === undefined ? hostname.text : `${hostname.text} ${path.text}`,
+  );
   return {
     id,
     ...info,
@@ -19,5 +22,6 @@ export function describeReplica(replica: ConnectedReplica): ReplicaStatus {
       streams: link.streamCount,
     })),
     hostnames: rules.map(({ hostname }) => hostname.text),
+    ...(unhealthy.length > 0 && { unhealthy }),
   };
 }

@@ -50,6 +50,8 @@ export class TunnelRegistry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    options.metrics.countUnhealthy = (tunnelName) =>
+      countUnhealthy(this.replicas().filter(({ tunnel }) => tunnel.name === tunnelName));
     options.metrics.countDetached = () =>
       this.replicas().reduce((sum, replica) => sum + replica.detachedCount, 0);
   }
@@ -57,6 +59,11 @@ export class TunnelRegistry {
   /** Every replica that has links or streams. */
   replicas(): ConnectedReplica[] {
     return [...this.#tunnels.values()].flatMap((replicas) => [...replicas.values()]);
+  }
+
+  /** Rules of replicas with a link whose origin is not well. */
+  get unhealthyCount(): number {
+    return countUnhealthy(this.replicas());
   }
 
   /** The replicas of one tunnel, by its id. */
@@ -177,6 +184,12 @@ export class TunnelRegistry {
       if (replicas.size === 0) this.#tunnels.delete(replica.tunnel.id);
     });
   }
+}
+
+function countUnhealthy(replicas: readonly ConnectedReplica[]): number {
+  return replicas
+    .filter(({ linkCount }) => linkCount > 0)
+    .reduce((sum, { unhealthyRules }) => sum + unhealthyRules.length, 0);
 }
 
 function limit(why: string): PosternError {

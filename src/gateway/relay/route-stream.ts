@@ -37,7 +37,9 @@ export function routeStream(
   }
   const connected = registry.replicasOf(route.tunnelId).filter(({ linkCount }) => linkCount > 0);
   const replica =
-    wanted === undefined ? chooseByKey(connected, key) : connected.find(({ id }) => id === wanted);
+    wanted === undefined
+      ? chooseByKey(healthyFor(hostname, connected), key)
+      : connected.find(({ id }) => id === wanted);
   if (wanted !== undefined && replica === undefined && registry.isDead(route.tunnelId, wanted)) {
     throw new PosternError('STREAM_LOST', 'Cannot resume the stream: the connector was restarted');
   }
@@ -50,6 +52,19 @@ export function routeStream(
     throw new PosternError('ROUTE_NO_RULE', `Cannot reach "${hostname}": no ingress rule matches`);
   }
   return { replica, rule };
+}
+
+/** Those whose origin is well, or all where none is. */
+function healthyFor(
+  hostname: string,
+  replicas: readonly ConnectedReplica[],
+): readonly ConnectedReplica[] {
+  if (replicas.every(({ unhealthyRules }) => unhealthyRules.length === 0)) return replicas;
+  const healthy = replicas.filter((replica) => {
+    const rule = replica.findRule(hostname, '');
+    return replica.isReachable && rule !== undefined && replica.isHealthy(rule);
+  });
+  return healthy.length === 0 ? replicas : healthy;
 }
 
 /** Rendezvous hashing: one that leaves or joins changes the choice only for the keys that it had or gets. */

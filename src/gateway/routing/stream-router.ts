@@ -28,7 +28,8 @@ export class StreamRouter {
   }
 
   /**
-   * Finds the destination for a hostname in normal form. `path` is '' for raw TCP. `notAt` is a replica that has just failed.
+   * Finds the destination for a hostname in normal form: the least loaded replica with a rule for it whose origin is well.
+   * `path` is '' for raw TCP. `notAt` is a replica that has just failed.
    * Throws ROUTE_NOT_FOUND, ROUTE_NO_REPLICA or ROUTE_NO_RULE.
    */
   route(kind: 'http' | 'tcp', hostname: string, path: string, notAt?: string): Destination {
@@ -38,6 +39,7 @@ export class StreamRouter {
       throw new PosternError('ROUTE_NOT_FOUND', `Cannot reach "${hostname}": no route`);
     }
     const passed = new Set<ConnectedReplica>();
+    let unhealthy: Destination | undefined;
     let why: string | undefined;
     for (;;) {
       const replica = registry.pick(route.tunnelId, passed);
@@ -46,9 +48,15 @@ export class StreamRouter {
       if (replica.id === notAt) continue;
       const rule = replica.findRule(hostname, path);
       // Bytes can be carried to any service; HTTP can only be spoken to one that is said to speak it.
-      if (rule !== undefined && (kind === 'tcp' || rule.kind === 'http')) return { replica, rule };
+      if (rule !== undefined && (kind === 'tcp' || rule.kind === 'http')) {
+        if (replica.isHealthy(rule)) return { replica, rule };
+        unhealthy ??= { replica, rule };
+        continue;
+      }
       why ??= rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
     }
+    // With no better one left it is asked all the same: what it answers says more than we could, and a check may be wrong.
+    if (unhealthy !== undefined) return unhealthy;
     if (why !== undefined) {
       throw new PosternError('ROUTE_NO_RULE', `Cannot reach "${hostname}": ${why}`);
     }

@@ -89,6 +89,17 @@ describe('parseControl()', () => {
     expect(parseControl(json(message))).toEqual(message);
   });
 
+  it('reads which origins of a connector are not well', () => {
+    const health = { type: 'health', revision: 7, unhealthy: ['a1', 'b2'] };
+    expect(parseControl(json(health))).toEqual(health);
+    expect(() => parseControl(json({ ...health, unhealthy: ['x'.repeat(65)] }))).toThrow(/ids/);
+    expect(() => parseControl(json({ ...health, unhealthy: [1] }))).toThrow(/ids/);
+    const most = Array.from({ length: LIMITS.announcedRules + 1 }, () => 'a');
+    expect(() => parseControl(json({ ...health, unhealthy: most }))).toThrow(
+      /more than 500 entries/,
+    );
+  });
+
   it('reads who a client is, and for whom it is taken', () => {
     const register = { type: 'register', role: 'client', credential: 'c' };
     expect(parseControl(json(register))).toEqual(register);

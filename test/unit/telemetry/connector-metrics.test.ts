@@ -15,6 +15,7 @@ describe('ConnectorMetrics', () => {
       `postern_connector_build_info{version="1.2.3",node="${process.versions.node}"} 1`,
       'postern_connector_links 0',
       'postern_connector_streams_open 0',
+      'postern_connector_unhealthy_rules 0',
       'postern_connector_ready 0',
       'postern_connector_stream_bytes_total{direction="to-origin"} 0',
       'postern_connector_stream_bytes_total{direction="from-origin"} 0',

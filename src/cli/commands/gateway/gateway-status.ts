@@ -26,6 +26,9 @@ export const gatewayStatus = defineCommand({
           ['clients', String(rest.clients)],
           [WORK.clientStreams, String(rest.clientStreams)],
           ...configRows(rest.config),
+          ...(rest.unhealthyRules === undefined
+            ? []
+            : [['unhealthy origins', String(rest.unhealthyRules)]]),
           ...Object.entries(addresses),
         ],
       ),

@@ -38,8 +38,11 @@ function describe({ id, name, createdAt, rotatedAt, routes, replicas }: TunnelIn
     String(replica.streams),
     roundTrip(replica.links.map((link) => link.roundTripMs)),
   ]);
+  const unhealthy = replicas.flatMap((replica) =>
+    (replica.unhealthy ?? []).map((rule) => `unhealthy: ${rule} at ${replica.id}`),
+  );
   const headings = ['REPLICA', 'HOST', 'ADDRESS', 'SOFTWARE', 'STARTED', 'LINKS', 'STREAMS', 'RTT'];
-  return [...facts, '', ...table(headings, rows)];
+  return [...facts, '', ...table(headings, rows), ...unhealthy];
 }
 
 /** The best of its links, which is what the network can do. */

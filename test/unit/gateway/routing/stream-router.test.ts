@@ -1,0 +1,81 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { routeStream } from '../../../../src/gateway/relay/route-stream.ts';
+import { StreamRouter } from '../../../../src/gateway/routing/stream-router.ts';
+import { settle } from '../../protocol/turns.ts';
+import { HOSTNAME, OTHER_HOSTNAME, RelayLab, type Connector } from '../relay/relay-lab.ts';
+
+async function labWith(count: number): Promise<{ lab: RelayLab; connectors: Connector[] }> {
+  const lab = new RelayLab();
+  const connectors: Connector[] = [];
+  // oxlint-disable-next-line no-await-in-loop
+  for (let n = 0; n < count; n += 1) connectors.push(await lab.connector(`replica-${n}`));
+  return { lab, connectors };
+}
+
+const routed = (lab: RelayLab, hostname = HOSTNAME, notAt?: string): string =>
+  new StreamRouter(lab).route('tcp', hostname, '', notAt).replica.id;
+
+async function say(
+  connector: Connector | undefined,
+  revision: number,
+  unhealthy: string[],
+): Promise<void> {
+  connector?.link?.sendControl({ type: 'health', revision, unhealthy });
+  await settle();
+}
+
+describe('StreamRouter', () => {
+  it('passes over a replica that has just failed, and says so where there is no other', async () => {
+    const { lab } = await labWith(2);
+    expect(routed(lab, HOSTNAME, 'replica-0')).toBe('replica-1');
+    expect(routed(lab, HOSTNAME, 'replica-1')).toBe('replica-0');
+    const { lab: alone } = await labWith(1);
+    expect(() => routed(alone, HOSTNAME, 'replica-0')).toThrow(
+      expect.objectContaining({ code: 'ROUTE_NO_REPLICA' }),
+    );
+  });
+
+  it('passes over a replica whose origin is not well, for that rule alone, until it is', async () => {
+    const { lab, connectors } = await labWith(2);
+    const everywhere = (hostname: string): Set<string> =>
+      new Set(Array.from({ length: 20 }, (_, n) => routed(lab, hostname, n % 2 ? 'x' : undefined)));
+    await say(connectors[0], 1, ['ssh']);
+    expect(everywhere(HOSTNAME)).toEqual(new Set(['replica-1']));
+    expect(everywhere(OTHER_HOSTNAME).has('replica-0')).toBe(true);
+    await say(connectors[0], 2, []);
+    await say(connectors[1], 1, ['ssh']);
+    expect(everywhere(HOSTNAME)).toEqual(new Set(['replica-0']));
+  });
+
+  it('asks an origin that is not well where there is no better one', async () => {
+    const { lab, connectors } = await labWith(2);
+    for (const connector of connectors) await say(connector, 1, ['ssh']);
+    expect(routed(lab)).toBe('replica-0');
+    expect(routed(lab, HOSTNAME, 'replica-0')).toBe('replica-1');
+  });
+
+  it('does not go back to what a slower link said before', async () => {
+    const { lab, connectors } = await labWith(2);
+    await say(connectors[0], 3, []);
+    await say(connectors[0], 2, ['ssh']);
+    expect(routed(lab)).toBe('replica-0');
+    expect(lab.registry.unhealthyCount).toBe(0);
+    await say(connectors[0], 4, ['ssh', 'no rule of it']);
+    expect(lab.registry.unhealthyCount).toBe(1);
+  });
+
+  it('leads new streams of clients past it too, and none that lives there', async () => {
+    const { lab, connectors } = await labWith(3);
+    const chosen = (key: string, replica?: string): string =>
+      routeStream(lab, { hostname: HOSTNAME, key, replica, isResumed: replica !== undefined })
+        .replica.id;
+    const keys = Array.from({ length: 60 }, (_, n) => `key ${n}`);
+    expect(new Set(keys.map((key) => chosen(key))).size).toBe(3);
+    await say(connectors[1], 1, ['ssh']);
+    expect(new Set(keys.map((key) => chosen(key)))).toEqual(new Set(['replica-0', 'replica-2']));
+    expect(chosen('any', 'replica-1')).toBe('replica-1');
+    for (const connector of connectors) await say(connector, 2, ['ssh']);
+    expect(new Set(keys.map((key) => chosen(key))).size).toBe(3);
+  });
+});
