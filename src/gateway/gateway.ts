@@ -26,6 +26,7 @@ import { Drain } from './drain.ts';
 import type { GatewayStatus, LiveWork, ReplicaStatus } from './gateway-status.ts';
 import { HttpDestinations } from './routing/http-destinations.ts';
 import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
+import { countRequest } from './http/count-request.ts';
 import { CLOSE_RESTART } from './http/websocket/upgrade-registry.ts';
 import { LinkDoor } from './links/link-door.ts';
 import { Listeners } from './listeners.ts';
@@ -217,6 +218,7 @@ export class Gateway {
         countries();
         const isOther = (key: keyof GatewayConfig): boolean => config[key] !== before[key];
         if ([...POLICY_KEYS].some(isOther)) this.#access.setConfig(config);
+        this.#options.metrics.applications.keep(config.applications.map(({ name }) => name));
       },
     };
   }
@@ -391,10 +393,7 @@ export class Gateway {
       intercept: this.#linkIntercept(),
       gate: this.#access.http,
       onRequestMoved: (tunnelName, error) => metrics.tunnel(tunnelName).requestMoved(error),
-      onRequestEnd: ({ tunnelName, status, durationMs }) => {
-        const series = tunnelName === undefined ? metrics.noTunnel : metrics.tunnel(tunnelName);
-        series.httpRequest(status, durationMs / 1000);
-      },
+      onRequestEnd: (summary) => countRequest(metrics, summary),
     });
   }
 

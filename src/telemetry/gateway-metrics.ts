@@ -5,6 +5,7 @@
  * Owns its registry, so that several gateways can live in one process.
  */
 import { Histogram, Registry } from 'prom-client';
+import { ApplicationMetrics } from './application-metrics.ts';
 import { ConfigState } from './config-state.ts';
 import { outcomeOf } from './outcome.ts';
 import { addProcessMetrics } from './process-metrics.ts';
@@ -26,6 +27,8 @@ export class GatewayMetrics {
   readonly registry = new Registry();
   /** What becomes of its files while it runs. */
   readonly config = new ConfigState();
+  /** HTTP requests by application. */
+  readonly applications: ApplicationMetrics;
   /** Requests that reached no tunnel. Their label is empty. */
   readonly noTunnel: TunnelSeries;
   /** How many streams are detached now, asked at each scrape. */
@@ -56,6 +59,7 @@ export class GatewayMetrics {
     this.#addTunnelGauges();
     this.#addTunnelCounters();
     this.#addGatewayWide();
+    this.applications = new ApplicationMetrics(this.registry);
     this.config.addMetrics(this.registry, 'postern_gateway');
     addProcessMetrics(this.registry);
   }

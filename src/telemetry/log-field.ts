@@ -55,7 +55,11 @@ export const FIELD = {
   /** Why something ended, in words. */
   reason: 'reason',
   durationMs: 'durationMs',
-  /** How long the origin took to begin its answer, ms. */
+  /** From the head of a request until it was sent to its origin, ms. */
+  gatewayMs: 'gatewayMs',
+  /** Of these, how long a new connection to the origin took, ms. */
+  connectMs: 'connectMs',
+  /** From the sending of a request to its origin to the head of the response, ms. */
   originMs: 'originMs',
   /** How long until the next attempt, ms. */
   waitMs: 'waitMs',

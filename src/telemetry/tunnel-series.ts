@@ -5,6 +5,7 @@
  * has not ended yet; nobody sees it any more.
  */
 import { outcomeOf } from './outcome.ts';
+import { statusClassOf } from './status-class.ts';
 import { StreamCounts } from './stream-counts.ts';
 import { Tally } from './tally.ts';
 
@@ -52,7 +53,7 @@ export class TunnelSeries extends StreamCounts {
 
   /** An HTTP request was answered with `status`, `seconds` after its head had arrived. */
   httpRequest(status: number, seconds: number): void {
-    this.requests.add(status >= 100 && status < 600 ? `${Math.floor(status / 100)}xx` : 'other');
+    this.requests.add(statusClassOf(status));
     this.#onRequestSeconds(seconds);
   }
 }

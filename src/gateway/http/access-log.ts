@@ -24,6 +24,7 @@ export function logRequest(
       [FIELD.request]: summary.requestId,
       [FIELD.tunnel]: summary.tunnelId,
       [FIELD.tunnelName]: summary.tunnelName,
+      ...(summary.replicaId !== undefined && { [FIELD.replica]: summary.replicaId }),
       [FIELD.client]: summary.client.address,
       ...(access && accessFields(access)),
       [FIELD.method]: summary.method,
@@ -33,8 +34,10 @@ export function logRequest(
       [FIELD.status]: summary.status,
       [FIELD.bytesReceived]: summary.bytesReceived,
       [FIELD.bytesSent]: summary.bytesSent,
-      [FIELD.durationMs]: round(summary.durationMs),
-      [FIELD.originMs]: summary.originMs === undefined ? undefined : round(summary.originMs),
+      [FIELD.durationMs]: rounded(summary.durationMs),
+      [FIELD.gatewayMs]: rounded(summary.gatewayMs),
+      [FIELD.connectMs]: rounded(summary.connectMs),
+      [FIELD.originMs]: rounded(summary.originMs),
       [FIELD.code]: code,
       [FIELD.err]: summary.error,
     },
@@ -53,6 +56,6 @@ function accessFields(access: NonNullable<RequestSummary['access']>): Record<str
   };
 }
 
-function round(ms: number): number {
-  return Math.round(ms * 10) / 10;
+function rounded(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms * 10) / 10;
 }

@@ -146,7 +146,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isOver) return true;
     if (status < 200) return this.#onInformation(status, raw);
     const { request, record } = this.#arrival;
-    record.originAnswered();
+    record.times.answered();
     if (this.#upgrade?.looksAccepted(status) === true) {
       const message = `Cannot upgrade to WebSocket: the origin answered ${status} and did not switch`;
       this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
@@ -224,7 +224,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#isOver = true;
     const { record, request } = this.#arrival;
-    record.originAnswered();
+    record.times.answered();
     record.status = 101;
     record.isUpgraded = true;
     const live = this.#upgrade.accept(fields, origin, record);
@@ -262,12 +262,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   async #openAndSend(): Promise<void> {
-    const { requestId, client } = this.#arrival.record;
+    const { requestId, client, times } = this.#arrival.record;
     this.#wasSent = false;
+    times.opening();
     try {
       const needsHttp1 = this.#upgrade !== undefined;
       const request = { requestId, client, needsHttp1 };
       const connection = await this.#host.pools.open(this.#target, request);
+      times.opened();
       if (this.#isOver) connection.discard();
       else this.#send(connection);
     } catch (error) {
@@ -301,6 +303,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.fail(new PosternError('ORIGIN_PROTOCOL', message));
       return;
     }
+    this.#arrival.record.times.sent();
     connection.dispatch(
       {
         path: guarded.target,

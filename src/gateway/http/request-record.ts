@@ -4,6 +4,7 @@
  * The path is kept without its query, which may hold secrets. Written to by whoever learns something; finished once.
  */
 import type { ErrorCode } from '../../core/error-codes.ts';
+import { RequestTimes } from './request-times.ts';
 import type { ClientAddress } from './origin/origin-opener.ts';
 
 /** What the gate decided, for the access log. */
@@ -44,7 +45,9 @@ export interface RequestSummary {
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly durationMs: number;
-  /** From the request to the head of the origin's response. */
+  /** As RequestTimes says. */
+  readonly gatewayMs: number | undefined;
+  readonly connectMs: number | undefined;
   readonly originMs: number | undefined;
   readonly isUpgraded: boolean;
 }
@@ -66,9 +69,7 @@ export class RequestRecord {
   bytesReceived = 0;
   bytesSent = 0;
   isUpgraded = false;
-  /** As performance.now() counts. */
-  readonly startedAt = performance.now();
-  #originMs: number | undefined;
+  readonly times = new RequestTimes();
 
   constructor(requestId: string, client: ClientAddress, method: string, httpVersion?: string) {
     this.requestId = requestId;
@@ -84,17 +85,13 @@ export class RequestRecord {
     this.error = error;
   }
 
-  /** The origin's head has arrived. */
-  originAnswered(): void {
-    this.#originMs ??= performance.now() - this.startedAt;
-  }
-
   /** The request is over. */
   summary(): RequestSummary {
     const { requestId, client, method, httpVersion, hostname, path, tunnelId, tunnelName } = this;
     const { replicaId, access } = this;
     const { status, code, error, bytesReceived, bytesSent, isUpgraded } = this;
-    const durationMs = performance.now() - this.startedAt;
+    const { gatewayMs, connectMs, originMs, startedAt } = this.times;
+    const durationMs = performance.now() - startedAt;
     return {
       requestId,
       client,
@@ -112,7 +109,9 @@ export class RequestRecord {
       bytesReceived,
       bytesSent,
       durationMs,
-      originMs: this.#originMs,
+      gatewayMs,
+      connectMs,
+      originMs,
       isUpgraded,
     };
   }

@@ -24,7 +24,7 @@ export class UpgradeRegistry {
   /** When the request came that began the oldest, as performance.now() counts; undefined without any. */
   get oldestSince(): number | undefined {
     const [oldest] = this.#live;
-    return oldest?.record.startedAt;
+    return oldest?.record.times.startedAt;
   }
 
   /** The requests that began the live WebSockets. */

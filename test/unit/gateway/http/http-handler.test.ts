@@ -369,6 +369,8 @@ describe('the access log', () => {
       client: '127.0.0.1',
       requestId: expect.stringMatching(/^[0-9a-f]{16}$/),
       durationMs: expect.any(Number),
+      gatewayMs: expect.any(Number),
+      connectMs: expect.any(Number),
       originMs: expect.any(Number),
     });
     expect(line).not.toHaveProperty('errCode');
