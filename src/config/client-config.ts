@@ -4,6 +4,7 @@
  * What comes out is complete, and every file it names is readable. One forward needs no file: flags say it all.
  */
 import { ConfigSource } from './config-source.ts';
+import { parseDestination, type Destination } from './destination.ts';
 import { list, listenAddress, mapping, parsed, text } from './field.ts';
 import { parseGatewayUrl } from './gateway-url.ts';
 import { parseHostname } from './hostname-pattern.ts';
@@ -16,6 +17,8 @@ export interface Forward {
   readonly listen: ListenAddress;
   /** Normal form. */
   readonly hostname: string;
+  /** What to reach there, where the service leaves that to its users. */
+  readonly destination?: Destination | undefined;
 }
 
 export interface ClientConfig {
@@ -35,6 +38,7 @@ export const clientSchema = mapping({
     mapping({
       hostname: parsed('a hostname such as db.example.com', parseHostname),
       listen: listenAddress(),
+      destination: parsed('an address such as db.internal:5432', parseDestination).optional(),
     }),
   ).min(1, { error: 'is empty; add a forward with hostname and listen' }),
 });
@@ -45,7 +49,7 @@ export async function loadClientConfig(file: string): Promise<ClientConfig> {
   const { gateway, ca, forwards } = source.parse(clientSchema);
   for (const [at, { listen }] of forwards.entries()) {
     const other = forwards.findIndex((earlier) => clashes(earlier.listen, listen));
-    if (other === at) continue;
+    if (other === at || other === -1) continue;
     const problem = `${formatListenAddress(listen)} clashes with forwards[${other}].listen`;
     const path = ['forwards', at, 'listen'];
     throw source.problem('CONFIG_INVALID', path, `${problem}; give each forward its own port`);

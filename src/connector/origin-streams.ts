@@ -3,17 +3,23 @@
  *
  * The connector only moves bytes. What a stream may reach is decided by its own rules (`ingress/`), never by the gateway.
  */
+import type { Duplex } from 'node:stream';
 import type { IngressRule } from '../config/connector/ingress-rule.ts';
+import { systemClock, type Clock } from '../core/clock.ts';
 import { codeOf, messageOf } from '../core/error.ts';
-import { isResetCode } from '../protocol/reset-code.ts';
+import type { StreamRequest } from '../protocol/control-message.ts';
+import { isResetCode, type ResetCode } from '../protocol/reset-code.ts';
 import type { Stream } from '../protocol/stream.ts';
 import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
 import { abortSocket, pumpSocket } from '../transport/socket-pump.ts';
+import { EarlyData } from './early-data.ts';
 import { chooseRule } from './ingress/ingress.ts';
 import type { StreamAccess } from './ingress/stream-access.ts';
-import type { OriginDialer } from './origin/origin-dialer.ts';
+import type { OriginConnection, OriginDialer } from './origin/origin-dialer.ts';
+import { SocksExchange } from './socks/socks-exchange.ts';
+import { replyFor } from './socks/socks-request.ts';
 
 export interface OriginStreamsOptions {
   readonly dialer: OriginDialer;
@@ -23,70 +29,110 @@ export interface OriginStreamsOptions {
   readonly rules: () => readonly IngressRule[];
   /** Asked for rules that require access. */
   readonly access: Pick<StreamAccess, 'check'>;
+  /** Default systemClock. */
+  readonly clock?: Clock;
+}
+
+/** A stream whose origin is not connected yet. */
+interface Opening {
+  readonly stream: Stream;
+  readonly early: EarlyData;
+  /** Aborts when the stream ends. */
+  readonly signal: AbortSignal;
 }
 
 export class OriginStreams {
   readonly #options: OriginStreamsOptions;
+  readonly #clock: Clock;
 
   constructor(options: OriginStreamsOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
   }
 
   /** Takes over a stream that a gateway opened. */
   serve(stream: Stream): void {
-    const { metrics } = this.#options;
     const giveUp = new AbortController();
-    metrics.streamOpened();
-    // Data may arrive before the origin is connected; it is bounded by the early-data limit.
-    const early: Uint8Array[] = [];
-    let hasEnded = false;
-    stream.handler = {
-      onData: (chunk) => void early.push(chunk),
-      onEnd: () => (hasEnded = true),
-      onWritable: () => undefined,
-      onClose: () => {
-        giveUp.abort();
-        this.#closed(stream);
-      },
-    };
-    this.#connect(stream, giveUp.signal).then(
-      (join) => join?.(early, hasEnded),
-      (error: unknown) => this.#failed(stream, error),
+    this.#options.metrics.streamOpened();
+    const early = new EarlyData(stream, () => {
+      giveUp.abort();
+      this.#closed(stream);
+    });
+    this.#begin({ stream, early, signal: giveUp.signal }).catch((error: unknown) =>
+      this.#failed(stream, error),
     );
   }
 
-  async #connect(
-    stream: Stream,
-    signal: AbortSignal,
-  ): Promise<((early: Uint8Array[], hasEnded: boolean) => void) | undefined> {
-    const { dialer, log, metrics, rules, access } = this.#options;
+  async #begin(opening: Opening): Promise<void> {
+    const { rules, access } = this.#options;
+    const { stream, signal } = opening;
     const rule = chooseRule(rules(), stream.request);
     const required = rule.originRequest.access;
     if (required !== undefined) {
       await access.check(required, stream.request);
       signal.throwIfAborted();
     }
-    const { socket, info } = await dialer.dial(rule, stream.request, { signal, log });
+    if (speaksSocks(rule)) return this.#serveSocks(rule, opening);
+    const connection = await this.#dial(rule, stream.request, opening);
+    if (connection === undefined) return;
+    this.#join(connection.socket, opening);
+    stream.accept(connection.info);
+  }
+
+  /** The user says by SOCKS5 what to dial, so they are let in first. */
+  async #serveSocks(rule: IngressRule, opening: Opening): Promise<void> {
+    const { stream, early } = opening;
+    const exchange = new SocksExchange(stream, early, this.#clock);
+    stream.accept({ origin: 'socks-proxy' });
+    try {
+      const destination = await exchange.destination();
+      const isChosen = rule.service.kind === 'socks-proxy';
+      const request = { ...stream.request, ...(isChosen && { destination }) };
+      const connection = await this.#dial(rule, request, opening).catch((error: unknown) => {
+        exchange.refuse(replyFor(codeOf(error)));
+        throw error;
+      });
+      if (connection === undefined) return;
+      exchange.succeed();
+      this.#join(connection.socket, opening);
+    } catch (error) {
+      this.#tellFailed(stream, error);
+      exchange.end(resetCodeFor(error), messageOf(error));
+    }
+  }
+
+  /** Undefined when nobody wants the connection any more. */
+  async #dial(
+    rule: IngressRule,
+    request: StreamRequest,
+    { stream, signal }: Opening,
+  ): Promise<OriginConnection | undefined> {
+    const { dialer, log, metrics } = this.#options;
+    const connection = await dialer.dial(rule, request, { signal, log });
     metrics.originConnected();
     if (stream.state === 'closed') {
-      abortSocket(socket);
+      abortSocket(connection.socket);
       return undefined;
     }
-    log.debug({ ...fieldsOf(stream), [FIELD.origin]: info.origin }, 'stream opened');
-    return (early, hasEnded) => {
-      pumpSocket(socket, stream, { onClose: () => this.#closed(stream) });
-      for (const chunk of early) stream.handler.onData(chunk);
-      if (hasEnded) stream.handler.onEnd();
-      stream.accept(info);
-    };
+    log.debug({ ...fieldsOf(stream), [FIELD.origin]: connection.info.origin }, 'stream opened');
+    return connection;
+  }
+
+  #join(socket: Duplex, { stream, early }: Opening): void {
+    pumpSocket(socket, stream, { onClose: () => this.#closed(stream) });
+    early.replay(stream);
   }
 
   #failed(stream: Stream, error: unknown): void {
-    const code = codeOf(error);
+    if (stream.state === 'closed') return;
+    this.#tellFailed(stream, error);
+    stream.reset(resetCodeFor(error), messageOf(error));
+  }
+
+  #tellFailed(stream: Stream, error: unknown): void {
     if (stream.state === 'closed') return;
     this.#options.metrics.originConnected(error);
     this.#options.log.warn({ ...fieldsOf(stream), [FIELD.err]: error }, 'cannot reach the origin');
-    stream.reset(isResetCode(code) ? code : 'ORIGIN_UNREACHABLE', messageOf(error));
   }
 
   #closed(stream: Stream): void {
@@ -98,6 +144,17 @@ export class OriginStreams {
       'stream ended',
     );
   }
+}
+
+/** Whether users say by SOCKS5 what they want. */
+function speaksSocks({ service, originRequest }: IngressRule): boolean {
+  const isProxied = service.kind === 'tcp' && originRequest.proxyType === 'socks';
+  return service.kind === 'socks-proxy' || isProxied;
+}
+
+function resetCodeFor(error: unknown): ResetCode {
+  const code = codeOf(error);
+  return isResetCode(code) ? code : 'ORIGIN_UNREACHABLE';
 }
 
 function fieldsOf({ request }: Stream): Record<string, string> {

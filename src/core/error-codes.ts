@@ -71,6 +71,9 @@ export const ERROR_CODES = {
   ORIGIN_NO_RULE: 'The connector has no such ingress rule, or the hostname does not match it',
   ORIGIN_ACCESS:
     'The ingress rule wants somebody whom an application of the gateway let in, and nothing proves it',
+  ORIGIN_DESTINATION:
+    'The service has to be told a destination and none that is one was named, or it takes none',
+  ORIGIN_SOCKS: 'What the user of a SOCKS service sends is not a SOCKS5 request to connect',
 
   ROUTE_NOT_FOUND: 'No route exists for the hostname',
   ROUTE_NO_REPLICA: 'No connector of the tunnel is connected',

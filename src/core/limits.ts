@@ -135,6 +135,14 @@ export const LIMITS = {
   originDialMs: 120_000,
   /** Addresses of one DNS answer that are looked at. test/unit/connector/origin/origin-resolver.test.ts */
   originAddresses: 16,
+  /** Names that users chose being resolved at once: a lookup cannot be called off. test/unit/connector/origin/origin-resolver.test.ts */
+  originLookups: 64,
+  /** Entries of one `ipRules`, and ports of one entry. test/golden/config/connector/ip-rules-many.txt, ip-rules-ports.txt */
+  ipRules: 256,
+  ipRulePorts: 256,
+  /** How long a user may take to ask a SOCKS service, ms, and to go once it was refused, ms. test/unit/connector/socks/socks-exchange.test.ts */
+  socksRequestMs: 30_000,
+  socksRefusedMs: 2_000,
   /** Files of certificate authorities kept in memory, about 1.2 MiB each. test/unit/connector/origin/trust-store.test.ts */
   originCaFiles: 16,
   /** How long a connection to a built-in service may stay silent, ms: longer than a gateway keeps one idle. builtin.test.ts */

@@ -21,6 +21,8 @@ export interface AnnouncedRule {
   readonly access?: true;
   /** The service is that many TCP ports beside each other. Absent: one. */
   readonly ports?: number;
+  /** The connector wants `destination` with each stream. */
+  readonly destinations?: true;
 }
 
 export interface AnnouncedHttp {
@@ -59,6 +61,8 @@ export interface StreamRequest {
   readonly assertion?: string;
   /** From the gateway: what of the rule's `http` it does on this stream. */
   readonly heeds?: readonly string[];
+  /** What the user of a client wants to reach, where the rule leaves that to them. */
+  readonly destination?: { readonly host: string; readonly port: number };
 }
 
 /** A public key of the gateway's, for `assertion`: P-256, with coordinates in base64url. */
@@ -116,6 +120,12 @@ export interface HelloMessage {
   /** The id of this run of the program: streams resume only with the same one. */
   readonly process: string;
 }
+
+/** What `features` may name; a peer without it does not know what is meant. */
+export const FEATURE = {
+  /** A gateway passes on the `destination` of a client's stream, or refuses the stream. */
+  destinations: 'destinations',
+} as const;
 
 export interface ReplicaInfo {
   readonly hostname: string;
@@ -236,6 +246,8 @@ const MAX_PROCESS_ID = 64;
 /** Longest id of a rule, characters. */
 const MAX_RULE_ID = 64;
 const MAX_PORT = 65_535;
+/** A name in ASCII, or an IP address without brackets and zone. */
+const HOST_PATTERN = /^[\w.:-]+$/;
 /** The most that OPEN and ACCEPT may name as `relayMs`: a path that takes longer carries nothing anyway. */
 export const MAX_RELAY_MS = 60_000;
 /** The last millisecond that a Date can hold: listings print the times that peers tell. */
@@ -426,11 +438,20 @@ function parseRequest(fields: JsonFields): StreamRequest {
     ...(fields.has('portOffset') && { portOffset: fields.integer('portOffset', MAX_PORT) }),
     ...optional('assertion', fields.optionalText('assertion', LIMITS.streamAssertionChars)),
     ...(fields.has('heeds') && { heeds: parseHeeds(fields) }),
+    ...(fields.has('destination') && {
+      destination: parseDestination(fields.object('destination')),
+    }),
   };
 }
 
 function parseHeeds(fields: JsonFields): string[] {
   return fields.list('heeds', LIMITS.heededWords).filter((word) => typeof word === 'string');
+}
+
+function parseDestination(fields: JsonFields): { host: string; port: number } {
+  const host = fields.text('host', MAX_HOSTNAME);
+  if (!HOST_PATTERN.test(host)) throw badControl('"host" is neither a name nor an address');
+  return { host, port: fields.integer('port', MAX_PORT) };
 }
 
 function parseReplica(fields: JsonFields): ReplicaInfo {
@@ -457,6 +478,8 @@ function parseRules(fields: JsonFields): AnnouncedRule[] {
       ...(http && { http: parseHttp(http) }),
       ...(rule.has('access') && rule.boolean('access') && { access: true as const }),
       ...(rule.has('ports') && { ports: rule.integer('ports', MAX_PORT) }),
+      ...(rule.has('destinations') &&
+        rule.boolean('destinations') && { destinations: true as const }),
     };
   });
 }

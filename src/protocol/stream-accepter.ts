@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { OpenMessage, Position } from './control-message.ts';
+import type { OpenMessage, Position, StreamRequest } from './control-message.ts';
 import { NOBODY, type Slot, type StreamHolder } from './link.ts';
 import { isResetCode, type ResetCode } from './reset-code.ts';
 import { Stream, type StreamBudgets, type StreamKeeper, type StreamMeter } from './stream.ts';
@@ -183,7 +183,8 @@ export class StreamAccepter implements StreamKeeper {
   #attachAgain(stream: Stream, slot: Slot, message: OpenMessage): StreamHolder {
     // Somebody who has another's key, or who was let in to something else: to them there is no such stream.
     const { owner, hostname } = message.request;
-    if (owner !== stream.request.owner || hostname !== stream.request.hostname) {
+    const isOfStream = owner === stream.request.owner && hostname === stream.request.hostname;
+    if (!isOfStream || leadsElsewhere(message.request, stream.request)) {
       return refuse(slot, 'STREAM_UNKNOWN', 'Cannot resume the stream: it is not known here');
     }
     if (message.epoch <= stream.epoch) {
@@ -238,6 +239,14 @@ export class StreamAccepter implements StreamKeeper {
       error: stream.error,
     });
   }
+}
+
+/** Gateways log what they are told. One that does not know of destinations tells of none. */
+function leadsElsewhere(now: StreamRequest, first: StreamRequest): boolean {
+  const { destination } = now;
+  if (destination === undefined) return false;
+  const { host, port } = first.destination ?? {};
+  return destination.host !== host || destination.port !== port;
 }
 
 function refuse(slot: Slot, code: ResetCode, reason: string): StreamHolder {

@@ -29,6 +29,8 @@ export const FIELD = {
   rule: 'ruleId',
   /** The address of the origin that a connector dialled. */
   origin: 'origin',
+  /** What the user of a client chose to reach, at a service that lets them. */
+  destination: 'destination',
   /** Who the user is: an e-mail address, or the name of a service token. */
   user: 'user',
   /** The application that let a request in. */

@@ -11,6 +11,8 @@ export interface ForwardOptions {
   readonly hostname: string;
   /** What it dials instead of the gateway: a link proxy for example. */
   readonly via?: { readonly port: number };
+  /** What a bastion is asked for, `host:port`. */
+  readonly destination?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -34,8 +36,9 @@ export function clientEnv(
 
 /** Starts a forward and waits until its port is open. The clean-up stops it. */
 export async function startForward(options: ForwardOptions): Promise<RunningForward> {
-  const { gateway, hostname, via, env } = options;
+  const { gateway, hostname, destination, via, env } = options;
   const words = ['access', 'tcp', '--hostname', hostname, '--listen', '127.0.0.1:0'];
+  if (destination !== undefined) words.push('--destination', destination);
   const [command, args] = posternCommand(...words);
   const process = startProcess(command, args, {
     name: `access tcp ${hostname}`,

@@ -37,5 +37,8 @@ function describeService(service: OriginService): string {
       return `http_status:${service.status}`;
     case 'hello-world':
       return 'hello_world';
+    case 'bastion':
+    case 'socks-proxy':
+      return service.kind;
   }
 }

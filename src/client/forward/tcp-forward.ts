@@ -2,6 +2,7 @@
  * A local port whose connections go to a hostname behind the gateway: one stream each, all over the client's one link.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Destination } from '../../config/destination.ts';
 import type { ListenAddress } from '../../config/listen-address.ts';
 import { isPosternError, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
@@ -15,6 +16,8 @@ export interface TcpForwardOptions {
   readonly listen: ListenAddress;
   /** Normal form. */
   readonly hostname: string;
+  /** What to reach there, where the service leaves that to its users. */
+  readonly destination?: Destination | undefined;
   readonly link: GatewayLink;
   readonly log: Log;
   /** A connection could not be carried, or was cut: for whoever sits at the terminal. */
@@ -50,13 +53,13 @@ export class TcpForward {
   }
 
   async #serve(socket: Socket): Promise<void> {
-    const { hostname, link, log } = this.#options;
+    const { hostname, destination, link, log } = this.#options;
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     // Until the pump listens an error must not go unheard.
     socket.on('error', (err) => log.debug({ [FIELD.err]: err }, 'socket error'));
     try {
-      const stream = await link.open(hostname);
+      const stream = await link.open(hostname, destination);
       pumpSocket(socket, stream, {
         onClose: () => {
           const { error } = stream;

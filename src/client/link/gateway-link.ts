@@ -4,13 +4,14 @@
  * Streams outlive the link: it is dialled again for as long as there is anything to carry, and they go on where they were.
  * Only the first dial may fail for good, because then somebody waits at a prompt who can do something about it.
  */
+import type { Destination } from '../../config/destination.ts';
 import { systemClock, type Timer } from '../../core/clock.ts';
 import { codeOf, isPosternError, PosternError } from '../../core/error.ts';
 import { newId, newRequestId } from '../../core/id.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { withResolvers } from '../../core/with-resolvers.ts';
 import { ByteBudget } from '../../protocol/byte-budget.ts';
-import type { AdmittedMessage } from '../../protocol/control-message.ts';
+import { FEATURE, type AdmittedMessage } from '../../protocol/control-message.ts';
 import { CLOSE_CODE, NOBODY, type Link } from '../../protocol/link.ts';
 import { ResumableOpener } from '../../protocol/resumable-opener.ts';
 import type { Stream } from '../../protocol/stream.ts';
@@ -77,6 +78,8 @@ export class GatewayLink {
   #watches: readonly Timer[] = [];
   #running: Promise<void> = Promise.resolve();
   #onUp: (() => void)[] = [];
+  /** Whether the gateway knows of destinations, as the newest link has it. */
+  #takesDestinations = false;
   /** Why there is no link, once there was one. */
   #awayBecause: PosternError | undefined;
   #isStopped = false;
@@ -130,16 +133,24 @@ export class GatewayLink {
     }
   }
 
-  /** Opens a stream to a hostname. Waits for a link that is away; rejects with LINK_CLOSED when it stays away. */
-  async open(hostname: string): Promise<Stream> {
+  /**
+   * Opens a stream to a hostname, or to a destination behind it. Waits for a link that is away; rejects with LINK_CLOSED when it
+   * stays away, and with ORIGIN_DESTINATION where the gateway would reach something else.
+   */
+  async open(hostname: string, destination?: Destination): Promise<Stream> {
     if (!this.#opener.isReachable) await this.#linkBack();
     const { purpose } = this.#options;
+    if (destination !== undefined && !this.#takesDestinations) {
+      const why = 'the gateway is of a version that knows no destinations';
+      throw new PosternError('ORIGIN_DESTINATION', `Cannot reach a destination: ${why}`);
+    }
     return this.#opener.open({
       kind: 'tcp',
       hostname,
       rule: '',
       requestId: newRequestId(),
       ...(purpose !== undefined && { purpose }),
+      ...(destination !== undefined && { destination }),
     });
   }
 
@@ -173,7 +184,7 @@ export class GatewayLink {
     const { gateway, ca, credential } = this.#options;
     const channel = await dialChannel({ url: gateway, ca, proxy: 'env', signal });
     const { promise: ended, resolve: end } = withResolvers<LinkEnd>();
-    const { link } = await registerLink<AdmittedMessage>({
+    const { link, features } = await registerLink<AdmittedMessage>({
       channel,
       clock: systemClock,
       signal,
@@ -195,6 +206,7 @@ export class GatewayLink {
         },
       },
     });
+    this.#takesDestinations = features.includes(FEATURE.destinations);
     void ended.then(({ kind }) => {
       if (kind === 'drain' && !link.isClosed) this.#draining.add(link);
     });

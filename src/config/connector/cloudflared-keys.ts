@@ -30,6 +30,7 @@ const STDERR = 'logs go to stderr';
 const REDIRECT = 'let systemd or a redirection keep them';
 const PRIVATE_NETWORK = 'networks are not routed, only the services of ingress rules';
 const NO_DNS = 'there is no DNS proxy';
+const NO_PORT = 'no port is opened for users';
 const LATER = 'this version cannot do it';
 const FIXED = 'its value is fixed';
 
@@ -46,10 +47,10 @@ export const REFUSED_CLOUDFLARED_KEYS: Readonly<Record<string, Refusal>> = {
   'lb-pool': refused('there are no load balancer pools', 'run several replicas'),
   'hello-world': ownRule(),
   'unix-socket': ownRule(),
-  bastion: refused(LATER),
-  socks5: refused(LATER),
-  'proxy-address': refused(LATER),
-  'proxy-port': refused(LATER),
+  bastion: ownRule(),
+  socks5: ownRule(),
+  'proxy-address': refused(NO_PORT),
+  'proxy-port': refused(NO_PORT),
   'proxy-connect-timeout': forOrigins('connectTimeout'),
   'proxy-tls-timeout': forOrigins('tlsTimeout'),
   'proxy-tcp-keepalive': forOrigins('tcpKeepAlive'),

@@ -23,6 +23,7 @@ import { parseService } from './origin-service.ts';
 import type { OriginService } from './origin-service.ts';
 import { compilePath } from './path-pattern.ts';
 import { checkCaFile } from '../pem-file.ts';
+import { checkServiceOptions, servedAs } from './service-options.ts';
 import type { KeyPath } from '../yaml-file.ts';
 
 const anyHostname = parseHostnamePattern('');
@@ -68,7 +69,13 @@ export async function resolveIngress(
     // oxlint-disable-next-line no-await-in-loop
     const own = await absoluteCaPool(source, path, rule.originRequest);
     const originRequest = mergeOriginRequest(base, own);
-    const { hostname, service } = rule;
+    const { hostname } = rule;
+    const service = servedAs(rule.service, { ...top, ...own });
+    checkServiceOptions(source, path.slice(0, -1), {
+      service,
+      written: own,
+      resolved: originRequest,
+    });
     const healthCheck = healthCheckOf(source, rule, index);
     const checked = healthCheck && { healthCheck };
     const meant = { index, hostname, path: pathOf(rule), service, originRequest, ...checked };

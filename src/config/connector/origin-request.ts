@@ -7,8 +7,18 @@
 import { PosternError } from '../../core/error.ts';
 import { z } from 'zod';
 import { LIMITS } from '../../core/limits.ts';
-import { durationOrSeconds, flag, list, mapping, parsed, text, wholeNumber } from '../field.ts';
+import {
+  durationOrSeconds,
+  expected,
+  flag,
+  list,
+  mapping,
+  parsed,
+  text,
+  wholeNumber,
+} from '../field.ts';
 import { parseHostname } from '../hostname-pattern.ts';
+import { ipRules, ipRulesSchema, type IpRule } from './ip-rule.ts';
 
 /** All values resolved. Times are ms, files are absolute. */
 export interface OriginRequest {
@@ -38,6 +48,10 @@ export interface OriginRequest {
   readonly http2?: true | undefined;
   /** Absent: the connector leaves it to the gateway who comes in. */
   readonly access?: RequiredAccess | undefined;
+  /** What the services `bastion` and `socks-proxy` may be asked for. */
+  readonly ipRules?: readonly IpRule[] | undefined;
+  /** `socks`: users of a raw TCP service speak SOCKS5, and reach the service whatever they ask for. */
+  readonly proxyType?: 'socks' | undefined;
 }
 
 /** The connector itself checks that somebody came in through an application of the gateway. */
@@ -64,8 +78,12 @@ function unsupportedSwitch() {
   return z.literal(false, { error: () => UNSUPPORTED }).optional();
 }
 
-function unsupported() {
-  return z.undefined({ error: () => UNSUPPORTED }).optional();
+const NO_LISTENER =
+  'has no effect: no port is opened for users, whose streams are served themselves';
+
+/** Where cloudflared would have listened for itself once; its default may stay. */
+function withoutListener<Default extends string | number>(value: Default) {
+  return z.literal(value, { error: () => `${NO_LISTENER}; remove it` }).optional();
 }
 
 const TEAM_NAME =
@@ -102,11 +120,11 @@ export const originRequestSchema = mapping({
   matchSNItoHost: flag().optional(),
   disableChunkedEncoding: unsupportedSwitch(),
   http2Origin: flag().optional(),
-  bastionMode: unsupportedSwitch(),
-  proxyAddress: unsupported(),
-  proxyPort: unsupported(),
-  proxyType: unsupported(),
-  ipRules: unsupported(),
+  bastionMode: flag().optional(),
+  proxyAddress: withoutListener('127.0.0.1'),
+  proxyPort: withoutListener(0),
+  proxyType: z.enum(['', 'socks'], { error: expected('socks, or empty') }).optional(),
+  ipRules: ipRulesSchema.optional(),
 });
 
 /** What was written of an `originRequest`. */
@@ -132,6 +150,8 @@ export function mergeOriginRequest(
     tlsVerification: noTLSVerify === undefined ? below.tlsVerification : verification(noTLSVerify),
     http2: switchedOn(written.http2Origin, below.http2),
     access: written.access === undefined ? below.access : requiredAccess(written.access),
+    ipRules: written.ipRules === undefined ? below.ipRules : ipRules(written.ipRules),
+    proxyType: proxyType(written.proxyType, below.proxyType),
   };
 }
 
@@ -142,6 +162,14 @@ function switchedOn(written: boolean | undefined, below: true | undefined): true
 
 function verification(noTlsVerify: boolean): OriginRequest['tlsVerification'] {
   return noTlsVerify ? 'none' : 'required';
+}
+
+function proxyType(
+  written: WrittenOriginRequest['proxyType'],
+  below: OriginRequest['proxyType'],
+): OriginRequest['proxyType'] {
+  if (written === undefined) return below;
+  return written === 'socks' ? written : undefined;
 }
 
 function requiredAccess({

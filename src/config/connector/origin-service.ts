@@ -30,7 +30,9 @@ export type OriginService =
       readonly scheme: string;
     }
   | { readonly kind: 'http-status'; readonly status: number }
-  | { readonly kind: 'hello-world' };
+  | { readonly kind: 'hello-world' }
+  /** Whatever the client names (`bastion`) or asks for by SOCKS5, within `originRequest.ipRules`. */
+  | { readonly kind: 'bastion' | 'socks-proxy' };
 
 const HTTP_PORTS = new Map([
   ['http', 80],
@@ -52,11 +54,8 @@ const MAX_SOCKET_PATH = 107;
 
 /** Parses a service. Throws CONFIG_INVALID that quotes the text and says how to write it. */
 export function parseService(text: string): OriginService {
-  if (text === 'bastion' || text === 'socks-proxy') {
-    throw invalid(text, 'is not supported in this version', 'give each destination its own rule');
-  }
-  if (text === 'hello-world') throw invalid(text, 'is not a service', 'write hello_world');
-  if (text === 'hello_world') return { kind: 'hello-world' };
+  if (text === 'bastion' || text === 'socks-proxy') return { kind: text };
+  if (text === 'hello_world' || text === 'hello-world') return { kind: 'hello-world' };
   if (text.startsWith('http_status:')) return parseStatus(text);
   if (/^unix(\+tls)?:/.test(text)) return parseUnix(text);
   return parseAddress(text);
@@ -127,7 +126,7 @@ function parseHostPort(text: string, rest: string): HostPort {
   }
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+)(?:-(\d+))?)?$/.exec(rest.replace(/\/$/, ''));
   const host = (match?.[1] ?? match?.[2])?.toLowerCase();
-  const isHost = match?.[1] === undefined ? isNameOrIpv4(host ?? '') : isIPv6(match[1]);
+  const isHost = match?.[1] === undefined ? isOriginHost(host ?? '') : isIPv6(match[1]);
   if (host === undefined || !isHost) {
     throw invalid(text, 'has no host, or a bad port', 'write it like http://localhost:8080');
   }
@@ -149,7 +148,8 @@ function checkRange(text: string, port = 0, lastPort = port + 1): void {
   throw invalid(text, most, 'make several rules of it');
 }
 
-function isNameOrIpv4(host: string): boolean {
+/** Whether a service may have this host: a name, or an IPv4 address. */
+export function isOriginHost(host: string): boolean {
   // What is left to say no is the resolver: names of containers may hold underscores, and search domains are short.
   return /^[\p{L}\p{N}]([\p{L}\p{N}._-]*[\p{L}\p{N}_-])?\.?$/u.test(host) && host.length <= 253;
 }

@@ -51,6 +51,7 @@ export function announce(rules: readonly IngressRule[]): AnnouncedRule[] {
       ...(kind === 'http' && { http: announceHttp(rule) }),
       ...(rule.originRequest.access && { access: true as const }),
       ...(portsOf(rule.service) > 1 && { ports: portsOf(rule.service) }),
+      ...(rule.service.kind === 'bastion' && { destinations: true as const }),
     };
   });
 }
@@ -67,7 +68,14 @@ function announceHttp({ originRequest }: IngressRule): NonNullable<AnnouncedRule
 
 /** Whether the gateway speaks HTTP over a stream to `service`, or carries bytes. */
 function streamKind(service: OriginService): StreamRequest['kind'] {
-  return service.kind === 'tcp' ? 'tcp' : 'http';
+  switch (service.kind) {
+    case 'tcp':
+    case 'bastion':
+    case 'socks-proxy':
+      return 'tcp';
+    default:
+      return 'http';
+  }
 }
 
 function noRule(request: RuleRequest, why: string): PosternError {

@@ -39,6 +39,13 @@ export function restrictionOf(address: IpAddress): Restriction | undefined {
   );
 }
 
+/** The IPv4 address inside an IPv6 address that leads to it; undefined where there is none. */
+export function embeddedAddress(address: IpAddress): IpAddress | undefined {
+  if (address.family === 4) return undefined;
+  const value = embeddedV4(address.groups);
+  return value === undefined ? undefined : { family: 4, value };
+}
+
 function restriction(reason: string | undefined, isDisguised: boolean): Restriction | undefined {
   return reason === undefined ? undefined : { reason, isDisguised };
 }

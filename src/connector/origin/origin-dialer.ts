@@ -17,6 +17,7 @@ import type { AcceptInfo, StreamRequest } from '../../protocol/control-message.t
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { BuiltinOrigin } from './builtin.ts';
+import { allowedBy, chosenService, expectNoDestination, letsChoose } from './chosen-service.ts';
 import { connectTcp } from './connect-tcp.ts';
 import { connectUnix } from './connect-unix.ts';
 import { Deadline, untilAborted } from './deadline.ts';
@@ -43,8 +44,11 @@ export interface DialOptions {
   readonly log?: Log;
 }
 
-/** Who asks: its hostname may be the name that a certificate has; which port of several; and what the gateway can speak. */
-export type DialRequest = Pick<StreamRequest, 'hostname' | 'portOffset' | 'heeds'>;
+/**
+ * Who asks: its hostname may be the name that a certificate has; which port of several; what the gateway can speak; and what
+ * the user chose, where they may.
+ */
+export type DialRequest = Pick<StreamRequest, 'hostname' | 'portOffset' | 'heeds' | 'destination'>;
 
 /** A connected origin. */
 export interface OriginConnection {
@@ -82,7 +86,7 @@ export class OriginDialer {
 
   /**
    * Connects to the service of `rule`. Throws ORIGIN_REFUSED, ORIGIN_UNREACHABLE, ORIGIN_RESET, ORIGIN_DNS,
-   * ORIGIN_TIMEOUT, ORIGIN_TLS, ORIGIN_FORBIDDEN, and STREAM_CANCELLED when the signal aborts first.
+   * ORIGIN_TIMEOUT, ORIGIN_TLS, ORIGIN_FORBIDDEN, ORIGIN_DESTINATION, and STREAM_CANCELLED when the signal aborts first.
    */
   async dial(
     rule: IngressRule,
@@ -90,6 +94,7 @@ export class OriginDialer {
     options: DialOptions,
   ): Promise<OriginConnection> {
     const { service } = rule;
+    if (!letsChoose(service)) expectNoDestination(request);
     switch (service.kind) {
       case 'hello-world':
         return { socket: this.#builtin.connect(service), info: { origin: 'hello_world' } };
@@ -98,6 +103,15 @@ export class OriginDialer {
           socket: this.#builtin.connect(service),
           info: { origin: `http_status:${service.status}` },
         };
+      case 'bastion':
+      case 'socks-proxy':
+        return this.#dialService({
+          rule,
+          service: chosenService(rule, request),
+          isChosen: true,
+          request,
+          ...options,
+        });
       case 'tcp':
         return this.#dialService({ rule, service: onePort(service, request), request, ...options });
       case 'http':
@@ -148,7 +162,9 @@ export class OriginDialer {
     const { connectTimeoutMs, tcpKeepAliveMs, happyEyeballs } = dial.rule.originRequest;
     const { host, port } = service;
     progress.doing = 'resolving its name';
-    const { addresses, refused } = await this.#resolver.resolve(host, signal);
+    const { addresses, refused } = await (dial.isChosen
+      ? this.#resolver.resolveChosen(host, signal, allowedBy(dial.rule, port))
+      : this.#resolver.resolve(host, signal));
     const origin = originOf(service);
     if (refused.length > 0) {
       log?.warn(
@@ -212,6 +228,8 @@ export class OriginDialer {
 interface Dial extends DialOptions {
   readonly rule: IngressRule;
   readonly service: DialledService;
+  /** The service is what the user chose, within `ipRules`. */
+  readonly isChosen?: boolean;
   readonly request: DialRequest;
 }
 

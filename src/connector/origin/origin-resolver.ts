@@ -11,7 +11,7 @@ import { codeOf, messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { restrictionOf } from './address-policy.ts';
 import { untilAborted } from './deadline.ts';
-import { formatIpAddress, parseIpAddress } from './ip-address.ts';
+import { formatIpAddress, parseIpAddress, type IpAddress } from './ip-address.ts';
 
 /** All addresses of a name, best first. Rejects as `dns.lookup` does. */
 export type Lookup = (hostname: string) => Promise<readonly { readonly address: string }[]>;
@@ -22,6 +22,9 @@ export interface CheckedAddresses {
   /** What the name resolved to as well and must not be dialled, each with its reason, for the log. */
   readonly refused: readonly string[];
 }
+
+/** Why an address may not be dialled; undefined when it may. */
+type Judge = (address: IpAddress) => string | undefined;
 
 /** The system's resolver: /etc/hosts, mDNS and whatever else is set up there. */
 const lookupAll: Lookup = (hostname) => systemLookup(hostname, { all: true, verbatim: true });
@@ -46,6 +49,33 @@ export class OriginResolver {
     return isNamed ? { addresses: [address], refused: [] } : check(host, [{ address }]);
   }
 
+  /**
+   * The same for a host that a user chose: `refusalOf` judges every address, also one that is written as such. Throws as
+   * resolve() does; an ORIGIN_FORBIDDEN tells the user nothing of the addresses, and the log all.
+   */
+  async resolveChosen(
+    host: string,
+    signal: AbortSignal,
+    refusalOf: Judge,
+  ): Promise<CheckedAddresses> {
+    const literal = parseIpAddress(host);
+    const answers = literal
+      ? [{ address: formatIpAddress(literal) }]
+      : await this.#lookUpChosen(host, signal);
+    const { addresses, refused } = sift(answers, refusalOf);
+    if (addresses.length > 0) return { addresses, refused };
+    if (refused.length === 0) throw withoutAddress(host);
+    throw notAllowed(host, refused.join(', '));
+  }
+
+  async #lookUpChosen(host: string, signal: AbortSignal): ReturnType<Lookup> {
+    if (!this.#inFlight.has(host) && this.#inFlight.size >= LIMITS.originLookups) {
+      const why = `${LIMITS.originLookups} other names are being resolved`;
+      throw new PosternError('ORIGIN_DNS', `Cannot resolve "${host}": ${why}`);
+    }
+    return this.#lookUp(host, signal);
+  }
+
   async #lookUp(host: string, signal: AbortSignal): ReturnType<Lookup> {
     let lookup = this.#inFlight.get(host);
     if (lookup === undefined) {
@@ -63,23 +93,39 @@ export class OriginResolver {
   }
 }
 
+/** The error of a destination that no rule allows, whoever asks; `detail` is for the log alone. */
+export function notAllowed(destination: string, detail: string): PosternError {
+  const message = `Cannot dial "${destination}": the rules of the connector do not allow it`;
+  return new PosternError('ORIGIN_FORBIDDEN', message, { cause: new Error(detail) });
+}
+
 function check(host: string, answers: Awaited<ReturnType<Lookup>>): CheckedAddresses {
-  const addresses: string[] = [];
-  const refused: string[] = [];
-  for (const { address } of answers.slice(0, LIMITS.originAddresses)) {
-    const parsed = parseIpAddress(address);
-    const reason = parsed === undefined ? 'not an address' : restrictionOf(parsed)?.reason;
-    if (reason === undefined) addresses.push(address);
-    else refused.push(`${address} is ${reason}`);
-  }
+  const { addresses, refused } = sift(answers, (address) => restrictionOf(address)?.reason);
   if (addresses.length > 0) return { addresses, refused };
-  if (refused.length === 0) {
-    throw new PosternError('ORIGIN_DNS', `Cannot resolve "${host}": it has no addresses`);
-  }
+  if (refused.length === 0) throw withoutAddress(host);
   throw new PosternError(
     'ORIGIN_FORBIDDEN',
     `Cannot dial "${host}": ${refused.join(', ')}; only a rule whose service names that address itself allows it`,
   );
+}
+
+function sift(
+  answers: Awaited<ReturnType<Lookup>>,
+  refusalOf: Judge,
+): { readonly addresses: string[]; readonly refused: string[] } {
+  const addresses: string[] = [];
+  const refused: string[] = [];
+  for (const { address } of answers.slice(0, LIMITS.originAddresses)) {
+    const parsed = parseIpAddress(address);
+    const reason = parsed === undefined ? 'not an address' : refusalOf(parsed);
+    if (reason === undefined) addresses.push(address);
+    else refused.push(`${address} is ${reason}`);
+  }
+  return { addresses, refused };
+}
+
+function withoutAddress(host: string): PosternError {
+  return new PosternError('ORIGIN_DNS', `Cannot resolve "${host}": it has no addresses`);
 }
 
 function explain(cause: unknown): string {

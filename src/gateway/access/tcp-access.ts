@@ -27,6 +27,8 @@ export interface TcpStreamFacts {
   readonly requestId: string;
   /** Why the user wanted it, where they said so. */
   readonly purpose?: string | undefined;
+  /** What they chose to reach, where they may. */
+  readonly destination?: string | undefined;
   readonly tunnelName: string;
   readonly replica: string;
 }
@@ -108,6 +110,7 @@ export class TcpAccess {
 
 function factOf(stream: TcpStreamFacts): Omit<AuditFact, 'type'> {
   const { hostname, application, user, address, requestId, purpose, tunnelName, replica } = stream;
+  const { destination } = stream;
   return {
     hostname,
     tunnel: tunnelName,
@@ -115,6 +118,7 @@ function factOf(stream: TcpStreamFacts): Omit<AuditFact, 'type'> {
     detail: {
       ...(application && { application }),
       ...(purpose && { purpose }),
+      ...(destination && { destination }),
       replica,
       address,
       requestId,

@@ -8,11 +8,12 @@ import type { Clock } from '../../core/clock.ts';
 import { codeOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { VERSION } from '../../core/version.ts';
-import type {
-  ControlMessage,
-  GatewayKey,
-  HelloMessage,
-  RegisterMessage,
+import {
+  FEATURE,
+  type ControlMessage,
+  type GatewayKey,
+  type HelloMessage,
+  type RegisterMessage,
 } from '../../protocol/control-message.ts';
 import type { FrameChannel } from '../../protocol/frame-channel.ts';
 import { CLOSE_CODE, NOBODY, Link } from '../../protocol/link.ts';
@@ -204,7 +205,7 @@ class Visitor {
     this.#link.sendControl({
       type: 'hello',
       versions: [1],
-      features: [],
+      features: [FEATURE.destinations],
       software: `postern/${VERSION}`,
       process: options.gatewayId,
     });

@@ -56,5 +56,6 @@ function fieldsOf(stream: RelayedStream): Record<string, unknown> {
     [FIELD.replica]: stream.replica,
     ...(stream.principal.user !== undefined && { [FIELD.user]: stream.principal.user }),
     ...(stream.application !== undefined && { [FIELD.application]: stream.application }),
+    ...(stream.destination !== undefined && { [FIELD.destination]: stream.destination }),
   };
 }

@@ -5,6 +5,7 @@
  * replica it names, or, for a new stream, to one that its key chooses. What is watched meanwhile is in `stream-attaches.ts`.
  */
 import { addressKey } from '../../access/sign-in/address-limit.ts';
+import { formatDestination } from '../../config/destination.ts';
 import { normaliseHostname } from '../../config/hostname-pattern.ts';
 import type { Clock } from '../../core/clock.ts';
 import { isPosternError, PosternError } from '../../core/error.ts';
@@ -16,7 +17,7 @@ import { NOBODY, type Link, type Slot, type StreamHolder } from '../../protocol/
 import { Relay, type RelayEnd } from '../../protocol/relay.ts';
 import { isResetCode } from '../../protocol/reset-code.ts';
 import type { Arrivals } from '../routing/arrivals.ts';
-import type { ConnectedReplica } from '../links/connected-replica.ts';
+import type { ConnectedReplica, ReplicaRule } from '../links/connected-replica.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import { signedStream, type StreamSigner } from '../routing/signed-stream.ts';
 import type { TunnelRegistry } from '../links/tunnel-registry.ts';
@@ -42,6 +43,8 @@ export interface RelayedStream {
   readonly address: string;
   readonly requestId: string;
   readonly purpose?: string | undefined;
+  /** What the user chose to reach, where they may. */
+  readonly destination?: string | undefined;
   readonly tunnelName: string;
   readonly replica: string;
   /** Whether the stream was here, or elsewhere, before. */
@@ -212,10 +215,12 @@ export class ClientStreams<Principal extends ClientPrincipal> {
       replica: wanted,
       isResumed,
     });
+    if (!isResumed) checkDestination(rule, request);
     const link = linkTo(replica, hostname, isResumed);
-    const told = this.#told({ ...ask, application, replica, isResumed });
+    const destination = request.destination && formatDestination(request.destination);
+    const told = this.#told({ ...ask, application, destination, replica, isResumed });
     const attach = this.#attaches.watch(key, ask, { replica, detachedMs, share });
-    const asked = requestFor(peer, ask, rule?.id ?? '', life);
+    const asked = requestFor(peer, ask, rule?.id ?? '', { ...life, ...chosenIn(request) });
     const relay: Relay = new Relay({
       near: slot,
       message,
@@ -294,11 +299,26 @@ function linkTo(replica: ConnectedReplica, hostname: string, isResumed: boolean)
   throw new PosternError(replica.isReachable ? 'STREAM_DETACHED' : 'ROUTE_NO_REPLICA', why);
 }
 
+/** Throws ORIGIN_DESTINATION for one that nobody asked for, since it would not be reached, and where one is missing. */
+function checkDestination(
+  rule: Pick<ReplicaRule, 'destinations'> | undefined,
+  { hostname, destination }: StreamRequest,
+): void {
+  const isWanted = rule?.destinations === true;
+  if (isWanted === (destination !== undefined)) return;
+  const why = isWanted ? 'name a destination, with --destination' : 'it takes no destination';
+  throw new PosternError('ORIGIN_DESTINATION', `Cannot reach "${hostname}": ${why}`);
+}
+
+function chosenIn({ destination }: StreamRequest): Pick<StreamRequest, 'destination'> {
+  return destination === undefined ? {} : { destination };
+}
+
 function requestFor(
   { principal, address, port }: ClientPeer<ClientPrincipal>,
   { hostname, requestId }: StreamAsk<ClientPrincipal>,
   rule: string,
-  life: Pick<StreamRequest, 'detachedMs' | 'endsMs'>,
+  more: Pick<StreamRequest, 'detachedMs' | 'endsMs' | 'destination'>,
 ): StreamRequest {
   return {
     kind: 'tcp',
@@ -306,7 +326,7 @@ function requestFor(
     rule,
     requestId,
     client: { address, port },
-    ...life,
+    ...more,
     ...(principal.owner !== undefined && { owner: principal.owner }),
     ...(principal.grant !== undefined && { grant: principal.grant }),
   };

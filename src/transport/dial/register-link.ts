@@ -45,6 +45,8 @@ export interface RegisterLinkOptions<Answer extends RegisteredMessage | Admitted
 export interface RegisteredLink<Answer> {
   readonly link: Link;
   readonly answer: Answer;
+  /** What the gateway said it knows of. */
+  readonly features: readonly string[];
 }
 
 /**
@@ -66,6 +68,7 @@ class Registration<Answer extends RegisteredMessage | AdmittedMessage> {
   readonly #reject: (error: PosternError) => void;
   readonly #link: Link;
   #isRegistered = false;
+  #features: readonly string[] = [];
 
   constructor(
     options: RegisterLinkOptions<Answer>,
@@ -100,6 +103,7 @@ class Registration<Answer extends RegisteredMessage | AdmittedMessage> {
 
   #onControl(message: ControlMessage): void {
     if (message.type === 'hello') {
+      this.#features = message.features;
       if (!message.versions.includes(1))
         this.#fail('PROTO_VERSION', versionMessage(message.versions));
     } else if (message.type === 'refused') {
@@ -120,7 +124,7 @@ class Registration<Answer extends RegisteredMessage | AdmittedMessage> {
     this.#isRegistered = true;
     this.#link.trust();
     this.#options.events.onRegistered?.(answer);
-    this.#resolve({ link: this.#link, answer });
+    this.#resolve({ link: this.#link, answer, features: this.#features });
   }
 
   #onClose(error: PosternError | undefined): void {

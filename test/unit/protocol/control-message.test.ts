@@ -51,6 +51,7 @@ const MESSAGES: ControlMessage[] = [
       { id: '1', hostname: '', kind: 'tcp', http: { http2: true } },
       { id: '2', hostname: '', kind: 'tcp', access: true },
       { id: '3', hostname: '', kind: 'tcp', ports: 100 },
+      { id: '3', hostname: '', kind: 'tcp', destinations: true },
     ],
   },
   {
@@ -308,7 +309,7 @@ describe('parseOpen()', () => {
     const whole = {
       ...OPEN,
       position: { received: 1, consumed: 0, window: 0, ended: true },
-      request: { ...OPEN.request, client, ...relayed },
+      request: { ...OPEN.request, client, ...relayed, destination: { host: 'db.b', port: 22 } },
       relayMs: 80,
     };
     expect(parseOpen(json(whole))).toEqual(whole);
@@ -343,6 +344,12 @@ describe('parseOpen()', () => {
     ['request', { ...OPEN.request, portOffset: -1 }],
     ['request', { ...OPEN.request, heeds: 'http2' }],
     ['request', { ...OPEN.request, heeds: Array(LIMITS.heededWords + 1).fill('http2') }],
+    ['request', { ...OPEN.request, destination: 'db:22' }],
+    ['request', { ...OPEN.request, destination: { host: 'db' } }],
+    ['request', { ...OPEN.request, destination: { host: 'd'.repeat(254), port: 22 } }],
+    ['request', { ...OPEN.request, destination: { host: 'a b', port: 22 } }],
+    ['request', { ...OPEN.request, destination: { host: '', port: 22 } }],
+    ['request', { ...OPEN.request, destination: { host: 'db', port: 65_536 } }],
     ['request', { ...OPEN.request, kind: 'udp' }],
     ['request', { ...OPEN.request, hostname: 'h'.repeat(254) }],
     ['request', { ...OPEN.request, rule: 'r'.repeat(65) }],

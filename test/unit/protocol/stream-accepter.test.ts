@@ -297,6 +297,33 @@ describe('StreamAccepter: a stream that comes back', () => {
     ]);
   });
 
+  it('is not known as one that leads elsewhere, and is to gateways that know no destinations', async () => {
+    const acceptor = new Acceptor();
+    const destination = { host: 'db', port: 22 };
+    await acceptor.answer(1, { request: { ...REQUEST, destination } });
+    const again = (epoch: number, request: OpenMessage['request']): Partial<OpenMessage> => ({
+      epoch,
+      resume: true,
+      request,
+    });
+    const others = [
+      { id: 3, host: 'db', port: 23 },
+      { id: 5, host: 'web', port: 22 },
+    ];
+    for (const { id, ...other } of others) {
+      const asked = again(1, { ...REQUEST, destination: other });
+      expect(await acceptor.answer(id, asked)).toEqual([`${id} RESET STREAM_UNKNOWN`]);
+    }
+    expect(await acceptor.answer(31, again(1, { ...REQUEST, destination }))).toEqual([
+      '1 RESET STREAM_MOVED',
+      '31 ACCEPT 0 0',
+    ]);
+    expect(await acceptor.answer(33, again(2, REQUEST))).toEqual([
+      '31 RESET STREAM_MOVED',
+      '33 ACCEPT 0 0',
+    ]);
+  });
+
   it('is kept for as long as its own initiator asks for, and no longer than a day', async () => {
     for (const [asked, kept] of [
       [90_000, 90_000],

@@ -3,7 +3,8 @@ import { pipeStream } from '../../../client/forward/pipe-stream.ts';
 import { TcpForward } from '../../../client/forward/tcp-forward.ts';
 import { loadClientConfig, type Forward } from '../../../config/client-config.ts';
 import { formatListenAddress, parseListenAddress } from '../../../config/listen-address.ts';
-import { PosternError } from '../../../core/error.ts';
+import { formatDestination, parseDestination } from '../../../config/destination.ts';
+import { messageOf, PosternError } from '../../../core/error.ts';
 import { LIMITS } from '../../../core/limits.ts';
 import { isLoopback } from '../../../core/loopback.ts';
 import {
@@ -30,6 +31,11 @@ export const accessTcp = defineCommand({
       type: 'string',
       requiresArg: true,
       describe: 'Local address, such as 127.0.0.1:5432; without it: standard input and output',
+    },
+    destination: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'What to reach behind a bastion, such as db.internal:5432',
     },
     config: {
       type: 'string',
@@ -62,20 +68,24 @@ export const accessTcp = defineCommand({
     }
     const hostname = hostnameArgument(args.hostname);
     const listen = args.listen === undefined ? undefined : listenArgument(args.listen);
+    const destination = destinationArgument(args.destination);
     const address = await gatewayArgument(args, hostname);
     return withClientSession(address, COMMAND, async (session) => {
       const client = await startClientLink(session, { ...link, address, hostnames: [hostname] });
       return listen === undefined
-        ? servePipe(client, hostname)
-        : serveForwards(client, [{ hostname, listen }]);
+        ? servePipe(client, { hostname, destination })
+        : serveForwards(client, [{ hostname, listen, destination }]);
     });
   },
 });
 
-async function servePipe(client: ClientLink, hostname: string): Promise<ExitCode> {
+async function servePipe(
+  client: ClientLink,
+  { hostname, destination }: Omit<Forward, 'listen'>,
+): Promise<ExitCode> {
   const signal = new EndSignal();
   try {
-    const stream = await client.link.open(hostname);
+    const stream = await client.link.open(hostname, destination);
     const piped = pipeStream(stream, { input: process.stdin, output: process.stdout });
     await Promise.race([piped, signal.arrived]);
     return EXIT.done;
@@ -89,18 +99,26 @@ async function serveForwards(client: ClientLink, forwards: readonly Forward[]): 
   const signal = new EndSignal();
   const opened: TcpForward[] = [];
   try {
-    for (const { hostname, listen } of forwards) {
+    for (const { hostname, listen, destination } of forwards) {
       if (!isLoopback(listen.host)) {
         const shown = formatListenAddress(listen);
         printNote(`${shown} is not a loopback address: others can connect as you`);
       }
       const { link, log } = client;
-      const forward = new TcpForward({ listen, hostname, link, log, onProblem: printProblem });
+      const forward = new TcpForward({
+        listen,
+        hostname,
+        destination,
+        link,
+        log,
+        onProblem: printProblem,
+      });
       opened.push(forward);
       // One after the other: the first that cannot be opened is the one that is told.
       // oxlint-disable-next-line no-await-in-loop
       const bound = await forward.open();
-      printNote(`${hostname} is on ${formatListenAddress(bound)}`);
+      const reached = destination ? `${formatDestination(destination)} by ${hostname}` : hostname;
+      printNote(`${reached} is on ${formatListenAddress(bound)}`);
     }
     await signal.arrived;
     return EXIT.done;
@@ -123,6 +141,15 @@ function purposeArgument(flag: string | undefined): string | undefined {
     throw new PosternError('CLI_USAGE', message);
   }
   return purpose === '' ? undefined : purpose;
+}
+
+function destinationArgument(text: string | undefined): Forward['destination'] {
+  if (text === undefined) return undefined;
+  try {
+    return parseDestination(text);
+  } catch (cause) {
+    throw new PosternError('CLI_USAGE', `Cannot use --destination: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function listenArgument(text: string): Forward['listen'] {

@@ -39,6 +39,9 @@ describe('parseService()', () => {
     ['constructor://a:1', { kind: 'tcp', host: 'a', port: 1, scheme: 'constructor' }],
     ['http_status:418', { kind: 'http-status', status: 418 }],
     ['hello_world', { kind: 'hello-world' }],
+    ['hello-world', { kind: 'hello-world' }],
+    ['bastion', { kind: 'bastion' }],
+    ['socks-proxy', { kind: 'socks-proxy' }],
   ])('reads %j', (text, service) => {
     expect(parseService(text)).toEqual(service);
   });
@@ -72,9 +75,8 @@ describe('parseService()', () => {
     'http_status:42',
     'http_status:100',
     'http_status:1000',
-    'hello-world',
-    'bastion',
-    'socks-proxy',
+    'bastions',
+    'socks',
     'http://a\nb',
   ])('refuses %j and quotes it', (text) => {
     expect(() => parseService(text)).toThrow(

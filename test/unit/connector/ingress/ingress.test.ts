@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { parseIpRange } from '../../../../src/config/access/ip-range.ts';
 import { announce, chooseRule } from '../../../../src/connector/ingress/ingress.ts';
 import { aRule } from '../a-rule.ts';
 
@@ -98,6 +99,16 @@ describe('announce()', () => {
     expect(none?.[0]).not.toHaveProperty('access');
   });
 
+  it('says which rules want a destination, and not which ones they allow', () => {
+    const ipRules = [{ range: parseIpRange('10.1.2.0/24'), ports: [22], allow: true }];
+    const [bastion, socks] = ['bastion', 'socks-proxy'].map((service) =>
+      announce([aRule(service, { ipRules })]),
+    );
+    expect(bastion).toEqual([expect.objectContaining({ destinations: true })]);
+    expect(socks?.[0]).not.toHaveProperty('destinations');
+    expect(JSON.stringify([bastion, socks])).not.toContain('10.1');
+  });
+
   it('says how to match and to speak HTTP, in order, and not where origins are', () => {
     expect(announce(rules)).toEqual([
       { id: ssh.id, hostname: 'ssh.example.com', kind: 'tcp' },
@@ -130,6 +141,8 @@ describe('announce()', () => {
     ['rdp://a', 'tcp'],
     ['smb://a', 'tcp'],
     ['postgres://a:5432', 'tcp'],
+    ['bastion', 'tcp'],
+    ['socks-proxy', 'tcp'],
   ])('announces %s as %s', (service, kind) => {
     expect(announce([aRule(service)])).toEqual([expect.objectContaining({ kind })]);
   });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
+import { parseIpRange } from '../../../../src/config/access/ip-range.ts';
 import type { Clock } from '../../../../src/core/clock.ts';
 import { systemClock } from '../../../../src/core/clock.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
@@ -452,3 +453,69 @@ function openSockets(): number {
   return process.getActiveResourcesInfo().filter((name) => /^TCP(Socket|Connect)/.test(name))
     .length;
 }
+
+describe('OriginDialer, for a bastion,', () => {
+  const here = { range: parseIpRange('127.0.0.1'), ports: [], allow: true };
+
+  function dialChosen(
+    destination: { host: string; port: number } | undefined,
+    options: Parameters<typeof aRule>[1] = { ipRules: [here] },
+    lookup: Lookup = answering('127.0.0.1'),
+  ): Promise<OriginConnection> {
+    const asked = { ...request, ...(destination && { destination }) };
+    const dialed = aDialer({ lookup }).dial(aRule('bastion', options), asked, { signal: forever });
+    return dialed;
+  }
+
+  it('reaches what the client names, by address and by name', async () => {
+    const { port } = await startEcho();
+    for (const host of ['127.0.0.1', 'DB.internal']) {
+      const { socket, info } = await dialChosen({ host, port });
+      expect(info).toEqual({ origin: `${host.toLowerCase()}:${port}` });
+      await expect(talk(socket, 'hello')).resolves.toBe('hello bye');
+    }
+  });
+
+  it('K6 K7 refuses a destination that no rule allows, without a look at its name if the port is not', async () => {
+    const echo = await startEcho();
+    const { port } = echo;
+    const asked: string[] = [];
+    const lookup: Lookup = (host) => {
+      asked.push(host);
+      return Promise.resolve([{ address: '127.0.0.1' }]);
+    };
+    const others = [{ range: parseIpRange('0.0.0.0/0'), ports: [port], allow: true }];
+    for (const host of ['127.0.0.1', 'localhost', '2130706433', '::ffff:127.0.0.1', '0.0.0.0']) {
+      await expect(dialChosen({ host, port }, { ipRules: others }, lookup)).rejects.toMatchObject({
+        code: 'ORIGIN_FORBIDDEN',
+      });
+    }
+    await expect(
+      dialChosen({ host: 'web', port: port - 1 }, { ipRules: others }, lookup),
+    ).rejects.toMatchObject({ code: 'ORIGIN_FORBIDDEN' });
+    await expect(dialChosen({ host: 'web', port }, {}, lookup)).rejects.toMatchObject({
+      code: 'ORIGIN_FORBIDDEN',
+    });
+    expect(asked).toEqual(['localhost']);
+    expect(echo.accepted).toBe(0);
+  });
+
+  it.each([
+    undefined,
+    { host: 'a/b', port: 22 },
+    { host: '', port: 22 },
+    { host: 'fe80::1%eth0', port: 22 },
+    { host: 'db', port: 0 },
+  ])('K14 wants a destination that is one: %j', async (destination) => {
+    await expect(dialChosen(destination)).rejects.toMatchObject({ code: 'ORIGIN_DESTINATION' });
+  });
+
+  it.each(['tcp://127.0.0.1:1', 'http://localhost:1', 'unix:/run/app.sock', 'http_status:404'])(
+    'K14 takes a destination for no other service: %s',
+    async (service) => {
+      const asked = { ...request, destination: { host: '127.0.0.1', port: 1 } };
+      const dialed = aDialer().dial(aRule(service), asked, { signal: forever });
+      await expect(dialed).rejects.toMatchObject({ code: 'ORIGIN_DESTINATION' });
+    },
+  );
+});

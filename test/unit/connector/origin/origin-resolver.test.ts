@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { LIMITS } from '../../../../src/core/limits.ts';
+import { formatIpAddress, type IpAddress } from '../../../../src/connector/origin/ip-address.ts';
 import { OriginResolver, type Lookup } from '../../../../src/connector/origin/origin-resolver.ts';
 
 const forever = new AbortController().signal;
@@ -181,5 +182,63 @@ describe('OriginResolver', () => {
     answers[0]?.([{ address: '10.0.0.5' }]);
     await expect(second).resolves.toMatchObject({ addresses: ['10.0.0.5'] });
     expect(asked).toHaveLength(1);
+  });
+});
+
+describe('resolveChosen()', () => {
+  const noTens = (address: IpAddress): string | undefined =>
+    formatIpAddress(address).startsWith('10.') ? 'denied' : undefined;
+
+  it('leaves out the addresses that are refused, and looks up nothing for an address', async () => {
+    const { resolver, asked } = resolverOf(['10.0.0.5', '192.0.2.1', '2001:db8::1']);
+    await expect(resolver.resolveChosen('db', forever, noTens)).resolves.toEqual({
+      addresses: ['192.0.2.1', '2001:db8::1'],
+      refused: ['10.0.0.5 is denied'],
+    });
+    await expect(resolver.resolveChosen('0xc0000201', forever, noTens)).resolves.toEqual({
+      addresses: ['192.0.2.1'],
+      refused: [],
+    });
+    expect(asked).toEqual(['db']);
+  });
+
+  it('K7 tells the user nothing of the addresses of a name, and the log why', async () => {
+    const { resolver } = resolverOf(['10.0.0.5', 'junk']);
+    const failed = resolver.resolveChosen('db.internal', forever, noTens);
+    await expect(failed).rejects.toMatchObject({
+      code: 'ORIGIN_FORBIDDEN',
+      message: 'Cannot dial "db.internal": the rules of the connector do not allow it',
+      cause: { message: '10.0.0.5 is denied, junk is not an address' },
+    });
+    await expect(resolver.resolveChosen('10.1', forever, noTens)).rejects.toMatchObject({
+      code: 'ORIGIN_FORBIDDEN',
+    });
+  });
+
+  it('says when a name has no address', async () => {
+    const { resolver } = resolverOf([]);
+    await expect(resolver.resolveChosen('db', forever, noTens)).rejects.toMatchObject({
+      code: 'ORIGIN_DNS',
+    });
+  });
+
+  it('asks a resolver that hangs for no more names than the limit, and still for those of rules', async () => {
+    const asked: string[] = [];
+    const resolver = new OriginResolver((hostname) => new Promise(() => void asked.push(hostname)));
+    const abort = new AbortController();
+    const waiting = Array.from({ length: LIMITS.originLookups }, (_, index) =>
+      resolver.resolveChosen(`host-${index}`, abort.signal, noTens),
+    );
+    await expect(resolver.resolveChosen('one-more', forever, noTens)).rejects.toMatchObject({
+      code: 'ORIGIN_DNS',
+      message: `Cannot resolve "one-more": ${LIMITS.originLookups} other names are being resolved`,
+    });
+    const more = [
+      resolver.resolveChosen('host-0', abort.signal, noTens),
+      resolver.resolve('of-a-rule', abort.signal),
+    ];
+    expect(asked).toHaveLength(LIMITS.originLookups + 1);
+    abort.abort(new Error('enough'));
+    for (const lookup of [...waiting, ...more]) await expect(lookup).rejects.toThrow('enough');
   });
 });

@@ -6,6 +6,7 @@ import { encodeJson, encodeReset } from '../../../../src/protocol/frame.ts';
 import { openMessage, REQUEST } from '../../protocol/raw-peer.ts';
 import { settle } from '../../protocol/turns.ts';
 import {
+  BASTION_HOSTNAME,
   grantOf,
   HOSTNAME,
   OTHER_HOSTNAME,
@@ -13,7 +14,7 @@ import {
   type Client,
   type Connector,
 } from './relay-lab.ts';
-import type { AppEnd } from '../../protocol/two-ends.ts';
+import { AppEnd } from '../../protocol/two-ends.ts';
 
 /** Alice's stream, on which both ends have spoken. */
 async function open(
@@ -70,6 +71,26 @@ describe('a stream of a client', () => {
     const [plain, guarded] = connector.apps.map(({ stream }) => stream.request);
     expect(plain).not.toHaveProperty('assertion');
     expect(guarded).toHaveProperty('assertion', 'signed q db user');
+  });
+
+  it('leads to a destination where the rule wants one, and nowhere where it does not', async () => {
+    const lab = new RelayLab();
+    const connector = await lab.connector();
+    const alice = await lab.client('alice');
+    const destination = { host: 'db.internal', port: 5432 };
+    const ask = (hostname: string, more: object): AppEnd =>
+      new AppEnd(alice.opener.open({ ...REQUEST, hostname, ...more }));
+    const right = ask(BASTION_HOSTNAME, { destination });
+    const missing = ask(BASTION_HOSTNAME, {});
+    const needless = ask(HOSTNAME, { destination });
+    await settle();
+    expect(connector.apps).toHaveLength(1);
+    expect(connector.app().stream.request).toHaveProperty('destination', destination);
+    expect(right.closedWith).toBeUndefined();
+    expect([missing.closedWith, needless.closedWith]).toEqual([
+      'ORIGIN_DESTINATION',
+      'ORIGIN_DESTINATION',
+    ]);
   });
 
   it('ends, and leaves nothing', async () => {

@@ -43,10 +43,12 @@ import { AppEnd } from '../../protocol/two-ends.ts';
 
 export const HOSTNAME = 'ssh.postern.test';
 export const OTHER_HOSTNAME = 'db.postern.test';
+export const BASTION_HOSTNAME = 'bastion.postern.test';
 
 const RULES: readonly AnnouncedRule[] = [
   { id: 'ssh', hostname: HOSTNAME, kind: 'tcp' },
   { id: 'db', hostname: OTHER_HOSTNAME, kind: 'tcp', access: true },
+  { id: 'bastion', hostname: BASTION_HOSTNAME, kind: 'tcp', destinations: true },
 ];
 
 /** A gate that knows credentials by the name they are for, and does as it is told. */
@@ -171,7 +173,7 @@ export class RelayLab {
       onRefusedHostname: () => undefined,
       onChange: () => undefined,
     });
-    this.route(HOSTNAME, OTHER_HOSTNAME);
+    this.route(HOSTNAME, OTHER_HOSTNAME, BASTION_HOSTNAME);
   }
 
   /** These hostnames lead to tunnel `t`, and no others. */
