@@ -89,6 +89,7 @@ export class Link {
   readonly #ownOpens = new RateLimit(LIMITS.opensPerSecond / 2);
   readonly #controls = new RateLimit(LIMITS.controlFramesPerSecond);
   readonly #slots = new Map<number, Slot>();
+  #load = 0;
   readonly #lateAcks = new Set<Slot>();
   #ackTimer: Timer | undefined;
   /** Unacknowledged bytes of the streams on this link. */
@@ -144,6 +145,11 @@ export class Link {
     return this.#slots.size;
   }
 
+  /** What the streams here carry: one thing each, unless they say otherwise. */
+  get load(): number {
+    return this.#load;
+  }
+
   /** Smoothed round trip, ms; an assumption until the first PONG. */
   get roundTripMs(): number {
     return this.#liveness.roundTripMs;
@@ -183,7 +189,7 @@ export class Link {
     this.#nextId += 2;
     this.#ownOpens.take(this.#clock.now());
     slot.holder = holder;
-    this.#slots.set(slot.id, slot);
+    this.#add(slot);
     this.#sendControl(frame);
     return slot;
   }
@@ -224,9 +230,14 @@ export class Link {
 
   /** For slots: the id is closed. */
   forget(slot: Slot): void {
-    this.#slots.delete(slot.id);
+    if (this.#slots.delete(slot.id)) this.#load -= slot.load;
     this.#lateAcks.delete(slot);
     this.#scheduler.remove(slot);
+  }
+
+  /** For slots: what one carries is about to change. */
+  onLoad(slot: Slot, load: number): void {
+    if (this.#slots.get(slot.id) === slot) this.#load += load - slot.load;
   }
 
   /** For slots: an acknowledgement is due within ACK_DELAY_MS. */
@@ -318,8 +329,13 @@ export class Link {
     }
     this.#lastPeerId = id;
     const slot = new Slot(this, id, this.#scheduler);
-    this.#slots.set(id, slot);
+    this.#add(slot);
     slot.holder = this.#events.onOpen(slot, message);
+  }
+
+  #add(slot: Slot): void {
+    this.#slots.set(slot.id, slot);
+    this.#load += slot.load;
   }
 
   get #hasRoom(): boolean {
@@ -375,6 +391,7 @@ export class Link {
     this.#scheduler.stop();
     const slots = [...this.#slots.values()];
     this.#slots.clear();
+    this.#load = 0;
     this.#lateAcks.clear();
     for (const slot of slots) slot.holder?.onLinkClosed(slot);
     for (const resolve of this.#roundTrips.values()) resolve();
@@ -389,12 +406,23 @@ export class Slot implements Sender {
   readonly id: number;
   readonly #scheduler: SendScheduler;
   holder: StreamHolder | undefined;
+  #load = 1;
   #isResetting = false;
 
   constructor(link: Link, id: number, scheduler: SendScheduler) {
     this.link = link;
     this.id = id;
     this.#scheduler = scheduler;
+  }
+
+  /** What its stream carries: none while it is kept for later, one thing, or as many as it says. */
+  get load(): number {
+    return this.#load;
+  }
+
+  set load(load: number) {
+    this.link.onLoad(this, load);
+    this.#load = load;
   }
 
   /** Sends ACCEPT. */

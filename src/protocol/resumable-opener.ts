@@ -102,6 +102,13 @@ export class ResumableOpener implements StreamKeeper {
     return this.#links.size;
   }
 
+  /** What its detached streams carry. */
+  get detachedLoad(): number {
+    let sum = 0;
+    for (const stream of this.#waiting.keys()) sum += stream.load;
+    return sum;
+  }
+
   /** Whether a stream may be opened now. */
   get isReachable(): boolean {
     return this.#bestLink((link) => link.takesStreams) !== undefined;
@@ -126,7 +133,7 @@ export class ResumableOpener implements StreamKeeper {
     this.#moveOn();
   }
 
-  /** Opens a stream on the link with the fewest. Throws STREAM_REFUSED when there is no link that takes any. */
+  /** Opens a stream on the link that carries the least. Throws STREAM_REFUSED when there is no link that takes any. */
   open(request: StreamRequest): Stream {
     if (!this.isReachable) {
       throw new PosternError('STREAM_REFUSED', 'Cannot open a stream: no link takes one now');
@@ -285,14 +292,19 @@ export class ResumableOpener implements StreamKeeper {
     return this.#bestLink((link) => link.mayOpenNow);
   }
 
-  /** The link with the fewest streams among those that are fit. */
+  /** The link that carries the least among those that are fit. */
   #bestLink(isFit: (link: Link) => boolean): Link | undefined {
     let best: Link | undefined;
     for (const link of this.#links) {
-      if (isFit(link) && (best === undefined || link.streamCount < best.streamCount)) best = link;
+      if (isFit(link) && (best === undefined || isLessLoaded(link, best))) best = link;
     }
     return best;
   }
+}
+
+/** Of two that carry as much, the one with fewer streams that are kept for later. */
+function isLessLoaded(one: Link, other: Link): boolean {
+  return one.load === other.load ? one.streamCount < other.streamCount : one.load < other.load;
 }
 
 function lost(why: string): PosternError {

@@ -115,6 +115,7 @@ export class Stream implements StreamHolder {
   /** Who is told. Assign right after obtaining the stream. */
   handler: StreamEvents = NO_EVENTS;
   #slot: Slot | undefined;
+  #load = 1;
   #epoch = -1;
   /** Round trip of the links behind the one under the stream, ms, where a gateway relays it. */
   #relayMs = 0;
@@ -153,6 +154,19 @@ export class Stream implements StreamHolder {
   /** The link under the stream, if any. */
   get slot(): Slot | undefined {
     return this.#slot;
+  }
+
+  /**
+   * What it carries, for whoever chooses between links: 1 unless somebody says otherwise, 0 while it is only kept for later,
+   * and more where several things share it.
+   */
+  set load(load: number) {
+    this.#load = load;
+    if (this.#slot !== undefined) this.#slot.load = load;
+  }
+
+  get load(): number {
+    return this.#load;
   }
 
   /** The epoch of the last attach; -1 before the first. */
@@ -409,6 +423,7 @@ export class Stream implements StreamHolder {
 
   #attach(slot: Slot, epoch: number): void {
     this.#slot = slot;
+    slot.load = this.#load;
     this.#epoch = epoch;
     this.#isSynced = false;
     this.#wasSynced = false;

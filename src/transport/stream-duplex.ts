@@ -86,6 +86,11 @@ export class StreamDuplex extends Duplex {
     if (stream.error !== undefined) throw stream.error;
   }
 
+  /** Says how many things it carries now, for whoever chooses between links and replicas. */
+  carries(load: number): void {
+    this.stream.load = load;
+  }
+
   override _read(): void {
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;

@@ -34,11 +34,17 @@ export async function probeOrigin({ rule, check, dialer, clock, signal }: Probe)
   let socket: Duplex | undefined;
   try {
     const host = hostOf(rule);
-    const dialled = await dialer.dial(rule, { hostname: host }, { signal: deadline.signal });
+    const dialled = await dialer.dial(
+      rule,
+      { hostname: host, heeds: ['http2'] },
+      { signal: deadline.signal },
+    );
     socket = dialled.socket;
     if (check.path === undefined) return;
     const asked = { socket, path: check.path, host: rule.originRequest.httpHostHeader ?? host };
-    const answer = speaksHttp2(rule, dialled.info.alpn) ? askHttp2(asked) : askHttp1(asked);
+    const { alpn } = dialled.info;
+    const isHttp2 = alpn === 'h2' || alpn === 'h2c';
+    const answer = isHttp2 ? askHttp2(asked) : askHttp1(asked);
     const status = await untilAborted(answer, deadline.signal);
     const { from, to } = check.status;
     if (status >= from && status <= to) return;
@@ -85,13 +91,6 @@ async function askHttp2({ socket, path, host }: Asked): Promise<number> {
     });
     stream.end();
   });
-}
-
-/** With TLS the handshake has settled it; without, the rule says so. */
-function speaksHttp2({ service, originRequest }: IngressRule, alpn: string | undefined): boolean {
-  if (alpn !== undefined) return alpn === 'h2';
-  const hasTls = 'tls' in service && service.tls;
-  return !hasTls && 'http2Origin' in originRequest && originRequest.http2Origin === true;
 }
 
 /** What the origin is asked as: the hostname of the rule, or its own address where that is a pattern. */

@@ -62,6 +62,8 @@ export class ConnectedReplica {
   readonly series: TunnelSeries;
   readonly #opener: ResumableOpener;
   readonly #links = new Map<Link, ReplicaLink>();
+  /** When it was chosen last, in turns of whoever chooses. */
+  lastTurn = 0;
   readonly #refusedHostnames = new Set<string>();
   #rules: readonly ReplicaRule[] = [];
   /** Ids of rules whose origin is not well, as the connector says. */
@@ -98,6 +100,13 @@ export class ConnectedReplica {
 
   get streamCount(): number {
     return this.#opener.streamCount;
+  }
+
+  /** What is under way at it: requests, connections and streams of clients, without what is only kept for later. */
+  get load(): number {
+    let sum = this.#opener.detachedLoad;
+    for (const link of this.#links.keys()) sum += link.load;
+    return sum;
   }
 
   get detachedCount(): number {
@@ -164,12 +173,12 @@ export class ConnectedReplica {
     this.#opener.removeLink(link);
   }
 
-  /** The link that a relayed stream goes over: the one with the fewest. One that drains takes only those that come back. */
+  /** The link that a relayed stream goes over: the one that carries the least. One that drains takes only those that come back. */
   relayLink(isResumed: boolean): Link | undefined {
     let best: Link | undefined;
     for (const link of this.#links.keys()) {
       const isFit = isResumed ? link.mayReopenNow : link.mayOpenNow;
-      if (isFit && (best === undefined || link.streamCount < best.streamCount)) best = link;
+      if (isFit && (best === undefined || link.load < best.load)) best = link;
     }
     return best;
   }

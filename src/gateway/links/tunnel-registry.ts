@@ -43,6 +43,7 @@ export class TunnelRegistry {
   /** By tunnel id, then by the replica's process id. */
   readonly #tunnels = new Map<string, Map<string, ConnectedReplica>>();
   readonly #deadRuns = new DeadRuns();
+  #turns = 0;
   readonly #budgets: StreamBudgets = {
     unacked: new ByteBudget(LIMITS.processUnackedBytes),
     windows: new ByteBudget(LIMITS.processWindowBytes),
@@ -71,16 +72,31 @@ export class TunnelRegistry {
     return [...(this.#tunnels.get(tunnelId)?.values() ?? [])];
   }
 
-  /** The reachable replica of a tunnel with the fewest streams, but none of `passed`; undefined when there is none. */
+  /**
+   * The reachable replica of a tunnel with the least under way, but none of `passed`; of several the one whose turn was the
+   * longest ago. Undefined when there is none.
+   */
   pick(tunnelId: string, passed?: ReadonlySet<ConnectedReplica>): ConnectedReplica | undefined {
     const replicas = this.#tunnels.get(tunnelId);
     if (replicas === undefined) return undefined;
     let best: ConnectedReplica | undefined;
+    let least = Infinity;
     for (const replica of replicas.values()) {
       if (!replica.isReachable || passed?.has(replica) === true) continue;
-      if (best === undefined || replica.streamCount < best.streamCount) best = replica;
+      const load = replicas.size === 1 ? 0 : replica.load;
+      const isOlder = best === undefined || replica.lastTurn < best.lastTurn;
+      if (load < least || (load === least && isOlder)) {
+        best = replica;
+        least = load;
+      }
     }
     return best;
+  }
+
+  /** A replica was chosen: the next time it is the turn of others that have as little under way. */
+  chosen(replica: ConnectedReplica): void {
+    this.#turns += 1;
+    replica.lastTurn = this.#turns;
   }
 
   /** Whether a run of the tunnel, by its process id, is known to be dead. */

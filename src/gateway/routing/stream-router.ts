@@ -49,14 +49,14 @@ export class StreamRouter {
       const rule = replica.findRule(hostname, path);
       // Bytes can be carried to any service; HTTP can only be spoken to one that is said to speak it.
       if (rule !== undefined && (kind === 'tcp' || rule.kind === 'http')) {
-        if (replica.isHealthy(rule)) return { replica, rule };
+        if (replica.isHealthy(rule)) return chosen(registry, { replica, rule });
         unhealthy ??= { replica, rule };
         continue;
       }
       why ??= rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
     }
     // With no better one left it is asked all the same: what it answers says more than we could, and a check may be wrong.
-    if (unhealthy !== undefined) return unhealthy;
+    if (unhealthy !== undefined) return chosen(registry, unhealthy);
     if (why !== undefined) {
       throw new PosternError('ROUTE_NO_RULE', `Cannot reach "${hostname}": ${why}`);
     }
@@ -64,4 +64,9 @@ export class StreamRouter {
     const nobody = `${which} of tunnel "${route.tunnelName}" is connected`;
     throw new PosternError('ROUTE_NO_REPLICA', `Cannot reach "${hostname}": ${nobody}`);
   }
+}
+
+function chosen(registry: TunnelRegistry, destination: Destination): Destination {
+  registry.chosen(destination.replica);
+  return destination;
 }

@@ -5,7 +5,6 @@
  * after GOAWAY. It is never dialled again.
  */
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
-import type { Duplex } from 'node:stream';
 import http2 from 'http2-wrapper';
 import type { Dispatcher } from 'undici';
 import type { Clock, Timer } from '../../../core/clock.ts';
@@ -14,6 +13,7 @@ import { LIMITS } from '../../../core/limits.ts';
 import { Http2Call, type Http2Body } from './http2-call.ts';
 import { requestHead } from './http2-head.ts';
 import { STALE_CONNECTION } from './origin-error.ts';
+import type { OriginStream } from './origin-opener.ts';
 
 export interface Http2ConnectionOptions {
   readonly scheme: 'http' | 'https';
@@ -60,7 +60,7 @@ export interface Http2Place {
 
 export class Http2Connection {
   readonly #options: Http2ConnectionOptions;
-  readonly #duplex: Duplex;
+  readonly #duplex: OriginStream;
   readonly #session: ClientHttp2Session;
   /** Places that were taken and have no request yet. */
   #reserved = 0;
@@ -71,7 +71,10 @@ export class Http2Connection {
   #idle: Timer | undefined;
 
   /** Takes over `duplex`. Rejects with ORIGIN_TIMEOUT, ORIGIN_PROTOCOL, and with what ended the stream. */
-  static async open(duplex: Duplex, options: Http2ConnectionOptions): Promise<Http2Connection> {
+  static async open(
+    duplex: OriginStream,
+    options: Http2ConnectionOptions,
+  ): Promise<Http2Connection> {
     const connection = new Http2Connection(duplex, options);
     try {
       await connection.#settled();
@@ -82,7 +85,7 @@ export class Http2Connection {
     }
   }
 
-  private constructor(duplex: Duplex, options: Http2ConnectionOptions) {
+  private constructor(duplex: OriginStream, options: Http2ConnectionOptions) {
     this.#options = options;
     this.#duplex = duplex;
     duplex.on('error', () => undefined);
@@ -130,6 +133,7 @@ export class Http2Connection {
       this.#options.onBusy(this);
     }
     this.#reserved += 1;
+    this.#tellLoad();
     let isReserved = true;
     const isGone = (): boolean => this.#isGone;
     return {
@@ -232,7 +236,12 @@ export class Http2Connection {
     });
   }
 
+  #tellLoad(): void {
+    this.#duplex.carries?.(this.#open + this.#reserved);
+  }
+
   #madeRoom(): void {
+    this.#tellLoad();
     if (this.#isGone) {
       if (this.isIdle && !this.#session.destroyed) this.#session.close();
       return;

@@ -5,10 +5,10 @@
  * holds a request that was not yet written gets STALE_CONNECTION and may take another. Does not retry or choose.
  */
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { Client, type Dispatcher } from 'undici';
 import { LIMITS } from '../../../core/limits.ts';
 import { STALE_CONNECTION } from './origin-error.ts';
+import type { OriginStream } from './origin-opener.ts';
 
 /** Undici wants an origin; nothing is ever sent to this one, since the Host field is always given. */
 const NOWHERE = 'http://origin.invalid';
@@ -26,14 +26,14 @@ export interface OriginConnectionOptions {
 
 export class OriginConnection {
   readonly #client: Client;
-  readonly #duplex: Duplex;
+  readonly #duplex: OriginStream;
   readonly #onGone: (connection: OriginConnection) => void;
   #isGone = false;
   #isBusy = false;
   #requests = 0;
 
   /** Takes over `duplex`, which must be connected and unread. */
-  constructor(duplex: Duplex, options: OriginConnectionOptions) {
+  constructor(duplex: OriginStream, options: OriginConnectionOptions) {
     this.#duplex = duplex;
     // Undici listens while a request runs; this one is for the moments between.
     duplex.on('error', () => undefined);
@@ -61,6 +61,7 @@ export class OriginConnection {
     this.#client.on('drain', () => {
       if (this.#isGone || !this.#isBusy) return;
       this.#isBusy = false;
+      duplex.carries?.(0);
       options.onIdle(this);
     });
     this.#onGone = options.onGone;
@@ -87,6 +88,7 @@ export class OriginConnection {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#requests += 1;
     this.#isBusy = true;
+    this.#duplex.carries?.(1);
     this.#client.dispatch(options, handler);
   }
 

@@ -55,7 +55,11 @@ export interface OriginRequest {
 }
 
 /** A connected byte stream, and what was agreed to speak on it: `h2`, `h2c` for HTTP/2 without TLS, or else HTTP/1.1. */
-export type OriginStream = Duplex & { readonly alpnProtocol?: string | false | null | undefined };
+export type OriginStream = Duplex & {
+  readonly alpnProtocol?: string | false | null | undefined;
+  /** Told how many requests are under way on it: 1 at first. */
+  carries?(requests: number): void;
+};
 
 /** One ingress rule of one replica, as far as HTTP is concerned. */
 export interface OriginTarget {

@@ -175,7 +175,7 @@ describe('a health check', () => {
     });
     const port = await listen(server);
     const rule = checked(`http://127.0.0.1:${port}`);
-    const originRequest = { ...rule.originRequest, http2Origin: true };
+    const originRequest = { ...rule.originRequest, http2: true as const };
     const { outcomes } = await start({ ...rule, originRequest });
     expect([outcomes, paths]).toEqual([['ok'], ['/healthz']]);
   });

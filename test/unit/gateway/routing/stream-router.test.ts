@@ -25,7 +25,59 @@ async function say(
   await settle();
 }
 
+const TCP = { kind: 'tcp', hostname: HOSTNAME, rule: 'ssh', requestId: 'r' } as const;
+
 describe('StreamRouter', () => {
+  it('takes turns where nothing is under way, and else the one with the least', async () => {
+    const { lab } = await labWith(3);
+    const all = ['replica-0', 'replica-1', 'replica-2'];
+    expect([...all, ...all].map(() => routed(lab))).toEqual([...all, ...all]);
+    const [first, second, third] = lab.registry.replicasOf('t');
+    first?.open(TCP);
+    second?.open(TCP);
+    expect([routed(lab), routed(lab)]).toEqual(['replica-2', 'replica-2']);
+    third?.open(TCP);
+    third?.open(TCP);
+    await settle();
+    expect([routed(lab), routed(lab), routed(lab)]).toEqual([
+      'replica-0',
+      'replica-1',
+      'replica-0',
+    ]);
+  });
+
+  it('counts what is under way and not streams that are kept for later, also while they are detached', async () => {
+    const { lab, connectors } = await labWith(2);
+    const [first, second] = lab.registry.replicasOf('t');
+    const kept = Array.from({ length: 5 }, () => first?.open(TCP));
+    for (const stream of kept) if (stream !== undefined) stream.load = 0;
+    const shared = second?.open(TCP);
+    if (shared !== undefined) shared.load = 3;
+    expect([first?.load, second?.load]).toEqual([0, 3]);
+    expect([routed(lab), routed(lab)]).toEqual(['replica-0', 'replica-0']);
+    await settle();
+    await connectors[1]?.cut();
+    expect(second?.load).toBe(3);
+    await connectors[1]?.dial();
+    await settle();
+    expect([second?.load, second?.links[0]?.link.load]).toEqual([3, 3]);
+    shared?.reset('STREAM_CANCELLED', '');
+    await settle();
+    expect(second?.load).toBe(0);
+  });
+
+  it('opens on the link that carries the least', async () => {
+    const { lab, connectors } = await labWith(1);
+    await connectors[0]?.dial(1);
+    const [replica] = lab.registry.replicasOf('t');
+    const busy = replica?.open(TCP);
+    if (busy !== undefined) busy.load = 4;
+    const others = Array.from({ length: 4 }, () => replica?.open(TCP));
+    const links = new Set(others.map((stream) => stream?.slot?.link));
+    expect([links.size, links.has(busy?.slot?.link)]).toEqual([1, false]);
+    expect(replica?.relayLink(false)).toBeDefined();
+  });
+
   it('passes over a replica that has just failed, and says so where there is no other', async () => {
     const { lab } = await labWith(2);
     expect(routed(lab, HOSTNAME, 'replica-0')).toBe('replica-1');
@@ -51,7 +103,7 @@ describe('StreamRouter', () => {
   it('asks an origin that is not well where there is no better one', async () => {
     const { lab, connectors } = await labWith(2);
     for (const connector of connectors) await say(connector, 1, ['ssh']);
-    expect(routed(lab)).toBe('replica-0');
+    expect([routed(lab), routed(lab)]).toEqual(['replica-0', 'replica-1']);
     expect(routed(lab, HOSTNAME, 'replica-0')).toBe('replica-1');
   });
 

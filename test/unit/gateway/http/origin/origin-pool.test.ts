@@ -8,6 +8,7 @@ import { eventually } from '../../../../support/eventually.ts';
 import {
   RawClient,
   codeIn,
+  dial,
   exchangeBytes,
   onHeads,
   rawOrigin,
@@ -61,6 +62,22 @@ async function openAndUse(pools: OriginPools, target: OriginTarget): Promise<Poo
 }
 
 describe('OriginPools', () => {
+  it('says of each connection whether a request is under way on it', async () => {
+    const pools = newPools();
+    const { port } = await emptyOrigin();
+    const told: number[] = [];
+    const target = targetAt(port, {
+      open: async () =>
+        Object.assign(await dial(port), { carries: (n: number) => void told.push(n) }),
+    });
+    await openAndUse(pools, target);
+    await eventually(() => pools.stats.idle === 1);
+    const again = pools.take(target);
+    if (again !== undefined) await use(again);
+    await eventually(() => pools.stats.idle === 1);
+    expect(told).toEqual([1, 0, 1, 0]);
+  });
+
   it('hands out what became idle last', async () => {
     const pools = newPools();
     const target = targetAt((await emptyOrigin()).port);
