@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { AccessGroup } from './access/access-group.ts';
 import { checkAccessReferences } from './access/access-references.ts';
+import type { IpRange } from './access/ip-range.ts';
 import { bySpecificity } from './access/application.ts';
 import type { Application } from './access/application.ts';
 import { messageOf } from '../core/error.ts';
@@ -23,7 +24,7 @@ import type { LogConfig } from './log-config.ts';
 import { checkCaFile, checkTlsFiles } from './pem-file.ts';
 import type { TlsFiles } from './pem-file.ts';
 import { checkReadable } from './read-text-file.ts';
-import { resolveTcpListeners, type TcpListener } from './tcp-listener.ts';
+import { resolveTcpListeners, type ProxyProtocol, type TcpListener } from './tcp-listener.ts';
 import { readFrom } from './value-place.ts';
 import { parseYaml, readConfigText, readYamlFile } from './yaml-file.ts';
 import type { KeyPath } from './yaml-file.ts';
@@ -42,6 +43,10 @@ export interface GatewayConfig {
     readonly http?: ListenAddress | undefined;
     readonly metrics?: ListenAddress | undefined;
   };
+  /** Whether connections to https and http come from `trustedProxies` and begin with a PROXY header. */
+  readonly proxyProtocol: ProxyProtocol;
+  /** Who is believed about where connections and requests come from. */
+  readonly trustedProxies: readonly IpRange[];
   readonly plaintext: boolean;
   /** Absent: the gateway makes a private CA and a certificate in `dataDir`. */
   readonly tls?: TlsFiles | undefined;
@@ -85,16 +90,20 @@ export async function loadGatewayConfig(
   const source = new ConfigSource(yaml, GATEWAY_ENVIRONMENT, overrides);
   const written = source.parse(gatewaySchema);
   checkListeners(source, written);
+  checkProxies(source, written);
   checkDuplicates(source, written);
   const fail = (path: KeyPath, text: string) => source.problem('CONFIG_INVALID', path, text);
   checkAccessReferences(written, fail);
   const { providers, warnings } = await resolveProviders(source, written['identity-providers']);
-  const { domain, listen, plaintext, log } = written;
+  const { domain, plaintext, log } = written;
+  const { 'proxy-protocol': proxyProtocol, ...listen } = written.listen;
   return readFrom(source, {
     file: resolve(file),
     domain,
     dataDir: source.resolveFile(['data-dir'], written['data-dir']),
     listen,
+    proxyProtocol,
+    trustedProxies: written['trusted-proxies'],
     plaintext,
     tls: await ownTls(source, written),
     gracePeriodMs: written['grace-period'],
@@ -187,6 +196,20 @@ function checkListeners(source: ConfigSource, written: WrittenGatewayConfig): vo
   for (const [at, entry] of tcp.entries()) {
     claim(['tcp', at, 'listen'], `tcp[${at}].listen`, entry.listen);
   }
+}
+
+function checkProxies(source: ConfigSource, written: WrittenGatewayConfig): void {
+  const { listen, tcp, 'trusted-proxies': proxies } = written;
+  const key = 'proxy-protocol';
+  const places: (readonly [KeyPath, ProxyProtocol])[] = [
+    [['listen', key], listen[key]],
+    ...tcp.map((entry, at) => [['tcp', at, key], entry[key]] as const),
+  ];
+  const required = places.find(([, protocol]) => protocol === 'required');
+  if (required === undefined || proxies.length > 0) return;
+  const text =
+    'is required but trusted-proxies is empty, so nobody could connect; list the proxies';
+  throw source.problem('CONFIG_INVALID', required[0], text);
 }
 
 function checkDuplicates(source: ConfigSource, written: WrittenGatewayConfig): void {

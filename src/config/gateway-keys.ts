@@ -15,6 +15,8 @@ export const GATEWAY_KEYS = {
   domain: waits('domain'),
   dataDir: waits('data-dir'),
   listen: waits('listen'),
+  proxyProtocol: waits('listen.proxy-protocol'),
+  trustedProxies: live('trusted-proxies'),
   plaintext: waits('plaintext'),
   tls: live('tls'),
   gracePeriodMs: live('grace-period'),

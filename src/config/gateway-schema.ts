@@ -26,7 +26,7 @@ import { parseHostname } from './hostname-pattern.ts';
 import { identityProviderSchema } from './access/identity-provider.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
 import { SESSION_RANGE } from './access/policy.ts';
-import { tcpListenerSchema } from './tcp-listener.ts';
+import { networks, proxyProtocol, tcpListenerSchema } from './tcp-listener.ts';
 
 const tlsFiles = mapping({
   cert: text('the name of a PEM file'),
@@ -42,9 +42,11 @@ export const gatewaySchema = mapping({
       https: listenAddress().optional(),
       http: listenAddress().optional(),
       metrics: listenAddress().optional(),
+      'proxy-protocol': proxyProtocol(),
     },
     'a mapping such as { https: ":8443" }',
   ),
+  'trusted-proxies': networks().default([]),
   plaintext: flag().default(false),
   tls: tlsFiles.optional(),
   'grace-period': duration({ most: Number.MAX_SAFE_INTEGER }).prefault('30s'),

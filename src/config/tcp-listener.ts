@@ -14,6 +14,7 @@ import {
   list,
   listenRange,
   mapping,
+  oneOf,
   parsed,
   text,
   wholeNumber,
@@ -39,6 +40,15 @@ export interface TcpListener {
   readonly maxConnectionsPerAddress: number;
   /** How long a connection may carry nothing; 0 for ever. */
   readonly idleTimeoutMs: number;
+  /** `required`: connections come from `trusted-proxies` and begin with a PROXY header. */
+  readonly proxyProtocol: ProxyProtocol;
+}
+
+export type ProxyProtocol = 'off' | 'required';
+
+/** Whether a PROXY header must come, as it is written. */
+export function proxyProtocol() {
+  return oneOf(['off', 'required']).default('off');
 }
 
 /** A list of networks of users. */
@@ -69,6 +79,7 @@ export const tcpListenerSchema = mapping({
   'max-connections': wholeNumber(0, MOST_CONNECTIONS).prefault(0),
   'max-connections-per-address': wholeNumber(0, MOST_CONNECTIONS).prefault(0),
   'idle-timeout': duration().prefault('0s'),
+  'proxy-protocol': proxyProtocol(),
 });
 
 type WrittenListener = z.output<typeof tcpListenerSchema>;
@@ -108,5 +119,6 @@ async function resolveListener(
     maxConnections: written['max-connections'],
     maxConnectionsPerAddress: written['max-connections-per-address'],
     idleTimeoutMs: written['idle-timeout'],
+    proxyProtocol: written['proxy-protocol'],
   };
 }

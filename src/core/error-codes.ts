@@ -112,6 +112,8 @@ export const ERROR_CODES = {
   HTTP_ABORTED: 'The user went away before the response was complete',
   HTTP_INTERNAL: 'The gateway failed to handle the request',
 
+  TCP_PROXY:
+    'A connection that must come from a trusted proxy does not, or its PROXY header cannot be read',
   TCP_DENIED: 'The TCP listener does not take connections from this address',
   TCP_LIMIT: 'The TCP listener has as many connections as allowed, in all or from one address',
   TCP_IDLE: 'The TCP connection carried nothing for longer than the listener allows',

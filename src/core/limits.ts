@@ -401,6 +401,11 @@ export const LIMITS = {
   tcpPorts: 1_000,
   /** Networks in one list of a configuration; each connection is compared with all of them. test/golden/config/gateway/tcp-allow-many.txt */
   networksListed: 1_000,
+  /** Longest PROXY header, bytes, with extensions such as a name that TLS had, and how long it may take, ms. test/unit/gateway/front/proxy-header.test.ts */
+  proxyHeaderBytes: 4 * KiB,
+  proxyHeaderMs: 5_000,
+  /** Addresses of X-Forwarded-For that are followed, our peer's included. test/unit/gateway/front/trusted-proxies.test.ts */
+  forwardedHops: 16,
   /** Ports that one service of a connector may have. test/golden/config/connector/service-range-long.txt */
   servicePorts: 1_000,
 } as const;

@@ -23,6 +23,7 @@ import { Arrivals } from './routing/arrivals.ts';
 import { ConnectorAudit } from './links/connector-audit.ts';
 import { describeReplica } from './links/describe-replica.ts';
 import { Drain } from './drain.ts';
+import { TrustedProxies } from './front/trusted-proxies.ts';
 import type { GatewayStatus, LiveWork, ReplicaStatus } from './gateway-status.ts';
 import { HttpDestinations } from './routing/http-destinations.ts';
 import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
@@ -72,6 +73,7 @@ export class Gateway {
   readonly id = newId();
   readonly #options: GatewayOptions;
   readonly #startedAt = systemClock.wall();
+  readonly #proxies: TrustedProxies;
   readonly #routes = new RouteTable();
   readonly #arrivals = new Arrivals({ clock: systemClock, routes: this.#routes });
   readonly #stranded = new StrandedRequests({
@@ -101,6 +103,7 @@ export class Gateway {
     const { config, store, log, metrics } = options;
     this.#options = options;
     this.#running = config;
+    this.#proxies = new TrustedProxies(config.trustedProxies);
     this.#audit = new ConnectorAudit({
       clock: systemClock,
       log,
@@ -214,6 +217,7 @@ export class Gateway {
         const before = this.#running;
         this.#running = config;
         this.#options.log.level = config.log.level;
+        this.#proxies.set(config.trustedProxies);
         listeners.apply();
         countries();
         const isOther = (key: keyof GatewayConfig): boolean => config[key] !== before[key];
@@ -358,6 +362,7 @@ export class Gateway {
       log,
       metrics,
       http: this.#http,
+      proxies: this.#proxies,
       tcp: { router: this.#router, arrivals: this.#arrivals, access, signer },
       ready: () => ({ ready: this.isReady, detail: this.status() }),
       onHttps: (port) => this.#access.address.setPort(config.externalPort ?? port),
@@ -390,6 +395,7 @@ export class Gateway {
     return new HttpHandler({
       router: this.#destinations,
       log,
+      proxies: this.#proxies,
       intercept: this.#linkIntercept(),
       gate: this.#access.http,
       onRequestMoved: (tunnelName, error) => metrics.tunnel(tunnelName).requestMoved(error),
@@ -404,7 +410,8 @@ export class Gateway {
     return {
       upgrade: (request, socket, head, { path }) => {
         if (path !== LINK_PATH) return false;
-        const address = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
+        const { client } = this.#proxies.provenanceOf(request);
+        const address = `${client.address}:${client.port}`;
         accepter.handleUpgrade(request, socket, head, (channel) =>
           this.#door.admit(channel, address),
         );

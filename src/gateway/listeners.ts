@@ -23,6 +23,8 @@ import { startOpsServer, type OpsServer, type Readiness } from '../telemetry/ops
 import type { ListeningSockets } from '../transport/listen-on.ts';
 import type { TcpAccess } from './access/tcp-access.ts';
 import type { Arrivals } from './routing/arrivals.ts';
+import { createProxiedServer } from './front/proxied-server.ts';
+import type { TrustedProxies } from './front/trusted-proxies.ts';
 import { Certificates } from './tls/certificates.ts';
 import type { HttpHandler } from './http/http-handler.ts';
 import { createRedirectServer } from './http/user/redirect-server.ts';
@@ -50,6 +52,7 @@ export interface ListenersOptions {
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly http: HttpHandler;
+  readonly proxies: TrustedProxies;
   readonly tcp: {
     readonly router: StreamRouter;
     readonly arrivals: Arrivals;
@@ -90,6 +93,8 @@ export class Listeners {
   readonly #addresses: Record<string, string> = {};
   readonly #listeners: Listener[] = [];
   readonly #httpServers: (HttpServer | HttpsServer)[] = [];
+  /** What listens for them, where that is not they. */
+  readonly #fronts: NetServer[] = [];
   readonly #tcpPorts: TcpPort[] = [];
   /** By their place in the file. */
   readonly #certifiedPorts = new Map<number, CertifiedPort>();
@@ -178,7 +183,9 @@ export class Listeners {
    */
   async stopAccepting(isHandOver: boolean): Promise<void> {
     // Not HTTP's own close(), which cuts kept-alive connections on which a request may be under way.
-    for (const server of this.#httpServers) NetServer.prototype.close.call(server);
+    for (const server of [...this.#httpServers, ...this.#fronts]) {
+      NetServer.prototype.close.call(server);
+    }
     for (const port of this.#tcpPorts) port.stopAccepting();
     if (isHandOver) await this.#closeOps();
   }
@@ -200,7 +207,7 @@ export class Listeners {
   /** Accepts nothing more and cuts plain TCP connections. Safe to call twice, and after an open() that failed half-way. */
   close(): void {
     this.#certificates.stop();
-    for (const server of this.#httpServers) server.close();
+    for (const server of [...this.#httpServers, ...this.#fronts]) server.close();
     for (const port of this.#tcpPorts) port.close();
   }
 
@@ -274,20 +281,34 @@ export class Listeners {
     server: HttpServer | HttpsServer,
   ): Promise<ListenRange> {
     this.#httpServers.push(server);
+    const front = this.#proxied(server);
     const open = async (): Promise<ListenAddress> =>
-      this.#options.sockets.listen(name, address, server);
+      this.#options.sockets.listen(name, address, front);
     return this.#opened({ name, open }, ['listen', name]);
   }
 
+  /** What listens for a server: another one in front of it where load balancers say for whom they come. */
+  #proxied(server: HttpServer | HttpsServer): NetServer {
+    const { config, proxies, log } = this.#options;
+    if (config.proxyProtocol === 'off') return server;
+    const { noDelay, keepAlive, keepAliveInitialDelay, highWaterMark } = HTTP_SERVER_OPTIONS;
+    // As Node has it for the two.
+    const allowHalfOpen = !('setSecureContext' in server);
+    const sockets = { noDelay, keepAlive, keepAliveInitialDelay, highWaterMark, allowHalfOpen };
+    const front = createProxiedServer(server, { proxies, log, sockets });
+    this.#fronts.push(front);
+    return front;
+  }
+
   async #openTcpPorts(own: ServerCertificate): Promise<void> {
-    const { config, log, tcp, sockets } = this.#options;
+    const { config, log, tcp, sockets, proxies } = this.#options;
     for (const [index, listener] of config.tcp.entries()) {
       const { tls } = listener;
       // One after the other: the first address that cannot be opened is the one that is told.
       // oxlint-disable-next-line no-await-in-loop
       const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
       const name = `tcp[${index}]`;
-      const socket = { name, listener, sockets, tickets: this.#tickets };
+      const socket = { name, listener, sockets, proxies, tickets: this.#tickets };
       const port = new TcpPort({ ...socket, tls: certificate, ...tcp, log });
       this.#tcpPorts.push(port);
       if (typeof tls === 'object' && certificate !== undefined) {

@@ -163,7 +163,7 @@ function isVisit({ method, headers }: UserRequest): boolean {
 
 /** Why a WebSocket may not use what its browser sent by itself. */
 function foreignOrigin(
-  { request, guarded }: GateRequest,
+  { request, guarded, record }: GateRequest,
   { isProgram }: KnownRequester,
   { by, application, principal }: Verdict,
 ): string | undefined {
@@ -172,7 +172,7 @@ function foreignOrigin(
   return foreignWebSocket({
     host: guarded.host,
     origin: request.headersDistinct['origin']?.join(),
-    isTls: 'encrypted' in request.socket,
+    isTls: record.isTls,
     hasCookie: principal.session !== undefined,
     application,
   });

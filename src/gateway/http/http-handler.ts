@@ -21,7 +21,8 @@ import { UserSessions } from '../http2/user-sessions.ts';
 import { logRequest } from './access-log.ts';
 import { answerError } from './answer-error.ts';
 import { ClientConnections } from './user/client-connections.ts';
-import { clientOf } from './user/client-of.ts';
+import { clientOf } from '../front/client-address.ts';
+import { TrustedProxies } from '../front/trusted-proxies.ts';
 import { closeAfter, responseOn } from './user/client-response.ts';
 import { statusOf } from './answer/error-text.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
@@ -65,6 +66,8 @@ export interface HttpHandlerOptions {
   readonly intercept?: HttpIntercept;
   /** Asked about each request after the guard. Default: everything goes on. */
   readonly gate?: RequestGate;
+  /** Who is believed about where requests come from. Default nobody. */
+  readonly proxies?: TrustedProxies;
   /** Called for each request when it ends, a WebSocket's included: metrics. */
   readonly onRequestEnd?: (summary: RequestSummary) => void;
   /** Called for each request that one replica could not take and another gets: metrics. */
@@ -92,6 +95,7 @@ export class HttpHandler {
   /** The live WebSockets, to be closed at the end of a grace period or when they are no longer allowed. */
   readonly upgrades = new UpgradeRegistry();
   readonly #options: HttpHandlerOptions;
+  readonly #proxies: TrustedProxies;
   readonly #pools: OriginPools;
   readonly #host: ExchangeHost;
   readonly #connections = new ClientConnections();
@@ -103,6 +107,7 @@ export class HttpHandler {
 
   constructor(options: HttpHandlerOptions) {
     this.#options = options;
+    this.#proxies = options.proxies ?? new TrustedProxies();
     const pools = new OriginPools(options.pools);
     this.#http2 = new UserSessions({
       clock: options.clock,
@@ -328,8 +333,12 @@ export class HttpHandler {
 
   #begin(request: UserRequest): RequestRecord {
     this.#requests += 1;
-    const { socket, method = '', httpVersion } = request;
-    return new RequestRecord(newRequestId(), clientOf(socket), method, httpVersion);
+    const { method = '', httpVersion } = request;
+    const { client, forwardedFor, isTls } = this.#proxies.provenanceOf(request);
+    const record = new RequestRecord(newRequestId(), client, method, httpVersion);
+    record.forwardedFor = forwardedFor;
+    record.isTls = isTls;
+    return record;
   }
 
   #serve(arrival: Arrival): void {
@@ -399,7 +408,7 @@ export class HttpHandler {
 
   #start(arrival: Arrival, pass: RequestPass, target: OriginTarget): void {
     const { request, guarded, record } = arrival;
-    const { requestId, client } = record;
+    const { requestId, forwardedFor, isTls } = record;
     record.tunnelId = target.tunnelId;
     record.tunnelName = target.tunnelName;
     record.replicaId = target.replicaId;
@@ -407,8 +416,8 @@ export class HttpHandler {
       rawHeaders: request.rawHeaders,
       host: guarded.host,
       hostHeader: target.hostHeader,
-      clientAddress: client.address,
-      isTls: 'encrypted' in request.socket,
+      forwardedFor,
+      isTls,
       requestId,
       hasBody: guarded.hasBody,
       identity: pass.identityHeaders,

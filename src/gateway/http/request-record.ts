@@ -4,8 +4,8 @@
  * The path is kept without its query, which may hold secrets. Written to by whoever learns something; finished once.
  */
 import type { ErrorCode } from '../../core/error-codes.ts';
+import type { ClientAddress } from '../front/client-address.ts';
 import { RequestTimes } from './request-times.ts';
-import type { ClientAddress } from './origin/origin-opener.ts';
 
 /** What the gate decided, for the access log. */
 export interface AccessNote {
@@ -57,6 +57,10 @@ export class RequestRecord {
   readonly client: ClientAddress;
   readonly method: string;
   readonly httpVersion: string | undefined;
+  /** The client and the trusted proxies on the way, for origins. */
+  forwardedFor: string;
+  /** Whether the user spoke TLS, with us or with a trusted proxy. */
+  isTls = false;
   hostname = '';
   path = '';
   tunnelId: string | undefined;
@@ -74,6 +78,7 @@ export class RequestRecord {
   constructor(requestId: string, client: ClientAddress, method: string, httpVersion?: string) {
     this.requestId = requestId;
     this.client = client;
+    this.forwardedFor = client.address;
     this.method = method;
     this.httpVersion = httpVersion;
   }

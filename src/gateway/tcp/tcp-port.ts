@@ -15,11 +15,14 @@ import { isInRange } from '../../config/access/ip-range.ts';
 import { addressesOf, type ListenAddress, type ListenRange } from '../../config/listen-address.ts';
 import type { TcpListener } from '../../config/tcp-listener.ts';
 import { systemClock } from '../../core/clock.ts';
-import { PosternError } from '../../core/error.ts';
+import { PosternError, codeOf } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { ListeningSockets } from '../../transport/listen-on.ts';
 import { abortSocket, carrierOf } from '../../transport/socket-pump.ts';
+import { clientOf } from '../front/client-address.ts';
+import { readProxyHeader } from '../front/proxied-server.ts';
+import type { TrustedProxies } from '../front/trusted-proxies.ts';
 import type { ServerCertificate } from '../tls/load-certificate.ts';
 import type { SharedTickets } from '../tls/shared-tickets.ts';
 import { ConnectionShares } from './connection-shares.ts';
@@ -39,6 +42,8 @@ export interface TcpPortOptions extends TcpCarrierOptions {
   /** Terminate TLS with this certificate; absent: pass bytes as they are. */
   readonly tls?: Pick<ServerCertificate, 'cert' | 'key'> | undefined;
   readonly tickets: SharedTickets;
+  /** Whose PROXY headers are read. */
+  readonly proxies: TrustedProxies;
 }
 
 /** One listening socket. */
@@ -174,10 +179,29 @@ export class TcpPort {
     raw.on('error', (err) => {
       this.#options.log.debug({ ...this.#fieldsOf(connection), [FIELD.err]: err }, 'socket error');
     });
-    try {
+    if (this.#listener.proxyProtocol === 'off') {
       this.#admit(connection);
+      return;
+    }
+    readProxyHeader(raw, this.#options.proxies, {
+      done: () => this.#admit(connection),
+      failed: (error) => this.#refuse(connection, error),
+    });
+  }
+
+  #refuse(connection: Connection, error: unknown): void {
+    const { raw } = connection;
+    // Somebody who connects to see whether we are there, and leaves.
+    if (codeOf(error) === 'STREAM_CANCELLED') raw.destroy();
+    else this.#carrier.refuse({ socket: raw, fields: this.#fieldsOf(connection) }, error);
+  }
+
+  #admit(connection: Connection): void {
+    const { raw } = connection;
+    try {
+      this.#checkAddress(connection);
     } catch (error) {
-      this.#carrier.refuse({ socket: raw, fields: this.#fieldsOf(connection) }, error);
+      this.#refuse(connection, error);
       return;
     }
     if (this.#tls === undefined) {
@@ -189,7 +213,7 @@ export class TcpPort {
   }
 
   /** Throws TCP_DENIED and TCP_LIMIT. */
-  #admit({ raw }: Connection): void {
+  #checkAddress({ raw }: Connection): void {
     const { allow, deny } = this.#listener;
     const { address } = clientOf(raw);
     if (deny.some((range) => isInRange(range, address))) throw denied(address, 'is in deny');
@@ -233,12 +257,4 @@ export class TcpPort {
 
 function denied(address: string, why: string): PosternError {
   return new PosternError('TCP_DENIED', `Cannot take the connection: ${address} ${why}`);
-}
-
-/** Where a connection comes from. An IPv4 address looks like one, also on a socket that takes both families. */
-function clientOf({ remoteAddress = '', remotePort = 0 }: Socket): {
-  address: string;
-  port: number;
-} {
-  return { address: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), port: remotePort };
 }

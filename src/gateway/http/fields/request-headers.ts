@@ -20,7 +20,8 @@ export interface RequestHeadersInput {
   readonly host: string;
   /** Replaces Host, where the ingress rule says so. */
   readonly hostHeader?: string | undefined;
-  readonly clientAddress: string;
+  /** Addresses of the user and of trusted proxies on the way. */
+  readonly forwardedFor: string;
   readonly isTls: boolean;
   readonly requestId: string;
   /** Who it is, for the origin: names and values in turn. Default nobody. */
@@ -48,7 +49,7 @@ export function requestHeaders(input: RequestHeadersInput): string[] {
     if (kept !== '' || value === '') headers.push(name, kept);
   }
   if (wantsThem) headers.push('TE', 'trailers');
-  headers.push('X-Forwarded-For', input.clientAddress);
+  headers.push('X-Forwarded-For', input.forwardedFor);
   headers.push('X-Forwarded-Host', input.host);
   headers.push('X-Forwarded-Proto', input.isTls ? 'https' : 'http');
   headers.push('X-Request-Id', input.requestId);

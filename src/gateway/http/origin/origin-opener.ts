@@ -7,12 +7,7 @@
 import type { Duplex } from 'node:stream';
 import type { StreamRight } from '../../../access/tokens/stream-assertions.ts';
 import type { PosternError } from '../../../core/error.ts';
-
-/** The address a request came from. */
-export interface ClientAddress {
-  readonly address: string;
-  readonly port: number;
-}
+import type { ClientAddress } from '../../front/client-address.ts';
 
 /** What a routing decision may look at. */
 export interface RouteInput {

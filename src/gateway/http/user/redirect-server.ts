@@ -21,7 +21,7 @@ import { statusOf } from '../answer/error-text.ts';
 import { checkRequest } from '../request-guard.ts';
 import { RequestRecord } from '../request-record.ts';
 import { endAndLinger } from './client-response.ts';
-import { clientOf } from './client-of.ts';
+import { clientOf } from '../../front/client-address.ts';
 import { parserErrorCode, rawErrorResponse } from './raw-error.ts';
 import { HTTP_SERVER_OPTIONS, HTTP_SERVER_PROPERTIES } from './server-options.ts';
 

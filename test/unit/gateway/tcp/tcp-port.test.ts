@@ -8,6 +8,7 @@ import { systemClock } from '../../../../src/core/clock.ts';
 import { TcpAccess } from '../../../../src/gateway/access/tcp-access.ts';
 import { RouteTable } from '../../../../src/gateway/routing/route-table.ts';
 import { StreamRouter } from '../../../../src/gateway/routing/stream-router.ts';
+import { TrustedProxies } from '../../../../src/gateway/front/trusted-proxies.ts';
 import { TcpPort, type TcpPortOptions } from '../../../../src/gateway/tcp/tcp-port.ts';
 import { sharedTickets } from '../../../../src/gateway/tls/shared-tickets.ts';
 import { TunnelRegistry } from '../../../../src/gateway/links/tunnel-registry.ts';
@@ -31,6 +32,7 @@ const LISTENER: TcpPortOptions['listener'] = {
   maxConnections: 0,
   maxConnectionsPerAddress: 0,
   idleTimeoutMs: 0,
+  proxyProtocol: 'off',
 };
 
 /** A port behind which there is no tunnel: who connects is reset. Returns it with its number. */
@@ -53,6 +55,7 @@ async function openPort(
     sockets: new BoundSockets(),
     tls,
     tickets: sharedTickets(undefined),
+    proxies: new TrustedProxies(),
     router: new StreamRouter({ routes: new RouteTable(), registry }),
     arrivals,
     access,

@@ -24,7 +24,7 @@ function sent(rawHeaders: string[], changes: Partial<RequestHeadersInput> = {}):
   return requestHeaders({
     rawHeaders: ['Host', 'app.test:8443', ...rawHeaders],
     host: 'app.test:8443',
-    clientAddress: '192.0.2.7',
+    forwardedFor: '192.0.2.7',
     isTls: true,
     requestId: 'deadbeef',
     hasBody: false,
