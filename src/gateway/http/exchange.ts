@@ -340,7 +340,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status === 101) {
       const message = 'Cannot pass on the response: the origin switched protocols unasked';
       this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
-    } else if (status === 103 && this.#arrival.request.httpVersion !== '1.0') {
+    } else if (this.#arrival.request.httpVersion === '1.0') {
+      // It knows of none.
+    } else if (status === 102) {
+      this.#response?.writeProcessing();
+    } else if (status === 103) {
       const link = findHeader(raw, 'link');
       try {
         if (link !== undefined) this.#response?.writeEarlyHints({ link });

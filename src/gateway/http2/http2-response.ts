@@ -88,6 +88,10 @@ export class Http2Response extends EventEmitter implements UserResponse {
     this.#inform({ ':status': constants.HTTP_STATUS_CONTINUE });
   }
 
+  writeProcessing(): void {
+    this.#inform({ ':status': constants.HTTP_STATUS_PROCESSING });
+  }
+
   writeEarlyHints({ link }: { link: string }): void {
     this.#inform({ ':status': EARLY_HINTS, link });
   }

@@ -48,6 +48,7 @@ export interface UserResponse {
   writeHead(status: number, reason: string, headers: string[]): unknown;
   flushHeaders(): void;
   writeContinue(): void;
+  writeProcessing(): void;
   writeEarlyHints(hints: { link: string }): void;
   /** False when the caller should wait for `drain`. `onWritten` hears when nobody looks at the bytes any more. */
   write(chunk: Uint8Array, onWritten?: (error?: Error | null) => void): boolean;

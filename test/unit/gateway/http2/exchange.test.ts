@@ -243,8 +243,9 @@ describe('a response over HTTP/2', () => {
     expect(summaries.map(({ code }) => code)).toEqual([undefined, 'ROUTE_NOT_FOUND']);
   });
 
-  it('is preceded by 103 and 100 where they are due', async () => {
+  it('is preceded by 102, 103 and 100 where they are due', async () => {
     const origin = await httpOrigin((request, response) => {
+      response.writeProcessing();
       response.writeEarlyHints({ link: '</a.css>; rel=preload' });
       request.pipe(response);
     });
@@ -261,6 +262,7 @@ describe('a response over HTTP/2', () => {
     expect(informed).toEqual(
       expect.arrayContaining([
         [100, undefined],
+        [102, undefined],
         [103, '</a.css>; rel=preload'],
       ]),
     );
