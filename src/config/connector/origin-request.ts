@@ -13,6 +13,7 @@ import {
   flag,
   list,
   mapping,
+  oneOf,
   parsed,
   text,
   wholeNumber,
@@ -52,6 +53,8 @@ export interface OriginRequest {
   readonly ipRules?: readonly IpRule[] | undefined;
   /** `socks`: users of a raw TCP service speak SOCKS5, and reach the service whatever they ask for. */
   readonly proxyType?: 'socks' | undefined;
+  /** The version of the PROXY protocol by which the origin is told who the user is; absent: it is not told. */
+  readonly proxyProtocol?: 'v1' | 'v2' | undefined;
 }
 
 /** The connector itself checks that somebody came in through an application of the gateway. */
@@ -125,6 +128,7 @@ export const originRequestSchema = mapping({
   proxyPort: withoutListener(0),
   proxyType: z.enum(['', 'socks'], { error: expected('socks, or empty') }).optional(),
   ipRules: ipRulesSchema.optional(),
+  proxyProtocol: oneOf(['off', 'v1', 'v2']).optional(),
 });
 
 /** What was written of an `originRequest`. */
@@ -152,6 +156,7 @@ export function mergeOriginRequest(
     access: written.access === undefined ? below.access : requiredAccess(written.access),
     ipRules: written.ipRules === undefined ? below.ipRules : ipRules(written.ipRules),
     proxyType: proxyType(written.proxyType, below.proxyType),
+    proxyProtocol: proxyProtocol(written.proxyProtocol, below.proxyProtocol),
   };
 }
 
@@ -170,6 +175,14 @@ function proxyType(
 ): OriginRequest['proxyType'] {
   if (written === undefined) return below;
   return written === 'socks' ? written : undefined;
+}
+
+function proxyProtocol(
+  written: WrittenOriginRequest['proxyProtocol'],
+  below: OriginRequest['proxyProtocol'],
+): OriginRequest['proxyProtocol'] {
+  if (written === undefined) return below;
+  return written === 'off' ? undefined : written;
 }
 
 function requiredAccess({

@@ -54,4 +54,21 @@ export function checkServiceOptions(
   if (service.kind !== 'tcp' && !isChosen && written?.proxyType === 'socks') {
     throw fail('proxyType', 'has no effect on this service; it is for raw TCP and bastion');
   }
+  checkProxyProtocol({ service, written, resolved }, fail);
+}
+
+function checkProxyProtocol(
+  { service, written, resolved }: RuleOptions,
+  fail: (key: string, text: string) => Error,
+): void {
+  const isBuiltIn = service.kind === 'http-status' || service.kind === 'hello-world';
+  const isAsked = written?.proxyProtocol !== undefined && written.proxyProtocol !== 'off';
+  if (isBuiltIn && isAsked) {
+    throw fail('proxyProtocol', 'has no effect on this service, which has no origin');
+  }
+  const isHttp = service.kind === 'http' || service.kind === 'unix';
+  if (isHttp && resolved.proxyProtocol !== undefined && resolved.http2 === true) {
+    const why = 'one HTTP/2 connection carries requests of several users';
+    throw fail('proxyProtocol', `cannot tell who the user is beside http2Origin: ${why}`);
+  }
 }

@@ -57,7 +57,9 @@ export function announce(rules: readonly IngressRule[]): AnnouncedRule[] {
 }
 
 function announceHttp({ originRequest }: IngressRule): NonNullable<AnnouncedRule['http']> {
-  const { httpHostHeader, keepAliveConnections, keepAliveTimeoutMs, http2 } = originRequest;
+  const { httpHostHeader, keepAliveTimeoutMs, http2, proxyProtocol } = originRequest;
+  // A PROXY header speaks for a whole connection, which then must have one user.
+  const keepAliveConnections = proxyProtocol ? 0 : originRequest.keepAliveConnections;
   return {
     ...(httpHostHeader !== undefined && { hostHeader: httpHostHeader }),
     keepAliveConnections,

@@ -24,6 +24,7 @@ import { Deadline, untilAborted } from './deadline.ts';
 import { DialGate, type DialGateLimits } from './dial-gate.ts';
 import type { HelloIdentity } from './hello-page.ts';
 import { OriginResolver, type Lookup } from './origin-resolver.ts';
+import { proxyHeader } from './proxy-header.ts';
 import { secureOrigin } from './secure-origin.ts';
 import { TrustStore } from './trust-store.ts';
 
@@ -45,10 +46,14 @@ export interface DialOptions {
 }
 
 /**
- * Who asks: its hostname may be the name that a certificate has; which port of several; what the gateway can speak; and what
- * the user chose, where they may.
+ * Who asks: its hostname may be the name that a certificate has; which port of several; what the gateway can speak; what
+ * the user chose, where they may; and who they are, for an origin that is told.
  */
-export type DialRequest = Pick<StreamRequest, 'hostname' | 'portOffset' | 'heeds' | 'destination'>;
+export type DialRequest = Pick<
+  StreamRequest,
+  'hostname' | 'portOffset' | 'heeds' | 'destination' | 'client'
+> &
+  Partial<Pick<StreamRequest, 'requestId'>>;
 
 /** A connected origin. */
 export interface OriginConnection {
@@ -143,6 +148,7 @@ export class OriginDialer {
         const trust = await this.#trustFor(dial, deadline.signal);
         const socket = await this.#connect(dial, deadline.signal, progress);
         deadline.release();
+        introduceUser(dial, socket);
         // Spoken without asking, as HTTP/2 without TLS is. The name is that of RFC 9113 §3.1.
         const alpn = speaksHttp2(dial) ? { alpn: 'h2c' } : {};
         if (!isTls(service)) return { socket, info: { origin, ...alpn } };
@@ -231,6 +237,16 @@ interface Dial extends DialOptions {
   /** The service is what the user chose, within `ipRules`. */
   readonly isChosen?: boolean;
   readonly request: DialRequest;
+}
+
+/** Tells the origin who the user is, before TLS and before anything else. */
+function introduceUser({ rule, request }: Dial, socket: Socket): void {
+  const { proxyProtocol } = rule.originRequest;
+  if (proxyProtocol === undefined) return;
+  const { remoteAddress: address, remotePort: port } = socket;
+  const origin = address === undefined || port === undefined ? undefined : { address, port };
+  const { client, hostname, requestId } = request;
+  socket.write(proxyHeader(proxyProtocol, { client, origin, hostname, requestId }));
 }
 
 /** Whether both the rule and the gateway want HTTP/2 with the origin. */

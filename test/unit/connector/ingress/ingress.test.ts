@@ -109,6 +109,13 @@ describe('announce()', () => {
     expect(JSON.stringify([bastion, socks])).not.toContain('10.1');
   });
 
+  it('has no connection kept where one stands for one user', () => {
+    const [rule] = announce([
+      aRule('http://a:1', { proxyProtocol: 'v2', keepAliveConnections: 9 }),
+    ]);
+    expect(rule?.http).toHaveProperty('keepAliveConnections', 0);
+  });
+
   it('says how to match and to speak HTTP, in order, and not where origins are', () => {
     expect(announce(rules)).toEqual([
       { id: ssh.id, hostname: 'ssh.example.com', kind: 'tcp' },

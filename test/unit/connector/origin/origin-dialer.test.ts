@@ -1,7 +1,7 @@
 import { getEventListeners, once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
@@ -518,4 +518,61 @@ describe('OriginDialer, for a bastion,', () => {
       await expect(dialed).rejects.toMatchObject({ code: 'ORIGIN_DESTINATION' });
     },
   );
+});
+
+describe('OriginDialer, with proxyProtocol,', () => {
+  const user = {
+    ...request,
+    client: { address: '192.0.2.7', port: 50_000 },
+    requestId: 'q',
+  };
+
+  it('says first who the user is, by TCP and over a Unix socket', async () => {
+    const { port } = await startEcho();
+    const path = join(tempDir('origin'), 'app.sock');
+    await startEcho({ path });
+    const rule = { proxyProtocol: 'v1' } as const;
+    for (const [service, line] of [
+      [`tcp://127.0.0.1:${port}`, `PROXY TCP4 192.0.2.7 127.0.0.1 50000 ${port}\r\n`],
+      [`unix:${path}`, 'PROXY TCP4 192.0.2.7 0.0.0.0 50000 0\r\n'],
+    ] as const) {
+      const { socket } = await aDialer().dial(aRule(service, rule), user, { signal: forever });
+      await expect(talk(socket, 'hello')).resolves.toBe(`${line}hello bye`);
+    }
+  });
+
+  it('says it before TLS', async () => {
+    const authority = await TestAuthority.create();
+    const identity = await authority.issue({ dns: ['localhost'] });
+    const inside = await startTls(identity);
+    const headers: Buffer[] = [];
+    const front = createServer((socket) => {
+      socket.once('data', (chunk: Buffer) => {
+        const end = chunk.indexOf('\r\n') + 2;
+        headers.push(chunk.subarray(0, end));
+        const back = connect(inside, '127.0.0.1');
+        back.write(chunk.subarray(end));
+        back
+          .on('error', () => undefined)
+          .pipe(socket.on('error', () => undefined))
+          .pipe(back);
+      });
+    });
+    const port = await listen(front);
+    const rule = aRule(`https://localhost:${port}`, {
+      caFile: authority.writeFile(),
+      proxyProtocol: 'v1',
+    });
+    const { socket, info } = await aDialer().dial(rule, user, { signal: forever });
+    cleanup(() => socket.destroy());
+    expect(info.alpn).not.toBe('h2');
+    expect(String(headers[0])).toMatch(/^PROXY TCP4 192\.0\.2\.7 127\.0\.0\.1 50000 \d+\r\n$/);
+  });
+
+  it('says that it does not know where no user is', async () => {
+    const { port } = await startEcho();
+    const rule = aRule(`tcp://127.0.0.1:${port}`, { proxyProtocol: 'v1' });
+    const { socket } = await aDialer().dial(rule, request, { signal: forever });
+    await expect(talk(socket, '')).resolves.toBe('PROXY UNKNOWN\r\n bye');
+  });
 });
