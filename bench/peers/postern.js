@@ -10,7 +10,7 @@ import { makeCertificates } from '../harness/certificates.js';
 import { missingTools } from '../harness/find-tool.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/postern.js', import.meta.url));
-const BUILT = new URL('../../dist/cli/main.js', import.meta.url);
+const BUILT = new URL('../../dist/bundle/postern.js', import.meta.url);
 
 const TUNNEL = 'bench';
 

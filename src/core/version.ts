@@ -1,7 +1,8 @@
 /** The version of this Postern, read once from its package.json. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from './package-root.ts';
 
-/** Two levels up both from src/core and from dist/core. */
-const file = new URL('../../package.json', import.meta.url);
+const text = readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8');
 
-export const VERSION = (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+export const VERSION = (JSON.parse(text) as { version: string }).version;

@@ -4,7 +4,7 @@ import { VERSION } from '../../core/version.ts';
 import { defineCommand } from '../command.ts';
 import { EXIT } from '../exit-code.ts';
 import { OUTPUT_OPTION, printResult } from '../output.ts';
-import { PACKAGE_ROOT } from '../service/own-program.ts';
+import { PACKAGE_ROOT } from '../../core/package-root.ts';
 import { runTool } from '../service/run-tool.ts';
 import { UNIT_FOLDER } from '../service/service-plan.ts';
 import { newestVersion } from '../update/newest-version.ts';

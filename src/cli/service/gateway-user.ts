@@ -2,7 +2,8 @@
 import { chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode, messageOf, PosternError } from '../../core/error.ts';
-import { OWN_PROGRAM, PACKAGE_ROOT } from './own-program.ts';
+import { PACKAGE_ROOT } from '../../core/package-root.ts';
+import { OWN_PROGRAM } from './own-program.ts';
 import { runTool, succeeds } from './run-tool.ts';
 import type { PlannedFile, ServicePlan } from './service-plan.ts';
 import { writeChanged, WRITTEN_BY_US } from './written-files.ts';

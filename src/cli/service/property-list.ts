@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { escapeHtml } from '../../core/escape-html.ts';
-import { PACKAGE_ROOT } from './own-program.ts';
+import { PACKAGE_ROOT } from '../../core/package-root.ts';
 import { WRITTEN_BY_US } from './written-files.ts';
 
 export type PropertyListSettings = Readonly<Record<string, string | number | readonly string[]>>;

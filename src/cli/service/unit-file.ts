@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PosternError } from '../../core/error.ts';
-import { PACKAGE_ROOT } from './own-program.ts';
+import { PACKAGE_ROOT } from '../../core/package-root.ts';
 import { WRITTEN_BY_US } from './written-files.ts';
 
 /** By name; a list gives several lines of that name, an empty one none. */
