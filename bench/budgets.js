@@ -43,8 +43,25 @@ export const BUDGETS = [
     title: 'HTTP requests, 64 connections',
     scenario: 'http',
     unit: '× nginx',
-    atLeast: 0.4,
+    atLeast: 0.5,
     measured: ratio('http', 'c64', 'requestsPerSecond', 'nginx'),
+  },
+  {
+    title: 'HTTP requests, 1 connection, p50 beyond that of nginx',
+    scenario: 'http',
+    unit: 'ms',
+    atMost: 0.15,
+    measured: (results) => {
+      const rows = results.http?.series.c1;
+      return medianIn(rows, 'postern', 'p50Ms') - medianIn(rows, 'nginx', 'p50Ms');
+    },
+  },
+  {
+    title: 'HTTP/2 requests, 8 connections with 8 at once',
+    scenario: 'http2',
+    unit: '× nginx',
+    atLeast: 0.4,
+    measured: ratio('http2', 'requests', 'requestsPerSecond', 'nginx-http2'),
   },
   longPathBudget('download'),
   longPathBudget('upload'),
@@ -54,6 +71,13 @@ export const BUDGETS = [
     unit: 'ms',
     atMost: 50,
     measured: own('keystroke', 'echo', 'p50Ms'),
+  },
+  {
+    title: 'gateway memory per idle WebSocket',
+    scenario: 'memory',
+    unit: 'KiB',
+    atMost: 60,
+    measured: own('memory', 'websockets', 'gatewayKib'),
   },
   {
     title: 'gateway memory per idle link',

@@ -3,6 +3,7 @@ import { delimiter, join } from 'node:path';
 
 /** Where Debian puts a tool, by the tool's name. */
 const PACKAGES = {
+  h2load: 'nghttp2-client',
   haproxy: 'haproxy',
   nginx: 'nginx',
   openssl: 'openssl',

@@ -3,7 +3,7 @@
  *
  *   name          what --peers and the JSON call it
  *   title         what the tables call it
- *   carries       'tcp', 'http' or both
+ *   carries       some of 'tcp', 'http' and 'http2'
  *   isTunnel      true when it has a link of its own, on which a path can be put (the long-path scenario)
  *   onlyIn        names of the scenarios it takes part in; left out, all it can carry
  *   isLeftOut     true when only --peers can ask for it
@@ -19,7 +19,7 @@
 import { chisel } from './chisel.js';
 import { direct } from './direct.js';
 import { haproxy } from './haproxy.js';
-import { nginx, nginxKept, nginxTls } from './nginx.js';
+import { nginx, nginxHttp2, nginxHttp2Kept, nginxKept, nginxTls } from './nginx.js';
 import { nodeProxy } from './node-proxy.js';
 import { postern, posternClient } from './postern.js';
 import { ssh, sshAes } from './ssh.js';
@@ -32,6 +32,8 @@ export const PEERS = [
   nginx,
   nginxKept,
   nginxTls,
+  nginxHttp2,
+  nginxHttp2Kept,
   ssh,
   sshAes,
   chisel,

@@ -40,18 +40,41 @@ export const nginx = plainNginx('nginx', 'nginx', proxyTo);
 
 export const nginxKept = plainNginx('nginx-kept', 'nginx (kept alive)', proxyKept);
 
-export const nginxTls = {
-  name: 'nginx-tls',
-  title: 'nginx (kept alive, tls)',
-  carries: ['http'],
-  isTunnel: false,
-  unavailable: () => missingTools('nginx', 'openssl'),
-  async start(lab, { http }) {
-    const port = await lab.port();
-    const { cert, key } = await makeCertificates(lab, 'certificates-nginx');
-    const listen = `listen 127.0.0.1:${port} ssl backlog=4096; ssl_certificate ${cert}; ssl_certificate_key ${key};
-  ssl_protocols TLSv1.2 TLSv1.3;`;
-    const pid = await startNginx(lab, 'nginx-tls', port, proxyKept(http, listen));
-    return { ports: {}, http: { url: `https://127.0.0.1:${port}/` }, roles: { nginx: pid } };
+/** nginx that ends TLS. `protocols` is what the address listens for beside it. */
+function tlsNginx({ name, title, carries, protocols = '' }, configure) {
+  return {
+    name,
+    title,
+    carries,
+    isTunnel: false,
+    unavailable: () => missingTools('nginx', 'openssl'),
+    async start(lab, { http }) {
+      const port = await lab.port();
+      const { cert, key } = await makeCertificates(lab, `certificates-${name}`);
+      const listen = `listen 127.0.0.1:${port} ssl ${protocols} backlog=4096;
+  ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_protocols TLSv1.2 TLSv1.3;`;
+      const pid = await startNginx(lab, name, port, configure(http, listen));
+      return { ports: {}, http: { url: `https://127.0.0.1:${port}/` }, roles: { nginx: pid } };
+    },
+  };
+}
+
+export const nginxTls = tlsNginx(
+  { name: 'nginx-tls', title: 'nginx (kept alive, tls)', carries: ['http'] },
+  proxyKept,
+);
+
+export const nginxHttp2 = tlsNginx(
+  { name: 'nginx-http2', title: 'nginx (tls)', carries: ['http2'], protocols: 'http2' },
+  proxyTo,
+);
+
+export const nginxHttp2Kept = tlsNginx(
+  {
+    name: 'nginx-http2-kept',
+    title: 'nginx (kept alive, tls)',
+    carries: ['http2'],
+    protocols: 'http2',
   },
-};
+  proxyKept,
+);

@@ -21,7 +21,7 @@ const tcpHostname = (name) => `${name}.bench.test`;
 export const postern = {
   name: 'postern',
   title: 'Postern (tls)',
-  carries: ['tcp', 'http'],
+  carries: ['tcp', 'http', 'http2'],
   isTunnel: true,
   async unavailable() {
     try {
@@ -32,8 +32,8 @@ export const postern = {
     return missingTools('openssl');
   },
   async start(lab, request) {
-    const { ports, http, roles } = await startTunnel(lab, request, '');
-    return { ports, http, roles };
+    const { ports, http, ca, roles } = await startTunnel(lab, request, request.folder ?? '');
+    return { ports, http, ca, roles };
   },
 };
 

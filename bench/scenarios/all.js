@@ -1,5 +1,5 @@
 /**
- * What is measured. A scenario is `{ name, title, carries: 'tcp' | 'http', tunnelsOnly?, ignoresNoise?, run(context) }`.
+ * What is measured. A scenario is `{ name, title, carries: 'tcp' | 'http' | 'http2', tunnelsOnly?, ignoresNoise?, run(context) }`.
  *
  * `context` is `{ lab, peers, seconds, rounds, say }`; run() resolves with `{ series, tables }`, where a series is what
  * Field.interleave() returns and a table is what renderTable() takes.
@@ -8,6 +8,7 @@ import { bulk } from './bulk.js';
 import { clientRelay } from './client-relay.js';
 import { connectRate } from './connect-rate.js';
 import { http } from './http.js';
+import { http2 } from './http2.js';
 import { keystroke } from './keystroke.js';
 import { longPath } from './long-path.js';
 import { memory } from './memory.js';
@@ -20,6 +21,7 @@ export const SCENARIOS = [
   tcpRequests,
   clientRelay,
   http,
+  http2,
   connectRate,
   longPath,
   keystroke,
