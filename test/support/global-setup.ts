@@ -4,11 +4,13 @@
  * Costs a few file look-ups when all is there. It never fails the run itself: a suite whose programs are missing fails
  * in `requireTools`, with the reason found here. `POSTERN_TEST_INSTALL=never` keeps it from changing the machine.
  */
+import { bundleWhenStale } from './built-program.ts';
 import { installPackages } from './debian-packages.ts';
 import { buildKeytar, hasKeytar } from './native-keytar.ts';
 import { findProgram, INSTALL_FAILURE_VARIABLE, missingPackages } from './tools.ts';
 
 async function prepare(): Promise<void> {
+  if (bundleWhenStale()) say('bundled what was compiled since the last build');
   await installTools();
   await installKeytar();
 }
