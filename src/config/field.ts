@@ -63,12 +63,20 @@ export function wholeNumber(least: number, most: number) {
 
 /** Text that `parse` turns into a value, or throws a coded error whose message is shown. */
 export function parsed<Value>(what: string, parse: (text: string) => Value) {
-  return z.string({ error: expected(what) }).transform((value, context) => {
+  return made(z.string({ error: expected(what) }), parse);
+}
+
+/** What `schema` reads, made into something else by `make`, which may throw a coded error whose message is shown. */
+export function made<Schema extends z.ZodType, Value>(
+  schema: Schema,
+  make: (written: z.output<Schema>) => Value,
+) {
+  return schema.transform((written, context) => {
     try {
-      return parse(value);
+      return make(written);
     } catch (error) {
       if (codeOf(error) === undefined) throw error;
-      context.issues.push({ code: 'custom', input: value, message: messageOf(error) });
+      context.issues.push({ code: 'custom', input: written, message: messageOf(error) });
       return z.NEVER;
     }
   });

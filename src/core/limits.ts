@@ -122,6 +122,12 @@ export const LIMITS = {
   linksPerReplica: 16,
   /** Words in `heeds` of a stream: there is one for each part of a rule's `http`. test/unit/protocol/control-message.test.ts */
   heededWords: 16,
+  /** Longest replacement of a path in a rule, characters, and longest path that comes out of one. test/unit/config/connector/path-rewrite.test.ts */
+  rewriteChars: 500,
+  rewrittenPathChars: 16 * KiB,
+  /** Header fields that a rule changes in one direction, and the longest value of one, characters. test/unit/config/connector/field-changes.test.ts */
+  changedFields: 32,
+  setFieldChars: 1_024,
   /** Ingress rules a connector may announce. */
   announcedRules: 500,
 
@@ -177,6 +183,9 @@ export const LIMITS = {
   http2GoawayMs: 10_000,
   http2GoneMs: 1_000,
 
+  /** Largest request that is gathered whole for an origin that wants its length before it, bytes, and all at once. test/unit/gateway/http/whole-body.test.ts */
+  wholeBodyBytes: 16 * MiB,
+  wholeBodiesBytes: 128 * MiB,
   /** Largest head of a response of an origin, bytes. Users may send half of that; origins set more cookies. test/unit/gateway/http/origin/http2-origin.test.ts */
   originHeadBytes: 64 * KiB,
   /** Requests on one HTTP/2 connection to an origin, where it takes that many or does not say. http2-origin.test.ts */

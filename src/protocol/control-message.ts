@@ -32,6 +32,22 @@ export interface AnnouncedHttp {
   readonly keepAliveTimeoutMs?: number;
   /** The origin may be spoken to in HTTP/2: what it agreed to comes with ACCEPT. */
   readonly http2?: boolean;
+  /** The path for the origin: `to` for what the RE2 pattern finds first. */
+  readonly rewrite?: { readonly path: string; readonly to: string };
+  /** Fields that are set or removed. */
+  readonly headers?: {
+    readonly request?: AnnouncedChanges;
+    readonly response?: AnnouncedChanges;
+  };
+  /** Requests have their length with them, whatever they came with. */
+  readonly wholeBodies?: true;
+}
+
+/** Changes to the fields of a head. */
+export interface AnnouncedChanges {
+  /** Names and values. */
+  readonly set?: readonly (readonly [string, string])[];
+  readonly remove?: readonly string[];
 }
 
 /** What a stream should reach. */
@@ -497,7 +513,43 @@ function parseHttp(fields: JsonFields): AnnouncedHttp {
     ...optional('keepAliveConnections', fields.optionalInteger('keepAliveConnections')),
     ...optional('keepAliveTimeoutMs', fields.optionalInteger('keepAliveTimeoutMs')),
     ...(fields.has('http2') && { http2: fields.boolean('http2') }),
+    ...(fields.has('rewrite') && { rewrite: parseRewrite(fields.object('rewrite')) }),
+    ...(fields.has('headers') && { headers: parseHeaders(fields.object('headers')) }),
+    ...(fields.has('wholeBodies') &&
+      fields.boolean('wholeBodies') && { wholeBodies: true as const }),
   };
+}
+
+function parseRewrite(fields: JsonFields): NonNullable<AnnouncedHttp['rewrite']> {
+  return { path: fields.text('path'), to: fields.text('to') };
+}
+
+function parseHeaders(fields: JsonFields): NonNullable<AnnouncedHttp['headers']> {
+  return {
+    ...(fields.has('request') && { request: parseChanges(fields.object('request')) }),
+    ...(fields.has('response') && { response: parseChanges(fields.object('response')) }),
+  };
+}
+
+function parseChanges(fields: JsonFields): AnnouncedChanges {
+  const { changedFields } = LIMITS;
+  return {
+    ...(fields.has('set') && { set: fields.list('set', changedFields).map(parsePair) }),
+    ...(fields.has('remove') && { remove: fields.list('remove', changedFields).map(parseName) }),
+  };
+}
+
+function parsePair(value: unknown): [string, string] {
+  const [name, text, ...rest] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (typeof name === 'string' && typeof text === 'string' && rest.length === 0) {
+    return [name, text];
+  }
+  throw badControl('"set" has something else than a name and a value');
+}
+
+function parseName(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw badControl('"remove" has something else than names');
 }
 
 function parseHostnames(fields: JsonFields): Record<string, HostnameState> {

@@ -31,7 +31,6 @@ const REDIRECT = 'let systemd or a redirection keep them';
 const PRIVATE_NETWORK = 'networks are not routed, only the services of ingress rules';
 const NO_DNS = 'there is no DNS proxy';
 const NO_PORT = 'no port is opened for users';
-const LATER = 'this version cannot do it';
 const FIXED = 'its value is fixed';
 
 /** Keys that are refused wherever they have a value. */
@@ -61,7 +60,7 @@ export const REFUSED_CLOUDFLARED_KEYS: Readonly<Record<string, Refusal>> = {
   'origin-server-name': forOrigins('originServerName'),
   'origin-ca-pool': forOrigins('caPool'),
   'no-tls-verify': forOrigins('noTLSVerify'),
-  'no-chunked-encoding': refused(LATER),
+  'no-chunked-encoding': forOrigins('disableChunkedEncoding'),
   'http2-origin': forOrigins('http2Origin'),
   'warp-routing': refused(PRIVATE_NETWORK),
   'max-active-flows': refused(PRIVATE_NETWORK),

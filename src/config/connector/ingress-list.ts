@@ -20,6 +20,7 @@ import {
 } from './origin-request.ts';
 import type { WrittenOriginRequest } from './origin-request.ts';
 import { parseService } from './origin-service.ts';
+import { headersSchema, rewriteSchema } from './rule-changes.ts';
 import type { OriginService } from './origin-service.ts';
 import { compilePath } from './path-pattern.ts';
 import { checkCaFile } from '../pem-file.ts';
@@ -41,6 +42,8 @@ export const ingressSchema = list(
     service: serviceField,
     originRequest: originRequestSchema.optional(),
     'health-check': healthCheckSchema.optional(),
+    rewrite: rewriteSchema.optional(),
+    headers: headersSchema.optional(),
   }),
 );
 
@@ -69,7 +72,7 @@ export async function resolveIngress(
     // oxlint-disable-next-line no-await-in-loop
     const own = await absoluteCaPool(source, path, rule.originRequest);
     const originRequest = mergeOriginRequest(base, own);
-    const { hostname } = rule;
+    const { hostname, rewrite, headers } = rule;
     const service = servedAs(rule.service, { ...top, ...own });
     checkServiceOptions(source, path.slice(0, -1), {
       service,
@@ -77,9 +80,10 @@ export async function resolveIngress(
       resolved: originRequest,
     });
     const healthCheck = healthCheckOf(source, rule, index);
+    checkHttpOnly(source, index, { ...rule, service });
     const checked = healthCheck && { healthCheck };
     const meant = { index, hostname, path: pathOf(rule), service, originRequest, ...checked };
-    resolved.push(ingressRule(meant));
+    resolved.push(ingressRule({ ...meant, rewrite, headers }));
   }
   return resolved;
 }
@@ -113,6 +117,16 @@ function checkOrder(source: ConfigSource, rules: readonly WrittenRule[]): void {
   if (at !== last) {
     const text = 'matches everything, so the rules below it are never reached';
     throw fail(['ingress', at], `${text}; give it a hostname or a path, or move it to the end`);
+  }
+}
+
+/** Raw bytes have no path and no fields. */
+function checkHttpOnly(source: ConfigSource, index: number, rule: WrittenRule): void {
+  const isHttp = ['http', 'unix', 'http-status', 'hello-world'].includes(rule.service.kind);
+  for (const key of ['rewrite', 'headers'] as const) {
+    if (isHttp || rule[key] === undefined) continue;
+    const text = 'has no effect on a service that is not HTTP; remove it';
+    throw source.problem('CONFIG_INVALID', ['ingress', index, key], text);
   }
 }
 

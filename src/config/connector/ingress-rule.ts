@@ -8,10 +8,12 @@
 import { createHash } from 'node:crypto';
 import { matchesHostname, normaliseHostname } from '../hostname-pattern.ts';
 import type { HostnamePattern } from '../hostname-pattern.ts';
+import type { HeaderChanges } from './field-changes.ts';
 import type { HealthCheck } from './health-check.ts';
 import type { OriginRequest } from './origin-request.ts';
 import type { OriginService } from './origin-service.ts';
 import type { PathPattern } from './path-pattern.ts';
+import type { PathRewrite } from './path-rewrite.ts';
 
 /** One rule, resolved. */
 export interface IngressRule {
@@ -25,6 +27,10 @@ export interface IngressRule {
   readonly originRequest: OriginRequest;
   /** Absent: its origin is taken for healthy. */
   readonly healthCheck?: HealthCheck | undefined;
+  /** Absent: the path is sent as it came. */
+  readonly rewrite?: PathRewrite | undefined;
+  /** Absent: no fields are changed. */
+  readonly headers?: HeaderChanges | undefined;
 }
 
 /** What a rule must have to be matched: also routes and applications. */
@@ -50,14 +56,17 @@ export function matchRule<Rule extends Matchable>(
 
 /** Completes a rule with its id. */
 export function ingressRule(rule: Omit<IngressRule, 'id'>): IngressRule {
-  const { hostname, path, service, originRequest, healthCheck } = rule;
+  const { hostname, path, service, originRequest, healthCheck, rewrite, headers } = rule;
   const meaning: unknown[] = [
     hostname.text,
     path?.text ?? null,
     sorted(service),
     sorted(originRequest),
   ];
+  // Only where they are there, so that other rules keep their ids.
   if (healthCheck !== undefined) meaning.push({ healthCheck: sorted(healthCheck) });
+  if (rewrite !== undefined) meaning.push('rewrite', rewrite.path, rewrite.to);
+  if (headers !== undefined) meaning.push('headers', sorted(headers));
   const id = createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 16);
   return { ...rule, id };
 }

@@ -47,6 +47,8 @@ export interface OriginRequest {
   readonly tlsVerification: 'required' | 'none';
   /** Whether the origin is spoken to in HTTP/2: by agreement over TLS, and in any case without (`http2Origin: true`). */
   readonly http2?: true | undefined;
+  /** Whether requests are sent with their length, which takes their whole body (`disableChunkedEncoding: true`). */
+  readonly wholeBodies?: true | undefined;
   /** Absent: the connector leaves it to the gateway who comes in. */
   readonly access?: RequiredAccess | undefined;
   /** What the services `bastion` and `socks-proxy` may be asked for. */
@@ -73,13 +75,6 @@ export const ORIGIN_REQUEST_DEFAULTS: OriginRequest = {
   keepAliveTimeoutMs: 90_000,
   tlsVerification: 'required',
 };
-
-const UNSUPPORTED = 'known cloudflared key, not supported in this version; remove it';
-
-/** A switch of cloudflared's that this version cannot turn on. */
-function unsupportedSwitch() {
-  return z.literal(false, { error: () => UNSUPPORTED }).optional();
-}
 
 const NO_LISTENER =
   'has no effect: no port is opened for users, whose streams are served themselves';
@@ -121,7 +116,7 @@ export const originRequestSchema = mapping({
   noTLSVerify: flag().optional(),
   access: accessSchema.optional(),
   matchSNItoHost: flag().optional(),
-  disableChunkedEncoding: unsupportedSwitch(),
+  disableChunkedEncoding: flag().optional(),
   http2Origin: flag().optional(),
   bastionMode: flag().optional(),
   proxyAddress: withoutListener('127.0.0.1'),
@@ -152,6 +147,7 @@ export function mergeOriginRequest(
     matchesHost: switchedOn(written.matchSNItoHost, below.matchesHost),
     caFile: written.caPool ?? below.caFile,
     tlsVerification: noTLSVerify === undefined ? below.tlsVerification : verification(noTLSVerify),
+    wholeBodies: switchedOn(written.disableChunkedEncoding, below.wholeBodies),
     http2: switchedOn(written.http2Origin, below.http2),
     access: written.access === undefined ? below.access : requiredAccess(written.access),
     ipRules: written.ipRules === undefined ? below.ipRules : ipRules(written.ipRules),

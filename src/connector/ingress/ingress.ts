@@ -8,11 +8,13 @@ import { matchesHostname } from '../../config/hostname-pattern.ts';
 import type { IngressRule } from '../../config/connector/ingress-rule.ts';
 import type { OriginService } from '../../config/connector/origin-service.ts';
 import { PosternError } from '../../core/error.ts';
+import { announceHttp, unheededOf } from './announced-http.ts';
 import type { AnnouncedRule, StreamRequest } from '../../protocol/control-message.ts';
 
 /**
  * The rule that `request` names. Throws ORIGIN_NO_RULE when there is none with this id (also one that was right before a
- * reload of the rules), when the hostname is not the rule's, or for HTTP to a service that does not speak it.
+ * reload of the rules), when the hostname is not the rule's, for HTTP to a service that does not speak it, or when the gateway does
+ * not do what the rule wants done.
  */
 export function chooseRule(rules: readonly IngressRule[], request: RuleRequest): IngressRule {
   const rule = rules.find(({ id }) => id === request.rule);
@@ -28,10 +30,14 @@ export function chooseRule(rules: readonly IngressRule[], request: RuleRequest):
   if (portOffset >= portsOf(rule.service)) {
     throw noRule(request, `the service of the rule has no port ${portOffset + 1}`);
   }
+  const unheeded = request.kind === 'http' ? unheededOf(rule, request.heeds) : undefined;
+  if (unheeded !== undefined) {
+    throw noRule(request, `its gateway is of a version that knows no "${unheeded}"`);
+  }
   return rule;
 }
 
-type RuleRequest = Pick<StreamRequest, 'hostname' | 'rule' | 'kind' | 'portOffset'>;
+type RuleRequest = Pick<StreamRequest, 'hostname' | 'rule' | 'kind' | 'portOffset' | 'heeds'>;
 
 /** How many ports a service has, for TCP listeners with as many. */
 function portsOf(service: OriginService): number {
@@ -54,18 +60,6 @@ export function announce(rules: readonly IngressRule[]): AnnouncedRule[] {
       ...(rule.service.kind === 'bastion' && { destinations: true as const }),
     };
   });
-}
-
-function announceHttp({ originRequest }: IngressRule): NonNullable<AnnouncedRule['http']> {
-  const { httpHostHeader, keepAliveTimeoutMs, http2, proxyProtocol } = originRequest;
-  // A PROXY header speaks for a whole connection, which then must have one user.
-  const keepAliveConnections = proxyProtocol ? 0 : originRequest.keepAliveConnections;
-  return {
-    ...(httpHostHeader !== undefined && { hostHeader: httpHostHeader }),
-    keepAliveConnections,
-    keepAliveTimeoutMs,
-    ...(http2 === true && { http2 }),
-  };
 }
 
 /** Whether the gateway speaks HTTP over a stream to `service`, or carries bytes. */

@@ -22,8 +22,8 @@ import type { OriginTarget } from './origin/origin-opener.ts';
 import type { OriginPools } from './origin/origin-pool.ts';
 import { RequestBody } from './request-body.ts';
 import type { GuardedRequest } from './request-guard.ts';
+import type { WholeBodies } from './whole-body.ts';
 import type { RequestRecord } from './request-record.ts';
-import { connectionOptions } from './fields/header-rules.ts';
 import { findHeader, responseHeaders } from './fields/response-headers.ts';
 import { responseTrailers } from './fields/trailers.ts';
 import type { LiveUpgrade } from './websocket/live-upgrade.ts';
@@ -33,6 +33,7 @@ import type { UserRequest, UserResponse } from './user/user-message.ts';
 /** What all exchanges of a gateway share. */
 export interface ExchangeHost {
   readonly pools: OriginPools;
+  readonly bodies: WholeBodies;
   /** Whether responses should be the last of their connections. */
   readonly isDraining: boolean;
   /**
@@ -55,12 +56,22 @@ export interface Arrival {
   readonly expectsContinue: boolean;
 }
 
+/** What the origin is sent of a request. */
+export interface OriginHead {
+  /** Path and query. */
+  readonly path: string;
+  /** Names and values in turn, from requestHeaders(). */
+  readonly headers: string[];
+}
+
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #host: ExchangeHost;
   readonly #arrival: Arrival;
   readonly #target: OriginTarget;
-  readonly #headers: string[];
+  readonly #head: OriginHead;
   readonly #body: RequestBody | undefined;
+  /** All of it, for an origin that wants it so. */
+  #wholeBody: Buffer | undefined;
   #response: UserResponse | undefined;
   readonly #upgrade: PendingUpgrade | undefined;
   #connection: PooledConnection | undefined;
@@ -79,12 +90,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** The origin's part is over: its response is complete, or something failed. */
   #isOver = false;
 
-  /** `headers` is what the origin is sent, from requestHeaders(). */
-  constructor(host: ExchangeHost, arrival: Arrival, target: OriginTarget, headers: string[]) {
+  constructor(host: ExchangeHost, arrival: Arrival, target: OriginTarget, head: OriginHead) {
     this.#host = host;
     this.#arrival = arrival;
     this.#target = target;
-    this.#headers = headers;
+    this.#head = head;
     const { request, to, guarded, record, expectsContinue } = arrival;
     if ('respond' in to) {
       this.#upgrade = to;
@@ -105,6 +115,26 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** Sends the request over an idle connection or a new one. */
   start(): void {
+    const isWhole = this.#target.wholeBodies === true && !hasLength(this.#head.headers);
+    if (isWhole && this.#body !== undefined) void this.#gatherAndSend(this.#body);
+    else this.#sendFirst();
+  }
+
+  async #gatherAndSend(body: RequestBody): Promise<void> {
+    const whole = this.#host.bodies.gather(body);
+    this.#response?.on('close', () => whole.release());
+    try {
+      const bytes = await whole.bytes;
+      if (this.#isOver) return;
+      this.#wholeBody = bytes;
+      this.#head.headers.push('Content-Length', String(bytes.length));
+      this.#sendFirst();
+    } catch (error) {
+      this.fail(toOriginError(error));
+    }
+  }
+
+  #sendFirst(): void {
     // An upgrade takes its connection with it: it always gets its own.
     const idle = this.#upgrade === undefined ? this.#host.pools.take(this.#target) : undefined;
     if (idle === undefined) void this.#openAndSend();
@@ -153,7 +183,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return true;
     }
     const response = this.#respond();
-    const { headers, contentLength, isChunked, trailer } = responseHeaders(raw);
+    const { headers: fields, contentLength, isChunked, trailer } = responseHeaders(raw);
+    const headers = this.#target.changes?.response(fields) ?? fields;
     this.#resume = resume;
     this.#contentLength = contentLength;
     const hasBody = status !== 204 && status !== 304 && request.method !== 'HEAD';
@@ -227,7 +258,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     record.times.answered();
     record.status = 101;
     record.isUpgraded = true;
-    const live = this.#upgrade.accept(fields, origin, record);
+    const kept = this.#target.changes?.switching(fields) ?? fields;
+    const live = this.#upgrade.accept(kept, origin, record);
     this.#host.onLive(live, request.socket);
   }
 
@@ -294,7 +326,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #send(connection: PooledConnection): void {
-    const { request, guarded } = this.#arrival;
+    const { request } = this.#arrival;
     this.#connection = connection;
     this.#wasSent = false;
     this.#abort = undefined;
@@ -306,13 +338,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#arrival.record.times.sent();
     connection.dispatch(
       {
-        path: guarded.target,
+        path: this.#head.path,
         method: request.method ?? '',
-        headers: this.#headers,
-        takesTrailers: takesTrailers(request),
+        headers: this.#head.headers,
         // It has all that undici uses of a Readable.
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-        body: (this.#body as Readable | undefined) ?? null,
+        body: this.#wholeBody ?? (this.#body as Readable | undefined) ?? null,
         upgrade: this.#upgrade === undefined ? null : 'websocket',
       },
       this,
@@ -329,7 +360,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #canSendAgain(error: Error): boolean {
     if (this.#hasAnswer || this.#sentAgain >= LIMITS.originSendsAgain) return false;
     // Of a body that was begun the beginning is gone.
-    if (codeOf(error) === STALE_CONNECTION) return this.#body?.isStarted !== true;
+    if (codeOf(error) === STALE_CONNECTION) {
+      return this.#wholeBody !== undefined || this.#body?.isStarted !== true;
+    }
     if (this.#connection?.isReused !== true) return false;
     if (!this.#wasSent) return true;
     const method = this.#arrival.request.method ?? '';
@@ -379,10 +412,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Whether the user wants trailers (RFC 9110 §10.1.4). */
-function takesTrailers({ headers }: UserRequest): boolean {
-  const { te } = headers;
-  return typeof te === 'string' && connectionOptions(te).includes('trailers');
+/** Whether fields, names and values in turn, say how long the body is. */
+function hasLength(fields: readonly string[]): boolean {
+  return fields.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length');
 }
 
 function flushHead(exchange: Exchange): void {

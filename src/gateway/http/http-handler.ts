@@ -45,6 +45,7 @@ import type { LiveUpgrade } from './websocket/live-upgrade.ts';
 import type { PendingUpgrade } from './websocket/pending-upgrade.ts';
 import { SocketUpgrade } from './websocket/socket-upgrade.ts';
 import type { UserRequest, UserResponse } from './user/user-message.ts';
+import { WholeBodies } from './whole-body.ts';
 import { sendWebResponse, toWebRequest } from './web-exchange.ts';
 
 /** Lets other parts of the gateway answer some requests themselves. Asked after the guard, before the router. */
@@ -120,6 +121,7 @@ export class HttpHandler {
     this.#pools = pools;
     this.#host = {
       pools,
+      bodies: new WholeBodies(),
       get isDraining() {
         return isDraining();
       },
@@ -412,7 +414,14 @@ export class HttpHandler {
     record.tunnelId = target.tunnelId;
     record.tunnelName = target.tunnelName;
     record.replicaId = target.replicaId;
-    const headers = requestHeaders({
+    let path: string;
+    try {
+      path = target.changes?.target(guarded.target) ?? guarded.target;
+    } catch (error) {
+      this.#answer(arrival, internalError(error));
+      return;
+    }
+    const fields = requestHeaders({
       rawHeaders: request.rawHeaders,
       host: guarded.host,
       hostHeader: target.hostHeader,
@@ -423,7 +432,8 @@ export class HttpHandler {
       identity: pass.identityHeaders,
       ownsAuthorization: pass.ownsAuthorization,
     });
-    const exchange = new Exchange(this.#host, arrival, target, headers);
+    const headers = target.changes?.request(fields) ?? fields;
+    const exchange = new Exchange(this.#host, arrival, target, { path, headers });
     this.#running.add(record, { exchange, pass, target });
     this.#connections.setRunning(request.socket, exchange);
     exchange.start();

@@ -3,6 +3,7 @@
  *
  * It outlives its links for as long as streams wait to be resumed. It never opens a stream at another replica.
  */
+import { changesOf, type OriginChanges } from '../http/fields/origin-changes.ts';
 import { parseHostnamePattern, type HostnamePattern } from '../../config/hostname-pattern.ts';
 import { matchRule } from '../../config/connector/ingress-rule.ts';
 import { compilePath, type PathPattern } from '../../config/connector/path-pattern.ts';
@@ -25,6 +26,8 @@ import type { TunnelSeries } from '../../telemetry/tunnel-series.ts';
 export interface ReplicaRule extends Omit<AnnouncedRule, 'hostname' | 'path'> {
   readonly hostname: HostnamePattern;
   readonly path?: PathPattern;
+  /** What `http` says of it, ready to be made. */
+  readonly changes?: OriginChanges | undefined;
 }
 
 /** A link of a replica, for listings. */
@@ -199,5 +202,6 @@ function compileRule({ hostname, path, ...rule }: AnnouncedRule): ReplicaRule {
     ...rule,
     hostname: parseHostnamePattern(hostname),
     ...(path !== undefined && { path: compilePath(path) }),
+    changes: changesOf(rule.http),
   };
 }

@@ -14,6 +14,7 @@ import type {
   RouteInput,
   RouteResult,
 } from '../http/origin/origin-opener.ts';
+import { heededOf } from '../http/fields/origin-changes.ts';
 import { signedStream, type StreamSigner } from './signed-stream.ts';
 import type { StreamRouter } from './stream-router.ts';
 import { isPosternError } from '../../core/error.ts';
@@ -92,17 +93,19 @@ export class HttpDestinations implements HttpRouter {
       replicaId: replica.id,
       ...(http.hostHeader !== undefined && { hostHeader: http.hostHeader }),
       ...(http.http2 === true && { http2: true }),
+      ...(http.wholeBodies === true && { wholeBodies: true }),
+      changes: rule.changes,
       keepAliveConnections: http.keepAliveConnections ?? DEFAULTS.keepAliveConnections,
       keepAliveTimeoutMs: http.keepAliveTimeoutMs ?? DEFAULTS.keepAliveTimeoutMs,
       async open({ requestId, client, needsHttp1 }) {
-        const heeds = http.http2 === true && needsHttp1 !== true ? { heeds: ['http2'] } : {};
+        const heeds = heededOf(http, needsHttp1 !== true);
         const request = {
           kind: 'http' as const,
           hostname,
           rule: rule.id,
           requestId,
           client,
-          ...heeds,
+          ...(heeds.length > 0 && { heeds }),
         };
         const duplex = new StreamDuplex(replica.open(signedStream(signer, rule, request, right)));
         await duplex.accepted();

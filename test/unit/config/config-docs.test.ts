@@ -161,12 +161,13 @@ describe('the environment', () => {
 describe('the examples', () => {
   it('load', async () => {
     const doc = await readFile(join(ROOT, DOC), 'utf8');
-    const [gateway, connector, bastion, client, ...more] = Array.from(
+    const [gateway, connector, changing, bastion, client, ...more] = Array.from(
       doc.matchAll(/^```yaml\n(.*?)^```$/gms),
       ([, yaml = '']) => new ConfigSource(parseYaml('example', yaml), {}, {}),
     );
     expect(gateway?.parse(gatewaySchema).domain).toBe('example.com');
     expect(connector?.parse(connectorSchema).ingress).toHaveLength(4);
+    expect(changing?.parse(connectorSchema).ingress).toHaveLength(2);
     expect(bastion?.parse(connectorSchema).ingress).toHaveLength(2);
     expect(client?.parse(clientSchema).forwards).toHaveLength(3);
     expect(more).toEqual([]);

@@ -41,6 +41,12 @@ const GATEWAY_KEY = {
   y: 'y'.repeat(43),
 } as const;
 
+const CHANGED_HTTP = {
+  rewrite: { path: '^/a', to: '/b' },
+  headers: { request: { set: [['a', 'b']] }, response: { remove: ['c'] } },
+  wholeBodies: true,
+} as const;
+
 const MESSAGES: ControlMessage[] = [
   { type: 'hello', versions: [1, 2], features: ['x'], software: 'postern/1', process: 'p' },
   REGISTER,
@@ -52,6 +58,7 @@ const MESSAGES: ControlMessage[] = [
       { id: '2', hostname: '', kind: 'tcp', access: true },
       { id: '3', hostname: '', kind: 'tcp', ports: 100 },
       { id: '3', hostname: '', kind: 'tcp', destinations: true },
+      { id: '4', hostname: '', kind: 'http', http: CHANGED_HTTP },
     ],
   },
   {
@@ -200,6 +207,18 @@ describe('parseControl()', () => {
     ['register', 'rules', [{ ...RULE, http: 1 }]],
     ['register', 'rules', [{ ...RULE, http: { http2: 'yes' } }]],
     ['register', 'rules', [{ ...RULE, http: { keepAliveConnections: -1 } }]],
+    ...[
+      { rewrite: '/' },
+      { rewrite: { path: '/' } },
+      { rewrite: { path: '/', to: 't'.repeat(1_025) } },
+      { headers: { request: [] } },
+      { headers: { request: { set: { a: 'b' } } } },
+      { headers: { request: { set: [['a']] } } },
+      { headers: { request: { set: [['a', 1]] } } },
+      { headers: { response: { remove: [1] } } },
+      { headers: { response: { remove: Array(LIMITS.changedFields + 1).fill('a') } } },
+      { wholeBodies: 1 },
+    ].map((http) => ['register', 'rules', [{ ...RULE, http }]] as const),
     ['registered', 'tunnel', { id: 'i'.repeat(65), name: 'n' }],
     ['registered', 'gateway', 1],
     ['registered', 'hostnames', []],

@@ -30,12 +30,6 @@ export interface Http2ConnectionOptions {
   readonly onGone: (connection: Http2Connection) => void;
 }
 
-/** What makes a request of HTTP/2 out of undici's options. */
-export interface Http2DispatchOptions extends Dispatcher.DispatchOptions {
-  /** Whether trailers of the origin can be passed on. */
-  readonly takesTrailers?: boolean;
-}
-
 const SESSION_OPTIONS = {
   maxHeaderListPairs: LIMITS.http2HeaderFields,
   maxSessionMemory: LIMITS.originHttp2SessionMb,
@@ -53,7 +47,7 @@ export interface Http2Place {
   /** Responses are whole or not by themselves. */
   readonly hasEnded: true;
   /** Sends one request. */
-  dispatch(options: Http2DispatchOptions, handler: Dispatcher.DispatchHandler): void;
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void;
   /** The request is not sent. Without effect after dispatch(). */
   discard(): void;
 }
@@ -168,7 +162,7 @@ export class Http2Connection {
     this.#gone();
   }
 
-  #dispatch(options: Http2DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+  #dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     const body = bodyOf(options);
     const stream = this.#request(options, body !== undefined, handler);
     if (stream === undefined) {
@@ -189,7 +183,7 @@ export class Http2Connection {
   }
 
   #request(
-    options: Http2DispatchOptions,
+    options: Dispatcher.DispatchOptions,
     hasBody: boolean,
     handler: Dispatcher.DispatchHandler,
   ): ClientHttp2Stream | undefined {
@@ -270,14 +264,17 @@ export class Http2Connection {
   }
 }
 
-function headOf(options: Http2DispatchOptions, scheme: 'http' | 'https'): OutgoingHttpHeaders {
-  const { method, path, headers, takesTrailers = false } = options;
+function headOf(
+  options: Dispatcher.DispatchOptions,
+  scheme: 'http' | 'https',
+): OutgoingHttpHeaders {
+  const { method, path, headers } = options;
   // exchange.ts gives them so.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return requestHead({ method, path, scheme, fields: headers as string[], takesTrailers });
+  return requestHead({ method, path, scheme, fields: headers as string[] });
 }
 
-function bodyOf({ body }: Http2DispatchOptions): Http2Body | Buffer | undefined {
+function bodyOf({ body }: Dispatcher.DispatchOptions): Http2Body | Buffer | undefined {
   // exchange.ts gives nothing else.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return (body as unknown as Http2Body | Buffer | null) ?? undefined;

@@ -14,8 +14,6 @@ export interface OriginHead {
   readonly scheme: 'http' | 'https';
   /** Names and values in turn, Host among them. */
   readonly fields: readonly string[];
-  /** Whether trailers that the origin sends can be passed on. */
-  readonly takesTrailers: boolean;
 }
 
 /** What speaks about a connection of HTTP/1.1 and is an error in HTTP/2. */
@@ -24,7 +22,6 @@ const OF_HTTP1: ReadonlySet<string> = new Set([
   'http2-settings',
   'keep-alive',
   'proxy-connection',
-  'te',
   'transfer-encoding',
   'upgrade',
 ]);
@@ -41,8 +38,6 @@ export function requestHead(head: OriginHead): OutgoingHttpHeaders {
     if (name === 'host') fields[':authority'] = value;
     else if (!OF_HTTP1.has(name)) appendField(fields, name, value);
   }
-  // Servers of gRPC refuse whoever does not say so.
-  if (head.takesTrailers) fields['te'] = 'trailers';
   return fields;
 }
 

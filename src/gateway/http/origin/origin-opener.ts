@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { StreamRight } from '../../../access/tokens/stream-assertions.ts';
 import type { PosternError } from '../../../core/error.ts';
 import type { ClientAddress } from '../../front/client-address.ts';
+import type { OriginChanges } from '../fields/origin-changes.ts';
 
 /** What a routing decision may look at. */
 export interface RouteInput {
@@ -68,6 +69,10 @@ export interface OriginTarget {
   readonly hostHeader?: string;
   /** The origin should be spoken to in HTTP/2, where it does. */
   readonly http2?: boolean;
+  /** What the rule changes of requests and responses. */
+  readonly changes?: OriginChanges | undefined;
+  /** The origin wants to know how long a body is before it comes. */
+  readonly wholeBodies?: boolean;
   /** Idle connections to keep. 0 closes each after its request. */
   readonly keepAliveConnections: number;
   /** How long a connection may be idle, ms. */

@@ -91,6 +91,11 @@ export class OriginPools {
       return this.#openHttp1(target, await target.open(request));
     }
     const pool = this.#poolOf(target);
+    if (target.keepAliveConnections === 0) {
+      // It is this request's alone: the origin may have been told whose it is.
+      const connection = await this.#openEither(pool, target, request);
+      return connection instanceof Http2Connection ? connection.reserve() : connection;
+    }
     pool.http2 ??= new Http2Places(async (first) => this.#openEither(pool, target, first));
     try {
       return await pool.http2.get(request);

@@ -88,6 +88,30 @@ describe('a service of several ports', () => {
   });
 });
 
+describe('a gateway of an older version', () => {
+  const heads = { response: { set: [], remove: ['server'] } };
+  it.each([
+    ['rewrite', { rewrite: { path: '^/a', to: '/b' } }],
+    ['headers', { headers: heads }],
+    ['wholeBodies', { wholeBodies: true as const }],
+  ])('is refused a rule whose "%s" it would not do, and may carry its bytes', (word, options) => {
+    const rule = aRule('http://localhost:1', options);
+    const request = { kind: 'http', hostname: 'a.test', rule: rule.id } as const;
+    const refused = expect.objectContaining({ code: 'ORIGIN_NO_RULE' });
+    expect(() => chooseRule([rule], request)).toThrow(refused);
+    expect(() => chooseRule([rule], { ...request, heeds: ['http2'] })).toThrow(refused);
+    expect(chooseRule([rule], { ...request, heeds: ['http2', word] })).toBe(rule);
+    expect(chooseRule([rule], { ...request, kind: 'tcp' })).toBe(rule);
+    expect(announce([rule])[0]?.http).toHaveProperty(word);
+  });
+
+  it('speaks HTTP/1.1 where the rule would like HTTP/2', () => {
+    const rule = aRule('http://localhost:1', { http2: true });
+    expect(chooseRule([rule], { kind: 'http', hostname: 'a.test', rule: rule.id })).toBe(rule);
+    expect(announce([rule])[0]?.http).toMatchObject({ http2: true });
+  });
+});
+
 describe('announce()', () => {
   it('says which rules require access, and not which applications', () => {
     const [any, some, none] = [{}, { applications: ['secret-name'] }, undefined].map((access) =>

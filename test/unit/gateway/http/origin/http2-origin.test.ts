@@ -88,6 +88,21 @@ describe('an origin that speaks HTTP/2', () => {
     expect(origin.requests).toHaveLength(10);
   });
 
+  it('gets a connection for each request where none may be kept', async () => {
+    const held: ServerHttp2Stream[] = [];
+    const { port: origin, sessions } = await http2Origin((stream) => void held.push(stream));
+    const { port, handler } = await startGateway({
+      origin: http2Target(origin, { keepAliveConnections: 0 }),
+    });
+    const responses = Array.from({ length: 4 }, async () => exchangeBytes(port, GET));
+    await eventually(() => held.length === 4);
+    expect(sessions).toHaveLength(4);
+    for (const stream of held) answer(stream);
+    expect((await Promise.all(responses)).map(statusIn)).toEqual(Array(4).fill(200));
+    await eventually(() => sessions.every(({ closed }) => closed));
+    expect(handler.stats.origins).toEqual({ pools: 0, idle: 0, busy: 0 });
+  });
+
   it('gets a body as it comes, and may answer before it ends', async () => {
     const { port: origin } = await http2Origin((stream) => {
       stream.respond({ ':status': 200 });
