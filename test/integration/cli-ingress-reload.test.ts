@@ -81,7 +81,11 @@ it('postern tunnel ingress rule finds the rule that a request meets', async () =
   };
   connector.configure([
     { hostname: 'web.postern.test', path: '^/api/', service: 'http_status:204' },
-    { hostname: '*.postern.test', service: 'ssh://localhost:22' },
+    {
+      hostname: '*.postern.test',
+      service: 'ssh://localhost:22',
+      originRequest: { connectTimeout: '5s' },
+    },
   ]);
   expect(await rule('https://web.postern.test/api/x?y=1')).toMatchObject({
     rule: 1,
@@ -91,6 +95,7 @@ it('postern tunnel ingress rule finds the rule that a request meets', async () =
   expect(await rule('WEB.postern.test/about')).toMatchObject({
     rule: 2,
     hostname: '*.postern.test',
+    originRequest: { connectTimeoutMs: '5000' },
   });
   expect(await rule('ssh.postern.test:22')).toMatchObject({ service: 'ssh://localhost:22' });
   expect(await rule('https://elsewhere.test/')).toMatchObject({ rule: 3, hostname: '*' });

@@ -1,6 +1,7 @@
 /** An ingress rule as commands print it. */
 import type { IngressRule } from '../../config/connector/ingress-rule.ts';
 import { formatListenAddress } from '../../config/listen-address.ts';
+import { ORIGIN_REQUEST_DEFAULTS } from '../../config/connector/origin-request.ts';
 import type { OriginService } from '../../config/connector/origin-service.ts';
 
 export interface RuleSummary {
@@ -23,6 +24,19 @@ export function describeRule({ index, id, hostname, path, service }: IngressRule
     ...(path !== undefined && { path: path.text }),
     service: describeService(service),
   };
+}
+
+/** The options of a rule that are not at their defaults, by name, each as text. */
+export function changedOptions({ originRequest }: IngressRule): Readonly<Record<string, string>> {
+  const defaults: Readonly<Record<string, unknown>> = { ...ORIGIN_REQUEST_DEFAULTS };
+  const changed = Object.entries(originRequest).filter(
+    ([key, value]) => value !== undefined && value !== defaults[key],
+  );
+  return Object.fromEntries(changed.map(([key, value]) => [key, textOf(value)]));
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function describeService(service: OriginService): string {

@@ -157,7 +157,7 @@ async function absoluteCaPool(
   path: KeyPath,
   written: WrittenOriginRequest | undefined,
 ): Promise<WrittenOriginRequest | undefined> {
-  if (written?.caPool === undefined) return written;
+  if (written?.caPool === undefined || written.caPool === '') return written;
   const caPool = await checkCaFile(source, [...path, 'caPool'], written.caPool);
   return { ...written, caPool };
 }

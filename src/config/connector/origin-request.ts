@@ -111,8 +111,8 @@ export const originRequestSchema = mapping({
   keepAliveConnections: wholeNumber(1, 10_000).optional(),
   keepAliveTimeout: durationOrSeconds({ least: 1 }).optional(),
   httpHostHeader: parsed('a host such as app.internal', parseHostHeader).optional(),
-  originServerName: parsed('a name such as app.internal', parseHostname).optional(),
-  caPool: text('the name of a PEM file').optional(),
+  originServerName: parsed('a name such as app.internal', parseServerName).optional(),
+  caPool: z.string({ error: expected('the name of a PEM file') }).optional(),
   noTLSVerify: flag().optional(),
   access: accessSchema.optional(),
   matchSNItoHost: flag().optional(),
@@ -142,10 +142,10 @@ export function mergeOriginRequest(
     happyEyeballs: noHappyEyeballs === undefined ? below.happyEyeballs : !noHappyEyeballs,
     keepAliveConnections: written.keepAliveConnections ?? below.keepAliveConnections,
     keepAliveTimeoutMs: written.keepAliveTimeout ?? below.keepAliveTimeoutMs,
-    httpHostHeader: written.httpHostHeader ?? below.httpHostHeader,
-    originServerName: written.originServerName ?? below.originServerName,
+    httpHostHeader: unlessEmpty(written.httpHostHeader, below.httpHostHeader),
+    originServerName: unlessEmpty(written.originServerName, below.originServerName),
     matchesHost: switchedOn(written.matchSNItoHost, below.matchesHost),
-    caFile: written.caPool ?? below.caFile,
+    caFile: unlessEmpty(written.caPool, below.caFile),
     tlsVerification: noTLSVerify === undefined ? below.tlsVerification : verification(noTLSVerify),
     wholeBodies: switchedOn(written.disableChunkedEncoding, below.wholeBodies),
     http2: switchedOn(written.http2Origin, below.http2),
@@ -159,6 +159,15 @@ export function mergeOriginRequest(
 /** Absent where it is off, so that a rule that does not use it keeps its id. */
 function switchedOn(written: boolean | undefined, below: true | undefined): true | undefined {
   return (written ?? below) ? true : undefined;
+}
+
+/** Empty text takes back what stands below, as in cloudflared. */
+function unlessEmpty(written: string | undefined, below: string | undefined): string | undefined {
+  return written === '' ? undefined : (written ?? below);
+}
+
+function parseServerName(name: string): string {
+  return name === '' ? name : parseHostname(name);
 }
 
 function verification(noTlsVerify: boolean): OriginRequest['tlsVerification'] {
@@ -191,6 +200,7 @@ function requiredAccess({
 
 /** It goes into a request head, so nothing but a host and a port may be in it. */
 function parseHostHeader(host: string): string {
+  if (host === '') return host;
   if (/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host)) return host;
   const message = `"${host}" is not a host; write a name such as app.internal, or name:port`;
   throw new PosternError('CONFIG_INVALID', message);

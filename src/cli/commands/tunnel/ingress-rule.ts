@@ -4,7 +4,7 @@ import { matchRule } from '../../../config/connector/ingress-rule.ts';
 import { PosternError } from '../../../core/error.ts';
 import { defineCommand } from '../../command.ts';
 import { CONFIG_OPTION, connectorConfigFile } from '../../config-file.ts';
-import { describeRule } from '../../connector/describe-rule.ts';
+import { changedOptions, describeRule } from '../../connector/describe-rule.ts';
 import { EXIT } from '../../exit-code.ts';
 import { OUTPUT_OPTION, printResult, table } from '../../output.ts';
 
@@ -21,8 +21,8 @@ export const ingressRule = defineCommand({
     if (rule === undefined) throw new TypeError(`no rule matches ${hostname}`);
     printResult(
       output,
-      describeRule(rule),
-      ({ rule: index, id, hostname: pattern, path, service }) =>
+      { ...describeRule(rule), originRequest: changedOptions(rule) },
+      ({ rule: index, id, hostname: pattern, path, service, originRequest }) =>
         table(
           [`rule`, String(index)],
           [
@@ -30,6 +30,7 @@ export const ingressRule = defineCommand({
             ['hostname', pattern],
             ['path', path ?? 'any'],
             ['service', service],
+            ...Object.entries(originRequest),
           ],
         ),
     );

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { expect, it } from '@jest/globals';
 
-import { describeRule } from '../../../../src/cli/connector/describe-rule.ts';
+import { changedOptions, describeRule } from '../../../../src/cli/connector/describe-rule.ts';
 import { loadConnectorConfig } from '../../../../src/config/connector/connector-config.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
@@ -27,5 +27,20 @@ it.each([
   expect(ingress.map(describeRule)).toEqual([
     { rule: 1, id: expect.any(String), hostname: '*.example.com', path: '^/a', service },
     { rule: 2, id: expect.any(String), hostname: '*', service: 'http_status:404' },
+  ]);
+});
+
+it('changedOptions() lists what is not at its default', async () => {
+  const file = join(tempDir('rule'), 'config.yml');
+  const originRequest = { connectTimeout: '10s', noTLSVerify: true, tlsTimeout: '10s' };
+  const rule = JSON.stringify({ hostname: 'a.example.com', service: 'https://a', originRequest });
+  writeFileSync(
+    file,
+    `gateway: https://gw\ningress:\n  - ${rule}\n  - { service: "http_status:404" }\n`,
+  );
+  const { ingress } = await loadConnectorConfig(file, { env: {} });
+  expect(ingress.map(changedOptions)).toEqual([
+    { connectTimeoutMs: '10000', tlsVerification: 'none' },
+    {},
   ]);
 });
