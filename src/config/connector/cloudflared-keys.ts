@@ -37,9 +37,12 @@ const FIXED = 'its value is fixed';
 export const REFUSED_CLOUDFLARED_KEYS: Readonly<Record<string, Refusal>> = {
   token: refused(SECRET, TOKEN_FILE),
   'credentials-contents': refused(SECRET, TOKEN_FILE),
+  'api-key': refused(SECRET),
+  'api-ca-key': refused(SECRET),
   logfile: refused(STDERR, REDIRECT),
   'log-directory': refused(STDERR, REDIRECT),
   logDirectory: refused(STDERR, REDIRECT),
+  'trace-output': refused('no trace is written when it stops'),
   pidfile: refused('systemd is told directly', 'use it, or "postern tunnel ready"'),
   hostname: ownRule(),
   name: refused('tunnels are made beforehand', 'use "postern tunnel create NAME"'),
@@ -67,6 +70,8 @@ export const REFUSED_CLOUDFLARED_KEYS: Readonly<Record<string, Refusal>> = {
   'dns-resolver-addrs': refused(PRIVATE_NETWORK),
   'icmpv4-src': refused(PRIVATE_NETWORK),
   'icmpv6-src': refused(PRIVATE_NETWORK),
+  edge: refused('links go to the addresses in gateway', 'write those'),
+  cacert: refused('what is trusted for links is in ca', 'write that'),
   'edge-bind-address': refused('the system chooses the address to dial from'),
   'post-quantum': refused('the key exchange is what Node and the gateway agree on'),
   'dial-edge-timeout': refused(FIXED),
@@ -77,12 +82,18 @@ export const REFUSED_CLOUDFLARED_KEYS: Readonly<Record<string, Refusal>> = {
   forwarders: refused('a connector opens no local ports'),
   resolver: refused(NO_DNS),
   'proxy-dns': refused(NO_DNS),
+  'proxy-dns-port': refused(NO_DNS),
+  'proxy-dns-address': refused(NO_DNS),
+  'proxy-dns-upstream': refused(NO_DNS),
+  'proxy-dns-max-upstream-conns': refused(NO_DNS),
+  'proxy-dns-bootstrap': refused(NO_DNS),
 };
 
 /** Key → why it means nothing here. */
 export const MEANINGLESS_CLOUDFLARED_KEYS: Readonly<Record<string, string>> = {
   'no-autoupdate': 'Postern never updates itself',
   'autoupdate-freq': 'Postern never updates itself',
+  'is-autoupdated': 'Postern never updates itself',
   protocol: 'a link is always a WebSocket over TLS',
   retries: 'a connector never gives up; waits grow to 30s',
   'max-edge-addr-retries': 'a connector never gives up; waits grow to 30s',
@@ -93,6 +104,7 @@ export const MEANINGLESS_CLOUDFLARED_KEYS: Readonly<Record<string, string>> = {
   'rpc-timeout': 'registering is given 10s',
   'metrics-update-freq': 'metrics are current when they are read',
   'transport-loglevel': 'loglevel covers links too',
+  'proto-loglevel': 'loglevel covers links too',
   origincert: 'there is no account certificate',
   features: 'features are agreed on by each link',
   'no-prechecks': 'there are no checks to skip; dialling is the check',
@@ -104,6 +116,14 @@ export const MEANINGLESS_CLOUDFLARED_KEYS: Readonly<Record<string, string>> = {
   'quic-disable-pmtu-discovery': 'a link is always a WebSocket over TLS',
   'quic-connection-level-flow-control-limit': 'windows follow the measured path',
   'quic-stream-level-flow-control-limit': 'windows follow the measured path',
+  'proxy-connection-timeout': 'it has had no effect for years',
+  'proxy-expect-continue-timeout': 'it has had no effect for years',
+  'use-reconnect-token': 'a link is registered anew each time',
+  'api-email': 'there is no account',
+  'api-url': 'there is no account',
+  'quick-service': 'there are no tunnels without a name',
+  id: 'replicas name themselves',
+  ui: 'logs go to stderr',
 };
 
 /** Both tables as fields of a mapping. Typed as empty, because nobody may read their values. */
