@@ -5,6 +5,7 @@
  * A default is given where the field is used, and nowhere else.
  */
 import { z } from 'zod';
+import { formatByteSize, parseByteSize } from '../core/byte-size.ts';
 import { parseDuration, formatDuration } from '../core/duration.ts';
 import { codeOf, messageOf } from '../core/error.ts';
 import { parseListenAddress, parseListenRange } from './listen-address.ts';
@@ -12,6 +13,9 @@ import { nearestKey } from './nearest-key.ts';
 
 /** Node's timers hold 2^31 ms, nearly 25 days; a longer wait would end at once. */
 const MAX_TIMER_MS = 24 * 86_400_000;
+
+/** 1 TiB: what is larger is a typing error. */
+const MAX_BYTES = 2 ** 40;
 
 /**
  * A mapping with these keys and no others; an unknown one is named together with the one that was meant.
@@ -80,6 +84,26 @@ export function made<Schema extends z.ZodType, Value>(
       return z.NEVER;
     }
   });
+}
+
+/** A size such as `16MiB`, or 0; as bytes. `least` defaults to 0 and `most` to 1 TiB. */
+export function byteSize(range: { readonly least?: number; readonly most?: number } = {}) {
+  const what = 'a size such as 16MiB';
+  const { least = 0, most = MAX_BYTES } = range;
+  return z
+    .union([z.string(), z.literal(0)], { error: expected(what) })
+    .transform((value, context) => {
+      const bytes = /^0$/.test(String(value)) ? 0 : parseByteSize(String(value));
+      let message: string | undefined;
+      if (bytes === undefined) message = mustBe(what, value);
+      else if (bytes < least)
+        message = `must be at least ${formatByteSize(least)}; found ${show(value)}`;
+      else if (bytes > most)
+        message = `must be at most ${formatByteSize(most)}; found ${show(value)}`;
+      if (bytes !== undefined && message === undefined) return bytes;
+      context.issues.push({ code: 'custom', input: value, message: message ?? '' });
+      return z.NEVER;
+    });
 }
 
 /** A duration such as `30s`, as ms. `least` defaults to 0 and `most` to what a timer can wait for. */

@@ -20,6 +20,7 @@ import { resolveProviders } from './access/identity-files.ts';
 import type { IdentityProvider } from './access/identity-provider.ts';
 import { clashes, formatListenRange } from './listen-address.ts';
 import type { ListenAddress, ListenRange } from './listen-address.ts';
+import { type HttpLimits, resolveHttpLimits } from './http-limits.ts';
 import type { LogConfig } from './log-config.ts';
 import { checkCaFile, checkTlsFiles } from './pem-file.ts';
 import type { TlsFiles } from './pem-file.ts';
@@ -53,6 +54,8 @@ export interface GatewayConfig {
   readonly gracePeriodMs: number;
   /** How long the gateway keeps its end of a stream whose connector is away. */
   readonly resumeTimeoutMs: number;
+  /** How much strangers may ask of the HTTP listeners. */
+  readonly http: HttpLimits;
   readonly tcp: readonly TcpListener[];
   /** The port that users see, where it is not the one of `listen.https`. */
   readonly externalPort?: number | undefined;
@@ -109,6 +112,7 @@ export async function loadGatewayConfig(
     gracePeriodMs: written['grace-period'],
     resumeTimeoutMs: written['resume-timeout'],
     tcp: await resolveTcpListeners(source, written.tcp),
+    http: resolveHttpLimits(written.http, plaintext && written['trusted-proxies'].length === 0),
     externalPort: written['external-port'],
     defaultPolicy: written['default-policy'],
     sessionDurationMs: written['session-duration'],

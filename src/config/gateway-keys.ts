@@ -21,6 +21,7 @@ export const GATEWAY_KEYS = {
   tls: live('tls'),
   gracePeriodMs: live('grace-period'),
   resumeTimeoutMs: waits('resume-timeout'),
+  http: live('http'),
   tcp: { name: 'tcp', isLive: (running, next) => tcpShape(running) === tcpShape(next) },
   externalPort: waits('external-port'),
   defaultPolicy: live('default-policy'),

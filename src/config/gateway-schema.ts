@@ -23,6 +23,7 @@ import {
   wholeNumber,
 } from './field.ts';
 import { parseHostname } from './hostname-pattern.ts';
+import { httpLimitsSchema } from './http-limits.ts';
 import { identityProviderSchema } from './access/identity-provider.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log-config.ts';
 import { SESSION_RANGE } from './access/policy.ts';
@@ -51,6 +52,7 @@ export const gatewaySchema = mapping({
   tls: tlsFiles.optional(),
   'grace-period': duration({ most: Number.MAX_SAFE_INTEGER }).prefault('30s'),
   'resume-timeout': duration().prefault('30s'),
+  http: httpLimitsSchema.prefault({}),
   tcp: list(tcpListenerSchema).default([]),
   'external-port': wholeNumber(1, 65_535).optional(),
   'default-policy': oneOf(['deny', 'public']).default('deny'),

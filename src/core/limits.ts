@@ -154,10 +154,16 @@ export const LIMITS = {
   /** How long a connection to a built-in service may stay silent, ms: longer than a gateway keeps one idle. builtin.test.ts */
   builtinIdleMs: 120_000,
 
-  /** Requests a user may have open on one HTTP/2 connection; browsers want a hundred. test/unit/gateway/http2/hostile.test.ts */
-  http2Streams: 128,
-  /** Largest head of an HTTP/2 request, bytes as HTTP/1.1 would write it, which has the same limit; and its fields. http2/hostile.test.ts */
-  http2HeaderBytes: 32 * KiB,
+  /** The most that `http.max-header-size` may be, bytes: a head is in memory as often as there are connections. test/golden/config/gateway/http-header-size.txt */
+  headerBytes: 256 * KiB,
+  /** The most that `http.http2-streams` may be; browsers want a hundred. test/golden/config/gateway/http-streams.txt */
+  http2Streams: 1_000,
+  /** The most that the limits of one address under `http:` may be, and those of one application. test/golden/config/gateway/http-per-address.txt */
+  placesPerAddress: 1_000_000,
+  placesPerApplication: 1_000_000,
+  /** How often users are looked at who bring nothing or take nothing, ms. test/unit/gateway/http/limits/stalls.test.ts */
+  stallLookMs: 1_000,
+  /** Fields of an HTTP/2 request. http2/hostile.test.ts */
   http2HeaderFields: 1_024,
   /** What a user may send of one HTTP/2 request ahead of its origin, bytes: with `http2Streams`, what a connection can make us hold. http2/bulk.test.ts */
   http2WindowBytes: 512 * KiB,
@@ -169,9 +175,6 @@ export const LIMITS = {
   /** PING and SETTINGS frames a user may send on one HTTP/2 connection, at once and then per second. http2/hostile.test.ts P34 */
   http2ControlFrames: 200,
   http2ControlFramesPerSecond: 20,
-  /** How long an HTTP/2 connection may take to its first request, ms, and how long it may be without one later. http2/hostile.test.ts P31 */
-  http2FirstRequestMs: 30_000,
-  http2IdleMs: 75_000,
   /** How often an HTTP/2 connection with requests is asked for a sign of life, ms, and how often in vain. http2/hostile.test.ts P34 */
   http2WatchMs: 20_000,
   http2SilentRounds: 2,

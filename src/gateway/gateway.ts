@@ -26,7 +26,8 @@ import { Drain } from './drain.ts';
 import { TrustedProxies } from './front/trusted-proxies.ts';
 import type { GatewayStatus, LiveWork, ReplicaStatus } from './gateway-status.ts';
 import { HttpDestinations } from './routing/http-destinations.ts';
-import { HttpHandler, type HttpIntercept } from './http/http-handler.ts';
+import { HttpHandler } from './http/http-handler.ts';
+import type { HttpIntercept } from './http/http-handler-options.ts';
 import { countRequest } from './http/count-request.ts';
 import { CLOSE_RESTART } from './http/websocket/upgrade-registry.ts';
 import { LinkDoor } from './links/link-door.ts';
@@ -219,6 +220,7 @@ export class Gateway {
         this.#options.log.level = config.log.level;
         this.#proxies.set(config.trustedProxies);
         listeners.apply();
+        this.#http.setLimits(config.http);
         countries();
         const isOther = (key: keyof GatewayConfig): boolean => config[key] !== before[key];
         if ([...POLICY_KEYS].some(isOther)) this.#access.setConfig(config);
@@ -391,8 +393,9 @@ export class Gateway {
   }
 
   #createHttp(): HttpHandler {
-    const { log, metrics } = this.#options;
+    const { config, log, metrics } = this.#options;
     return new HttpHandler({
+      limits: config.http,
       router: this.#destinations,
       log,
       proxies: this.#proxies,

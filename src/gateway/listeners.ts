@@ -28,7 +28,7 @@ import type { TrustedProxies } from './front/trusted-proxies.ts';
 import { Certificates } from './tls/certificates.ts';
 import type { HttpHandler } from './http/http-handler.ts';
 import { createRedirectServer } from './http/user/redirect-server.ts';
-import { HTTP_SERVER_OPTIONS } from './http/user/server-options.ts';
+import { HTTP_SERVER_OPTIONS, serverLimits } from './http/user/server-options.ts';
 import { ALPN_PROTOCOLS } from './http2/http2-options.ts';
 import { Newcomers } from './newcomers.ts';
 import type { StreamSigner } from './routing/signed-stream.ts';
@@ -265,8 +265,10 @@ export class Listeners {
   #createHttpServer(): HttpServer {
     const { plaintext, listen } = this.#options.config;
     if (!plaintext) {
-      const { log } = this.#options;
-      const redirecting = createRedirectServer({ httpsPort: listen.https?.port ?? 443, log });
+      const { log, config } = this.#options;
+      const httpsPort = listen.https?.port ?? 443;
+      const limits = serverLimits(config.http);
+      const redirecting = createRedirectServer({ httpsPort, log, server: limits });
       this.#newcomers.track(redirecting);
       return redirecting;
     }

@@ -1,6 +1,7 @@
 /** Applications, which are what policies protect, as the gateway's file describes them. design.md §6, §10. */
+import { LIMITS } from '../../core/limits.ts';
 import { parsePathPrefix } from '../canonical-path.ts';
-import { duration, flag, list, mapping, parsed, text } from '../field.ts';
+import { byteSize, duration, flag, list, mapping, parsed, text, wholeNumber } from '../field.ts';
 import { parseHostnamePattern } from '../hostname-pattern.ts';
 import { parseWebOrigin } from '../web-origin.ts';
 import type { HostnamePattern } from '../hostname-pattern.ts';
@@ -22,6 +23,10 @@ export interface Application {
   readonly sessionDurationMs: number;
   /** How long a stream of `access ssh` or `access tcp` may be detached. A policy may say otherwise. */
   readonly detachedTimeoutMs: number;
+  /** The largest body of a request, bytes; 0 for no limit. Absent: what holds for all requests. */
+  readonly maxBodyBytes?: number | undefined;
+  /** Requests and WebSockets at once; 0 or absent for no limit. */
+  readonly maxRequests?: number | undefined;
   /** Whether people must say why they want in. A policy may say otherwise. */
   readonly purposeJustification: boolean;
   /** Other origins whose pages may open WebSockets of it in their users' names. Absent: none. */
@@ -43,6 +48,8 @@ export const applicationSchema = mapping({
   'session-duration': duration(SESSION_RANGE).prefault('8h'),
   'detached-timeout': duration(DETACHED_RANGE).prefault('5m'),
   'purpose-justification': flag().default(false),
+  'max-body-size': byteSize().optional(),
+  'max-requests': wholeNumber(0, LIMITS.placesPerApplication).optional(),
   'websocket-origins': list(
     parsed('an origin such as https://app.example.com', parseWebOrigin),
   ).optional(),
@@ -54,6 +61,8 @@ export const applicationSchema = mapping({
     'session-duration': sessionDurationMs,
     'detached-timeout': detachedTimeoutMs,
     'purpose-justification': purposeJustification,
+    'max-body-size': maxBodyBytes,
+    'max-requests': maxRequests,
     'websocket-origins': websocketOrigins,
     policies,
     ...rest
@@ -62,6 +71,8 @@ export const applicationSchema = mapping({
     sessionDurationMs,
     detachedTimeoutMs,
     purposeJustification,
+    ...(maxBodyBytes !== undefined && { maxBodyBytes }),
+    ...(maxRequests !== undefined && { maxRequests }),
     ...(websocketOrigins !== undefined && { websocketOrigins }),
     policies: policies.map((policy, at): Policy => ({
       ...policy,

@@ -104,6 +104,7 @@ export class HttpAccess implements RequestGate {
       identityHeaders,
       ownsAuthorization,
       right: verdict,
+      application: verdict.application,
       hold: (end) => {
         const over = this.#options.onLive(record, verdict);
         const held = this.#options.gate.hold(ask, verdict, end);

@@ -11,10 +11,10 @@ import type { Dispatcher } from 'undici';
 import { PosternError, codeOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { giveBackSlab } from '../../protocol/slab.ts';
+import { grpcKind } from './answer/grpc-answer.ts';
 import { answerError } from './answer-error.ts';
 import { closeAfter, cutResponse } from './user/client-response.ts';
 import { type Attempt, IDEMPOTENT, mayGoElsewhere } from './may-go-elsewhere.ts';
-import { grpcKind } from './answer/grpc-answer.ts';
 import { OriginConnection } from './origin/origin-connection.ts';
 import type { PooledConnection } from './origin/http2-places.ts';
 import { STALE_CONNECTION, isClosedByOrigin, toOriginError } from './origin/origin-error.ts';
@@ -23,6 +23,9 @@ import type { OriginPools } from './origin/origin-pool.ts';
 import { RequestBody } from './request-body.ts';
 import type { GuardedRequest } from './request-guard.ts';
 import type { WholeBodies } from './whole-body.ts';
+import { BodyMeter } from './limits/body-meter.ts';
+import type { RequestLimits } from './limits/request-limits.ts';
+import type { StallWatch } from './limits/stall-watch.ts';
 import type { RequestRecord } from './request-record.ts';
 import { findHeader, responseHeaders } from './fields/response-headers.ts';
 import { responseTrailers } from './fields/trailers.ts';
@@ -34,6 +37,8 @@ import type { UserRequest, UserResponse } from './user/user-message.ts';
 export interface ExchangeHost {
   readonly pools: OriginPools;
   readonly bodies: WholeBodies;
+  readonly limits: RequestLimits;
+  readonly watch: StallWatch;
   /** Whether responses should be the last of their connections. */
   readonly isDraining: boolean;
   /**
@@ -54,6 +59,8 @@ export interface Arrival {
   readonly record: RequestRecord;
   /** The user waits for `100 Continue`. */
   readonly expectsContinue: boolean;
+  /** The largest body, bytes. Default: none is too large. */
+  readonly maxBodyBytes?: number;
 }
 
 /** What the origin is sent of a request. */
@@ -72,6 +79,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #body: RequestBody | undefined;
   /** All of it, for an origin that wants it so. */
   #wholeBody: Buffer | undefined;
+  readonly #meter: BodyMeter | undefined;
   #response: UserResponse | undefined;
   readonly #upgrade: PendingUpgrade | undefined;
   #connection: PooledConnection | undefined;
@@ -104,7 +112,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     if (guarded.hasBody) {
       const onStart = expectsContinue ? (): void => this.#response?.writeContinue() : undefined;
-      this.#body = new RequestBody(request, { onStart, count: record });
+      this.#meter = this.#meterOf(arrival);
+      this.#body = new RequestBody(request, { onStart, count: record, meter: this.#meter });
     }
   }
 
@@ -182,6 +191,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.fail(new PosternError('ORIGIN_BAD_RESPONSE', message));
       return true;
     }
+    this.#meter?.answered();
     const response = this.#respond();
     const { headers: fields, contentLength, isChunked, trailer } = responseHeaders(raw);
     const headers = this.#target.changes?.response(fields) ?? fields;
@@ -291,6 +301,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isFlushed || this.#isOver) return;
     this.#isFlushed = true;
     this.#response?.flushHeaders();
+  }
+
+  #meterOf({ request, maxBodyBytes = Number.POSITIVE_INFINITY }: Arrival): BodyMeter {
+    const { watch, limits } = this.#host;
+    return new BodyMeter({
+      watch,
+      limits: limits.limits,
+      maxBytes: maxBodyBytes,
+      isConversation: grpcKind(request.headers['content-type']) !== undefined,
+      fail: (error) => this.fail(error),
+    });
   }
 
   async #openAndSend(): Promise<void> {

@@ -8,12 +8,11 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { WebResponse } from '../../access/web-message.ts';
-import type { Clock } from '../../core/clock.ts';
+import { type HttpLimits, HTTP_LIMITS_DEFAULTS } from '../../config/http-limits.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
-import { PosternError, codeOf, isPosternError } from '../../core/error.ts';
+import { PosternError, codeOf } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
-import type { Log } from '../../telemetry/log.ts';
 import type { Http2Request } from '../http2/http2-request.ts';
 import type { Http2Response } from '../http2/http2-response.ts';
 import { StreamUpgrade } from '../http2/stream-upgrade.ts';
@@ -24,22 +23,21 @@ import { ClientConnections } from './user/client-connections.ts';
 import { clientOf } from '../front/client-address.ts';
 import { TrustedProxies } from '../front/trusted-proxies.ts';
 import { closeAfter, responseOn } from './user/client-response.ts';
-import { statusOf } from './answer/error-text.ts';
+import { internalError } from './answer/internal-error.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
 import { isReplicaLost } from './may-go-elsewhere.ts';
-import type { HttpRouter, OriginTarget, RouteResult } from './origin/origin-opener.ts';
-import {
-  OriginPools,
-  type OriginPoolsOptions,
-  type OriginPoolsStats,
-} from './origin/origin-pool.ts';
-import type { Admission, RequestGate, RequestPass } from './request-gate.ts';
-import { parserErrorCode, rawErrorResponse } from './user/raw-error.ts';
+import type { OriginTarget, RouteResult } from './origin/origin-opener.ts';
+import { OriginPools } from './origin/origin-pool.ts';
+import { RequestLimits, bodyTooLarge } from './limits/request-limits.ts';
+import { StallWatch } from './limits/stall-watch.ts';
+import type { Admission, RequestPass } from './request-gate.ts';
+import { parserErrorCode, rawErrorResponse, unreadRecord } from './user/raw-error.ts';
+import { servernameOf } from './user/servername-of.ts';
 import { type GuardRefusal, type GuardedRequest, checkRequest } from './request-guard.ts';
 import { requestHeaders } from './fields/request-headers.ts';
-import { RequestRecord, type RequestSummary } from './request-record.ts';
+import { RequestRecord } from './request-record.ts';
 import { RunningRequests } from './running-requests.ts';
-import { HTTP_SERVER_PROPERTIES } from './user/server-options.ts';
+import { HTTP_SERVER_PROPERTIES, serverLimits } from './user/server-options.ts';
 import { CLOSE_REVOKED, UpgradeRegistry } from './websocket/upgrade-registry.ts';
 import type { LiveUpgrade } from './websocket/live-upgrade.ts';
 import type { PendingUpgrade } from './websocket/pending-upgrade.ts';
@@ -47,50 +45,7 @@ import { SocketUpgrade } from './websocket/socket-upgrade.ts';
 import type { UserRequest, UserResponse } from './user/user-message.ts';
 import { WholeBodies } from './whole-body.ts';
 import { sendWebResponse, toWebRequest } from './web-exchange.ts';
-
-/** Lets other parts of the gateway answer some requests themselves. Asked after the guard, before the router. */
-export interface HttpIntercept {
-  /** Returns true when it will answer. */
-  request?(request: UserRequest, response: UserResponse, guarded: GuardedRequest): boolean;
-  /** Returns true when the socket is its own from now on: a link, for example. */
-  upgrade?(
-    request: IncomingMessage,
-    socket: Socket,
-    head: Buffer,
-    guarded: GuardedRequest,
-  ): boolean;
-}
-
-export interface HttpHandlerOptions {
-  readonly router: HttpRouter;
-  readonly log: Log;
-  readonly intercept?: HttpIntercept;
-  /** Asked about each request after the guard. Default: everything goes on. */
-  readonly gate?: RequestGate;
-  /** Who is believed about where requests come from. Default nobody. */
-  readonly proxies?: TrustedProxies;
-  /** Called for each request when it ends, a WebSocket's included: metrics. */
-  readonly onRequestEnd?: (summary: RequestSummary) => void;
-  /** Called for each request that one replica could not take and another gets: metrics. */
-  readonly onRequestMoved?: (tunnelName: string, error: PosternError) => void;
-  readonly pools?: OriginPoolsOptions;
-  /** For HTTP/2 connections. Default the system's. */
-  readonly clock?: Clock;
-  /** Level of the access log's ordinary lines. Default `info`; `debug` leaves out what went well, at 4 µs a line. */
-  readonly accessLogLevel?: 'info' | 'debug';
-}
-
-/** What `status` shows, and what a drain still waits for. */
-export interface HttpStats {
-  /** Users' connections, without WebSockets. */
-  readonly connections: number;
-  /** Requests without a whole response. */
-  readonly requests: number;
-  /** Live WebSockets. */
-  readonly upgrades: number;
-  readonly origins: OriginPoolsStats;
-  readonly isDraining: boolean;
-}
+import type { HttpHandlerOptions, HttpStats } from './http-handler-options.ts';
 
 export class HttpHandler {
   /** The live WebSockets, to be closed at the end of a grace period or when they are no longer allowed. */
@@ -100,6 +55,9 @@ export class HttpHandler {
   readonly #pools: OriginPools;
   readonly #host: ExchangeHost;
   readonly #connections = new ClientConnections();
+  readonly #limits: RequestLimits;
+  readonly #watch: StallWatch;
+  readonly #servers: (Server | HttpsServer)[] = [];
   readonly #http2: UserSessions;
   readonly #running = new RunningRequests();
   #requests = 0;
@@ -110,18 +68,30 @@ export class HttpHandler {
     this.#options = options;
     this.#proxies = options.proxies ?? new TrustedProxies();
     const pools = new OriginPools(options.pools);
+    const limits = new RequestLimits(options.limits ?? HTTP_LIMITS_DEFAULTS);
+    this.#limits = limits;
     this.#http2 = new UserSessions({
       clock: options.clock,
+      limits: () => limits.limits,
       onRequest: (request, response) => this.#onHttp2Request(request, response),
       onFlood: (err, socket) => {
         options.log.warn({ err, [FIELD.client]: clientOf(socket).address }, 'connection ended');
       },
     });
+    const watch = new StallWatch({
+      clock: options.clock,
+      limits: () => limits.limits,
+      users: [this.#connections, this.#http2],
+      isIdle: () => this.#requests === 0,
+    });
+    this.#watch = watch;
     const isDraining = (): boolean => this.#isDraining;
     this.#pools = pools;
     this.#host = {
       pools,
       bodies: new WholeBodies(),
+      limits,
+      watch,
       get isDraining() {
         return isDraining();
       },
@@ -146,6 +116,9 @@ export class HttpHandler {
    */
   attach(server: Server | HttpsServer): void {
     Object.assign(server, HTTP_SERVER_PROPERTIES);
+    if (this.#options.limits !== undefined)
+      Object.assign(server, serverLimits(this.#limits.limits));
+    this.#servers.push(server);
     this.#connections.track(server);
     if ('setSecureContext' in server) this.#http2.attach(server);
     server.on('request', (request, response) => this.#onRequest(request, response, false));
@@ -158,6 +131,12 @@ export class HttpHandler {
       this.#onUpgrade(request, socket, Buffer.alloc(0)),
     );
     server.on('clientError', (error: Error, socket: Socket) => this.#onClientError(error, socket));
+  }
+
+  /** Puts other limits in force: for what comes from now on, and times also for what is under way. */
+  setLimits(limits: HttpLimits): void {
+    this.#limits.limits = limits;
+    for (const server of this.#servers) Object.assign(server, serverLimits(limits));
   }
 
   /** Forgets the idle origin connections of a replica's rule; those in use close after their request. */
@@ -220,6 +199,7 @@ export class HttpHandler {
   /** Ends everything at once. */
   close(): void {
     this.upgrades.destroy();
+    this.#watch.stop();
     this.#connections.destroy();
     this.#http2.destroy();
     this.#pools.close();
@@ -263,6 +243,11 @@ export class HttpHandler {
     }
     record.hostname = guarded.hostname;
     record.path = guarded.path;
+    const error = this.#limits.enter(record, false);
+    if (error !== undefined) {
+      answerError(request, response, record, { error, isLast: isLast && guarded.hasBody });
+      return;
+    }
     if (this.#options.intercept?.request?.(request, response, guarded) === true) return;
     this.#serve({ request, guarded, record, to: response, expectsContinue });
   }
@@ -314,7 +299,10 @@ export class HttpHandler {
       this.#requests -= 1;
       this.#finish(record);
     };
-    this.#serve({ request, guarded, record, to, expectsContinue: false });
+    const arrival: Arrival = { request, guarded, record, to, expectsContinue: false };
+    const error = this.#limits.enter(record, true);
+    if (error === undefined) this.#serve(arrival);
+    else this.#answer(arrival, error);
   }
 
   /** An Upgrade to anything else is served as if it had not been asked for, and is the last request of its connection. */
@@ -330,11 +318,14 @@ export class HttpHandler {
   #guard(request: UserRequest, isUpgrade: boolean): GuardedRequest | GuardRefusal {
     const { method = '', url = '', httpVersion, rawHeaders, socket, http2 } = request;
     const servername = servernameOf(socket);
-    return checkRequest({ method, url, httpVersion, rawHeaders, servername, isUpgrade, http2 });
+    const { maxHeaderBytes } = this.#limits.limits;
+    const head = { method, url, httpVersion, rawHeaders, servername, isUpgrade };
+    return checkRequest({ ...head, http2, maxHeaderBytes });
   }
 
   #begin(request: UserRequest): RequestRecord {
     this.#requests += 1;
+    this.#watch.wake();
     const { method = '', httpVersion } = request;
     const { client, forwardedFor, isTls } = this.#proxies.provenanceOf(request);
     const record = new RequestRecord(newRequestId(), client, method, httpVersion);
@@ -366,7 +357,7 @@ export class HttpHandler {
   #serveAdmitted(arrival: Arrival, admission: Admission): void {
     switch (admission.kind) {
       case 'pass':
-        this.#routeAndStart(arrival, admission.pass);
+        this.#pass(arrival, admission.pass);
         break;
       case 'refuse':
         this.#answer(arrival, admission.error);
@@ -379,6 +370,19 @@ export class HttpHandler {
           if (!isGone(arrival)) this.#answer(arrival, internalError(error));
         });
     }
+  }
+
+  /** Goes on to an origin, where the limits of the application allow it. */
+  #pass(arrival: Arrival, pass: RequestPass): void {
+    const { request, guarded, record } = arrival;
+    const { application } = pass;
+    const maxBodyBytes = this.#limits.maxBodyBytes(application);
+    const isTooLarge = guarded.hasBody && Number(request.headers['content-length']) > maxBodyBytes;
+    const error = isTooLarge
+      ? bodyTooLarge(maxBodyBytes)
+      : application && this.#limits.enterApplication(record, application);
+    if (error !== undefined) this.#answer(arrival, error);
+    else this.#routeAndStart({ ...arrival, maxBodyBytes }, pass);
   }
 
   async #answerOwn(arrival: Arrival, own: Extract<Admission, { kind: 'own' }>): Promise<void> {
@@ -519,6 +523,7 @@ export class HttpHandler {
 
   #finish(record: RequestRecord): void {
     this.#running.remove(record);
+    this.#limits.leave(record);
     const summary = record.summary();
     logRequest(this.#options.log, summary, this.#options.accessLogLevel);
     this.#options.onRequestEnd?.(summary);
@@ -547,10 +552,7 @@ export class HttpHandler {
   }
 
   #refuseBytes(code: ErrorCode, cause: Error, socket: Socket): void {
-    const record = new RequestRecord(newRequestId(), clientOf(socket), '');
-    const message = `Cannot read the request: ${cause.message}`;
-    record.fail(code, new PosternError(code, message, { cause }));
-    record.status = statusOf(code);
+    const record = unreadRecord(code, cause, socket);
     this.#connections.endWith(socket, rawErrorResponse(code, record.requestId));
     this.#finish(record);
   }
@@ -577,21 +579,4 @@ const EVERYBODY: Admission = {
 /** Whether the user has left while something was looked up. */
 function isGone({ to }: Arrival): boolean {
   return 'respond' in to ? to.isSettled : to.destroyed || to.headersSent;
-}
-
-/** Codes that users are told where the gateway itself could not serve them: for the others it simply failed. */
-const TOLD = /^(?:HTTP_.*|STORE_BUSY|STORE_FAILED)$/;
-
-/** An error that says nothing about the gateway but that it failed, unless it is one of ours already. */
-function internalError(cause: unknown): PosternError {
-  if (isPosternError(cause) && TOLD.test(cause.code)) return cause;
-  const message = 'Cannot serve the request: the gateway failed';
-  return new PosternError('HTTP_INTERNAL', message, { cause });
-}
-
-/** The name a user asked TLS for; undefined without TLS or without a name. */
-function servernameOf(socket: Socket): string | undefined {
-  if (!('servername' in socket)) return undefined;
-  const { servername } = socket;
-  return typeof servername === 'string' && servername !== '' ? servername : undefined;
 }

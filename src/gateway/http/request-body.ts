@@ -8,6 +8,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { requestTrailers } from './fields/trailers.ts';
+import type { BodyMeter } from './limits/body-meter.ts';
 import type { UserRequest } from './user/user-message.ts';
 
 export interface RequestBodyOptions {
@@ -15,6 +16,8 @@ export interface RequestBodyOptions {
   readonly onStart: (() => void) | undefined;
   /** Where bytes are counted. */
   readonly count: { bytesReceived: number };
+  /** What limits it. Default nothing. */
+  readonly meter?: BodyMeter | undefined;
 }
 
 export class RequestBody extends EventEmitter {
@@ -52,6 +55,7 @@ export class RequestBody extends EventEmitter {
 
   resume(): this {
     if (this.#isDetached) return this;
+    this.#options.meter?.wanted();
     if (!this.#isStarted) {
       this.#isStarted = true;
       this.#options.onStart?.();
@@ -64,7 +68,9 @@ export class RequestBody extends EventEmitter {
   }
 
   pause(): this {
-    if (!this.#isDetached) this.#request.pause();
+    if (this.#isDetached) return this;
+    this.#options.meter?.paused();
+    this.#request.pause();
     return this;
   }
 
@@ -72,6 +78,7 @@ export class RequestBody extends EventEmitter {
   destroy(): this {
     if (this.#isDetached) return this;
     this.#isDetached = true;
+    this.#options.meter?.over();
     if (!this.#isStarted) return this;
     this.#request.off('data', this.#onData);
     this.#request.off('end', this.#onEnd);
@@ -81,6 +88,7 @@ export class RequestBody extends EventEmitter {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#options.count.bytesReceived += chunk.length;
+    if (this.#options.meter?.came(chunk.length) === false) return;
     this.emit('data', chunk);
   };
 
@@ -88,6 +96,7 @@ export class RequestBody extends EventEmitter {
     // An HTTP/2 stream that its user gives up ends as well.
     if (!this.#request.complete) return;
     this.#isEnded = true;
+    this.#options.meter?.over();
     this.emit('end');
   };
 

@@ -6,6 +6,7 @@
 import type { StreamRight } from '../../access/tokens/stream-assertions.ts';
 import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import type { PosternError } from '../../core/error.ts';
+import type { ApplicationLimits } from './limits/request-limits.ts';
 import type { GuardedRequest } from './request-guard.ts';
 import type { RequestRecord } from './request-record.ts';
 import type { UserRequest } from './user/user-message.ts';
@@ -37,6 +38,8 @@ export interface RequestPass {
   readonly identityHeaders: readonly string[];
   /** The Authorization field is ours and stays here. */
   readonly ownsAuthorization: boolean;
+  /** What it goes on to; absent where nobody was asked. */
+  readonly application?: ApplicationLimits | undefined;
   /** For connectors that want to know. */
   readonly right?: StreamRight;
   /**

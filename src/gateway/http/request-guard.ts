@@ -6,9 +6,9 @@
  * P22 of the HTTP attack list; the parser itself refuses P1–P3, P6 and P7.
  */
 import { normaliseHostname } from '../../config/hostname-pattern.ts';
+import { HTTP_LIMITS_DEFAULTS } from '../../config/http-limits.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError } from '../../core/error.ts';
-import { LIMITS } from '../../core/limits.ts';
 import { connectionOptions, isGatewayOwned } from './fields/header-rules.ts';
 
 /** What is looked at: the head of one request, and what TLS said before it. */
@@ -25,6 +25,8 @@ export interface RequestHead {
   readonly isUpgrade: boolean;
   /** Undefined for HTTP/1. */
   readonly http2?: Http2Framing | undefined;
+  /** The longest head of HTTP/2, bytes. Default: that of `http.max-header-size`. */
+  readonly maxHeaderBytes?: number;
 }
 
 /** What HTTP/2 says beside the fields of a head. */
@@ -86,12 +88,12 @@ export function checkRequest(head: RequestHead): GuardedRequest | GuardRefusal {
   if (head.method === 'CONNECT' || head.method === 'TRACE') {
     return refuse(405, 'HTTP_METHOD', `Cannot serve "${head.method}": the method is not supported`);
   }
-  const { http2 } = head;
+  const { http2, maxHeaderBytes = HTTP_LIMITS_DEFAULTS.maxHeaderBytes } = head;
   if (!(http2 === undefined ? HTTP1 : HTTP2).has(head.httpVersion)) {
     return bad(`HTTP version "${head.httpVersion}" is not supported`);
   }
-  if (http2 !== undefined && http2.headBytes > LIMITS.http2HeaderBytes) {
-    const message = `Cannot serve the request: its head is over ${LIMITS.http2HeaderBytes} bytes`;
+  if (http2 !== undefined && http2.headBytes > maxHeaderBytes) {
+    const message = `Cannot serve the request: its head is over ${maxHeaderBytes} bytes`;
     return refuse(431, 'HTTP_TOO_LARGE', message);
   }
   const fields = new HeadFields();

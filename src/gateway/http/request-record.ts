@@ -4,6 +4,7 @@
  * The path is kept without its query, which may hold secrets. Written to by whoever learns something; finished once.
  */
 import type { ErrorCode } from '../../core/error-codes.ts';
+import type { Place } from './limits/places.ts';
 import type { ClientAddress } from '../front/client-address.ts';
 import { RequestTimes } from './request-times.ts';
 
@@ -74,6 +75,8 @@ export class RequestRecord {
   bytesSent = 0;
   isUpgraded = false;
   readonly times = new RequestTimes();
+  /** What it takes of the limits, until it has ended. */
+  readonly places: Place[] = [];
 
   constructor(requestId: string, client: ClientAddress, method: string, httpVersion?: string) {
     this.requestId = requestId;

@@ -5,16 +5,26 @@
  * docs/decisions/0021 says why each of Node's own limits is kept or changed.
  */
 import type { SecureServerOptions } from 'node:http2';
+import type { HttpLimits } from '../../config/http-limits.ts';
 import { LIMITS } from '../../core/limits.ts';
 
 /** Names of the protocols a TLS listener for users speaks, the liked ones first. Without the last, `curl --http1.0` fails. */
 export const ALPN_PROTOCOLS = ['h2', 'http/1.1', 'http/1.0'];
 
 /** For each connection. */
-export const HTTP2_OPTIONS = {
+export function http2Options(limits: Pick<HttpLimits, 'http2Streams' | 'maxHeaderBytes'>) {
+  return {
+    ...OPTIONS,
+    settings: {
+      ...OPTIONS.settings,
+      maxConcurrentStreams: limits.http2Streams,
+      maxHeaderListSize: limits.maxHeaderBytes,
+    },
+  } as const satisfies SecureServerOptions;
+}
+
+const OPTIONS = {
   settings: {
-    maxConcurrentStreams: LIMITS.http2Streams,
-    maxHeaderListSize: LIMITS.http2HeaderBytes,
     initialWindowSize: LIMITS.http2WindowBytes,
     enablePush: false,
     /** WebSockets (RFC 8441). */

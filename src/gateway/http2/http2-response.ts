@@ -34,6 +34,10 @@ export class Http2Response extends EventEmitter implements UserResponse {
   #isOver = false;
   #isCut = false;
   #isTakenOver = false;
+  /** Bytes that were handed over, that the user had taken when it was last looked at, and since when. */
+  #handed = 0;
+  #taken = -1;
+  #takenAt = 0;
 
   constructor(stream: ServerHttp2Stream, request: Http2Request, hooks: Http2ResponseHooks) {
     super();
@@ -100,11 +104,24 @@ export class Http2Response extends EventEmitter implements UserResponse {
     this.flushHeaders();
     // HEAD, 204 and the like have ended with their head.
     if (this.#isGone || this.#stream.writableEnded) return true;
+    this.#handed += chunk.length;
     return this.#stream.write(chunk, onWritten);
   }
 
   addTrailers(trailers: readonly [string, string][]): void {
     this.#trailers = writeTrailers(trailers);
+  }
+
+  /** Breaks it off where the user has taken nothing of what is ready for more than `mostMs`. */
+  cutStalled(now: number, mostMs: number): void {
+    const { writableLength } = this.#stream;
+    const taken = this.#handed - writableLength;
+    if (writableLength === 0 || taken !== this.#taken) {
+      this.#taken = taken;
+      this.#takenAt = now;
+    } else if (now - this.#takenAt > mostMs) {
+      this.destroy();
+    }
   }
 
   end(chunk?: Uint8Array | string): void {

@@ -13,10 +13,11 @@ import {
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../core/clock.ts';
+import type { HttpLimits } from '../../config/http-limits.ts';
 import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { RateLimit } from '../../protocol/rate-limit.ts';
-import { HTTP2_OPTIONS } from './http2-options.ts';
+import { http2Options } from './http2-options.ts';
 import { Http2Request, type Http2Arrival } from './http2-request.ts';
 import { Http2Response, type Http2ResponseHooks } from './http2-response.ts';
 
@@ -25,6 +26,7 @@ type StreamEvent = [ServerHttp2Stream, IncomingHttpHeaders, number, string[]];
 
 export interface UserSessionOptions {
   readonly clock: Clock;
+  readonly limits: () => HttpLimits;
   onRequest(request: Http2Request, response: Http2Response): void;
   /** Called once, when the connection has closed; with why, where its user went too far. */
   onClose(flood: PosternError | undefined): void;
@@ -54,7 +56,7 @@ export class UserSession {
   constructor(socket: TLSSocket, options: UserSessionOptions) {
     this.#socket = socket;
     this.#options = options;
-    const session = performServerHandshake(socket, HTTP2_OPTIONS);
+    const session = performServerHandshake(socket, http2Options(options.limits()));
     this.#session = session;
     session.on('stream', (...args: unknown[]) => {
       // Node's types do not know of the last.
@@ -69,7 +71,7 @@ export class UserSession {
     session.on('error', () => undefined);
     socket.once('finish', () => this.#linger());
     socket.once('close', () => this.#onClosed());
-    this.#closeAfter(LIMITS.http2FirstRequestMs);
+    this.#closeAfter(options.limits().headerTimeoutMs);
     this.#watchLater();
   }
 
@@ -89,6 +91,11 @@ export class UserSession {
     if (this.#isDraining || this.#session.destroyed) return;
     this.#isDraining = true;
     this.#after(LIMITS.http2MomentMs, () => this.#sendAway());
+  }
+
+  /** Breaks off responses of which the user has taken nothing for more than `mostMs`. */
+  cutStalled(now: number, mostMs: number): void {
+    for (const response of this.#open.keys()) response.cutStalled(now, mostMs);
   }
 
   /** Ends it at once. */
@@ -143,7 +150,8 @@ export class UserSession {
     this.#webSockets.delete(response);
     // Whoever broke it off: frames that make us reset a stream cost as much as a reset (CVE-2025-8671).
     if (!response.writableFinished && !response.isCut) this.#onReset();
-    if (!this.#isCarrying && !this.#isDraining) this.#closeAfter(LIMITS.http2IdleMs);
+    if (this.#isCarrying || this.#isDraining) return;
+    this.#closeAfter(this.#options.limits().idleTimeoutMs);
   }
 
   get #isCarrying(): boolean {

@@ -7,6 +7,7 @@
 import type { Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { systemClock, type Clock } from '../../core/clock.ts';
+import type { HttpLimits } from '../../config/http-limits.ts';
 import type { PosternError } from '../../core/error.ts';
 import type { Http2Request } from './http2-request.ts';
 import type { Http2Response } from './http2-response.ts';
@@ -15,6 +16,8 @@ import { UserSession } from './user-session.ts';
 export interface UserSessionsOptions {
   /** Default the system's. */
   readonly clock?: Clock | undefined;
+  /** For connections to come; times count for those that are open too. */
+  readonly limits: () => HttpLimits;
   onRequest(request: Http2Request, response: Http2Response): void;
   /** A connection was ended because its user went too far. */
   onFlood(error: PosternError, socket: TLSSocket): void;
@@ -64,6 +67,11 @@ export class UserSessions {
     return since.length === 0 ? undefined : Math.min(...since);
   }
 
+  /** Breaks off responses of which their users have taken nothing for more than `mostMs`. */
+  cutStalled(now: number, mostMs: number): void {
+    for (const session of this.#sessions) session.cutStalled(now, mostMs);
+  }
+
   /** Ends all of them at once. */
   destroy(): void {
     for (const session of this.#sessions) session.destroy();
@@ -71,9 +79,10 @@ export class UserSessions {
 
   #take(socket: TLSSocket): void {
     if (socket.destroyed) return;
-    const { clock = systemClock } = this.#options;
+    const { clock = systemClock, limits } = this.#options;
     const session = new UserSession(socket, {
       clock,
+      limits,
       onRequest: (request, response) => this.#options.onRequest(request, response),
       onClose: (flood) => {
         this.#sessions.delete(session);

@@ -180,6 +180,18 @@ const TEXTS: Partial<Record<ErrorCode, ErrorText>> = {
     title: 'Upload too large',
     text: 'What was sent is larger than this service takes.',
   },
+  HTTP_ADDRESS_LIMIT: {
+    status: 429,
+    title: 'Too many requests',
+    text: 'Too many requests from your network are under way. Try again soon.',
+    retryAfter: SOON,
+  },
+  HTTP_APPLICATION_LIMIT: {
+    status: 503,
+    title: 'Service is too busy',
+    text: 'This service has as many visitors as it takes at a time. Try again soon.',
+    retryAfter: SOON,
+  },
   HTTP_TOO_MANY: BUSY,
   STREAM_LIMIT: BUSY,
   STREAM_REFUSED: BUSY,

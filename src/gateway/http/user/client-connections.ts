@@ -7,6 +7,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { PosternError } from '../../../core/error.ts';
+import { notTaken } from '../limits/not-taken.ts';
 import { endAndLinger } from './client-response.ts';
 
 /** Pipelined requests that may wait on one connection. Clients that pipeline at all send a handful. */
@@ -21,6 +22,9 @@ export interface Running {
 
 interface Connection {
   isBusy: boolean;
+  /** Bytes that the user's side had taken when it was last looked at, and since when it has been so many, by the clock. */
+  taken: number;
+  takenAt: number;
   /** Since when it has been busy or idle, as performance.now() counts. */
   since: number;
   /** Kept here and not in a map of its own: one that changes with each request costs more to collect than to use. */
@@ -135,6 +139,22 @@ export class ClientConnections {
     }
   }
 
+  /** Cuts off users who have taken nothing of what is ready for them for more than `mostMs`. */
+  cutStalled(now: number, mostMs: number): void {
+    for (const [socket, connection] of this.#connections) {
+      if (!connection.isBusy && !connection.isClosing) continue;
+      const { writableLength, bytesWritten } = socket;
+      const taken = bytesWritten - writableLength;
+      if (writableLength === 0 || taken !== connection.taken) {
+        connection.taken = taken;
+        connection.takenAt = now;
+      } else if (now - connection.takenAt > mostMs) {
+        connection.running?.fail(notTaken(mostMs));
+        socket.destroy();
+      }
+    }
+  }
+
   /** Since when the oldest request has been under way, as performance.now() counts; undefined without any. */
   get busySince(): number | undefined {
     let oldest: number | undefined;
@@ -152,6 +172,8 @@ export class ClientConnections {
   #add(socket: Socket): Connection {
     const connection: Connection = {
       isBusy: false,
+      taken: -1,
+      takenAt: 0,
       since: performance.now(),
       running: undefined,
       waiting: [],

@@ -4,8 +4,14 @@
  * Pure. Who sent such bytes is no browser, so the answer is JSON.
  */
 import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ErrorCode } from '../../../core/error-codes.ts';
+import { PosternError } from '../../../core/error.ts';
+import { newRequestId } from '../../../core/id.ts';
+import { statusOf } from '../answer/error-text.ts';
 import { errorPage } from '../error-page.ts';
+import { RequestRecord } from '../request-record.ts';
+import { clientOf } from '../../front/client-address.ts';
 
 /** The code for an error of Node's HTTP parser; undefined where the connection itself broke and nobody is left to answer. */
 export function parserErrorCode(code: string | undefined): ErrorCode | undefined {
@@ -14,6 +20,15 @@ export function parserErrorCode(code: string | undefined): ErrorCode | undefined
   // The user stopped in the middle of a message.
   if (code === 'HPE_INVALID_EOF_STATE') return undefined;
   return code?.startsWith('HPE_') === true ? 'HTTP_BAD_REQUEST' : undefined;
+}
+
+/** The record of a request that was not understood. */
+export function unreadRecord(code: ErrorCode, cause: Error, socket: Socket): RequestRecord {
+  const record = new RequestRecord(newRequestId(), clientOf(socket), '');
+  const message = `Cannot read the request: ${cause.message}`;
+  record.fail(code, new PosternError(code, message, { cause }));
+  record.status = statusOf(code);
+  return record;
 }
 
 /** A whole response, after which the connection is to be closed. */

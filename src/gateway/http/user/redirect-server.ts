@@ -12,17 +12,16 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ErrorCode } from '../../../core/error-codes.ts';
-import { PosternError, codeOf } from '../../../core/error.ts';
+import { type PosternError, codeOf } from '../../../core/error.ts';
 import { newRequestId } from '../../../core/id.ts';
 import type { Log } from '../../../telemetry/log.ts';
 import { logRequest } from '../access-log.ts';
 import { answerError } from '../answer-error.ts';
-import { statusOf } from '../answer/error-text.ts';
 import { checkRequest } from '../request-guard.ts';
 import { RequestRecord } from '../request-record.ts';
 import { endAndLinger } from './client-response.ts';
 import { clientOf } from '../../front/client-address.ts';
-import { parserErrorCode, rawErrorResponse } from './raw-error.ts';
+import { parserErrorCode, rawErrorResponse, unreadRecord } from './raw-error.ts';
 import { HTTP_SERVER_OPTIONS, HTTP_SERVER_PROPERTIES } from './server-options.ts';
 
 export interface RedirectOptions {
@@ -82,9 +81,7 @@ function refuseBytes(cause: Error, socket: Socket, log: Log): void {
     socket.destroy();
     return;
   }
-  const record = new RequestRecord(newRequestId(), clientOf(socket), '');
-  record.fail(code, new PosternError(code, `Cannot read the request: ${cause.message}`, { cause }));
-  record.status = statusOf(code);
+  const record = unreadRecord(code, cause, socket);
   socket.write(rawErrorResponse(code, record.requestId), 'latin1');
   endAndLinger(socket);
   logRequest(log, record.summary());

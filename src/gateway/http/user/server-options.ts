@@ -4,17 +4,25 @@
  * Spread into `http.createServer` or `https.createServer`; no listener may use a server without them.
  */
 import type { ServerOptions } from 'node:http';
+import { type HttpLimits, HTTP_LIMITS_DEFAULTS } from '../../../config/http-limits.ts';
+
+/** What an operator chose, as Node's servers call it. They look at it anew for each connection or request. */
+export function serverLimits(limits: HttpLimits) {
+  return {
+    /** Single sign-on cookies outgrow Node's 16 KiB; more than the limit is an attack. */
+    maxHeaderSize: limits.maxHeaderBytes,
+    /** A head that takes longer is a slow-loris. */
+    headersTimeout: limits.headerTimeoutMs,
+    /** Idle connections of browsers, a little longer than most load balancers keep theirs. */
+    keepAliveTimeout: limits.idleTimeoutMs,
+  } as const;
+}
 
 /** Options that Node takes at construction. */
 export const HTTP_SERVER_OPTIONS = {
-  /** Single sign-on cookies outgrow Node's 16 KiB; more than this is an attack. */
-  maxHeaderSize: 32 * 1024,
-  /** A head that takes longer is a slow-loris. */
-  headersTimeout: 30_000,
-  /** A body may take as long as it needs: uploads have no size limit. */
+  ...serverLimits(HTTP_LIMITS_DEFAULTS),
+  /** Bodies are looked after by limits/stall-watch.ts, those of HTTP/2 too. */
   requestTimeout: 0,
-  /** Idle connections of browsers, a little longer than most load balancers keep theirs. */
-  keepAliveTimeout: 75_000,
   /** How often headersTimeout is looked at. */
   connectionsCheckingInterval: 5_000,
   /** Never lenient: an origin that parses differently would see other requests than we do. */

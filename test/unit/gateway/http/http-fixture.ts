@@ -14,14 +14,17 @@ import {
   request as httpRequest,
 } from 'node:http';
 import { type Socket, connect, createServer as createNetServer } from 'node:net';
+import { type HttpLimits, HTTP_LIMITS_DEFAULTS } from '../../../../src/config/http-limits.ts';
 import type { Clock } from '../../../../src/core/clock.ts';
 import { PosternError, codeOf } from '../../../../src/core/error.ts';
-import { HttpHandler, type HttpIntercept } from '../../../../src/gateway/http/http-handler.ts';
+import { HttpHandler } from '../../../../src/gateway/http/http-handler.ts';
+import type { HttpIntercept } from '../../../../src/gateway/http/http-handler-options.ts';
 import type {
   OriginTarget,
   RouteResult,
 } from '../../../../src/gateway/http/origin/origin-opener.ts';
 import type { OriginPoolsOptions } from '../../../../src/gateway/http/origin/origin-pool.ts';
+import type { RequestGate } from '../../../../src/gateway/http/request-gate.ts';
 import type { RequestSummary } from '../../../../src/gateway/http/request-record.ts';
 import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/user/server-options.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
@@ -36,7 +39,11 @@ export interface GatewayOptions {
   readonly route?: (hostname: string, path: string, notAt?: string) => RouteResult;
   /** Level of the access log's ordinary lines. */
   readonly accessLogLevel?: 'info' | 'debug';
-  /** Of HTTP/2 connections. */
+  /** Limits other than the defaults. */
+  readonly limits?: Partial<HttpLimits>;
+  /** What lets requests in. */
+  readonly gate?: RequestGate;
+  /** Of HTTP/2 connections, and of users who stall. */
   readonly clock?: Clock;
   /** The server to serve; a plain one by default. */
   readonly server?: Server;
@@ -71,6 +78,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
     onRequestEnd: (summary) => summaries.push(summary),
     ...(options.pools !== undefined && { pools: options.pools }),
+    ...(options.limits && { limits: { ...HTTP_LIMITS_DEFAULTS, ...options.limits } }),
+    ...(options.gate && { gate: options.gate }),
     ...(options.clock !== undefined && { clock: options.clock }),
     ...(options.accessLogLevel !== undefined && { accessLogLevel: options.accessLogLevel }),
     ...(options.intercept !== undefined && { intercept: options.intercept }),

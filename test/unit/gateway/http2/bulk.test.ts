@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
+import { HTTP_LIMITS_DEFAULTS } from '../../../../src/config/http-limits.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { FRAME, FLAG, frame, headersFrame, uint32 } from '../../../support/http2-frames.ts';
@@ -166,7 +167,7 @@ it('answers of many requests that are all read at the end are held in their wind
   const origin = await httpOrigin((_request, response) => response.end(PIECE));
   const { port } = await startHttp2Gateway({ origin });
   const session = await openSession(port);
-  const streams = Array.from({ length: LIMITS.http2Streams }, () => begin(session));
+  const streams = Array.from({ length: HTTP_LIMITS_DEFAULTS.http2Streams }, () => begin(session));
   await Promise.all(streams.map(async (stream) => headOf(stream).then(() => stream.pause())));
   const answers = await Promise.all(
     streams.map(async (stream) => {

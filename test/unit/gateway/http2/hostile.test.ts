@@ -1,5 +1,6 @@
 /** What hostile users of HTTP/2 get, case by case, with an origin that says what reached it. */
 import { describe, expect, it } from '@jest/globals';
+import { HTTP_LIMITS_DEFAULTS } from '../../../../src/config/http-limits.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
@@ -318,7 +319,7 @@ describe('P31 a connection that', () => {
     const { port, clock, handler } = await startLab();
     const client = await openFrames(port);
     await client.first(FRAME.settings);
-    clock.run(LIMITS.http2FirstRequestMs);
+    clock.run(HTTP_LIMITS_DEFAULTS.headerTimeoutMs);
     expect(await client.goawayCode()).toBe(CODE.none);
     await client.closed();
     await eventually(() => {
@@ -332,7 +333,7 @@ describe('P31 a connection that', () => {
     const client = await openFrames(port);
     client.send(headersFrame(1, GET, FLAG.endStream));
     await client.first(FRAME.settings);
-    clock.run(LIMITS.http2FirstRequestMs);
+    clock.run(HTTP_LIMITS_DEFAULTS.headerTimeoutMs);
     await client.closed();
     await eventually(() => {
       clock.run(LIMITS.http2LingerMs);
@@ -347,7 +348,7 @@ describe('P31 a connection that', () => {
     await Promise.all([ask(idle), ask(busy)]);
     const hanging = begin(busy, { ':path': '/hang' });
     await eventually(() => handler.stats.requests === 1);
-    for (let ms = 0; ms < LIMITS.http2IdleMs; ms += LIMITS.http2WatchMs) {
+    for (let ms = 0; ms < HTTP_LIMITS_DEFAULTS.idleTimeoutMs; ms += LIMITS.http2WatchMs) {
       clock.run(LIMITS.http2WatchMs);
       // oxlint-disable-next-line no-await-in-loop
       await new Promise<void>((resolve) => void busy.ping(() => resolve()));
@@ -360,14 +361,14 @@ describe('P31 a connection that', () => {
 
 describe('more requests than the limit', () => {
   const head = [...GET.slice(0, 3), [':path', '/hang'] as const];
-  const ids = Array.from({ length: LIMITS.http2Streams + 3 }, (_, at) => 1 + at * 2);
+  const ids = Array.from({ length: HTTP_LIMITS_DEFAULTS.http2Streams + 3 }, (_, at) => 1 + at * 2);
 
   it('are refused where the limit was not known yet, so that they can be tried again', async () => {
     const { port, handler } = await startLab();
     const client = await openFrames(port);
     client.send(...ids.map((id) => headersFrame(id, head)));
     expect(await client.resetCode(ids.at(-1) ?? 0)).toBe(CODE.refused);
-    expect(handler.stats.requests).toBe(LIMITS.http2Streams);
+    expect(handler.stats.requests).toBe(HTTP_LIMITS_DEFAULTS.http2Streams);
   });
 
   it('cost the connection where it was known', async () => {

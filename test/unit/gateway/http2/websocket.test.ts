@@ -5,6 +5,7 @@ import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 
 import type { Socket } from 'node:net';
 import { describe, expect, it, jest } from '@jest/globals';
 import { WebSocketServer } from 'ws';
+import { HTTP_LIMITS_DEFAULTS } from '../../../../src/config/http-limits.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { PosternError } from '../../../../src/core/error.ts';
 import {
@@ -345,7 +346,7 @@ describe('the end of a WebSocket over HTTP/2', () => {
     };
     let isSentAway = false;
     session.on('goaway', () => (isSentAway = true));
-    await wait(2 * LIMITS.http2IdleMs);
+    await wait(2 * HTTP_LIMITS_DEFAULTS.idleTimeoutMs);
     expect(isSentAway).toBe(false);
     const drained = handler.drain();
     clock.run(LIMITS.http2MomentMs);
