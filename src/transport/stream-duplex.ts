@@ -21,7 +21,7 @@ export class StreamDuplex extends Duplex {
   readonly stream: Stream;
   /** Offers what waits, if it is still asked for. */
   readonly #offerNext = (): void => {
-    if (this.#isAsked && !this.destroyed) this.#offerWaiting();
+    if (this.#isAsked && !this.destroyed && this.readableLength === 0) this.#offerWaiting();
   };
   /** What arrived while the readable side was full: never more than the window. */
   #waiting: Uint8Array[] = [];
@@ -91,11 +91,21 @@ export class StreamDuplex extends Duplex {
     this.stream.load = load;
   }
 
+  /**
+   * Node asks once for each piece, before it hands one on. A parser that stops in the middle puts the rest back: were it given
+   * more each time it reads that again, the whole window would pile up here, to be copied at each stop.
+   */
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    if (this.#isAsked && this.#waiting.length > 0) process.nextTick(this.#offerNext);
+    return chunk;
+  }
+
   override _read(): void {
     const bytes = this.#unconsumed;
     this.#unconsumed = 0;
     this.#isAsked = true;
-    // Node asks before it takes what is there, and would join the two.
+    // Node asks before it takes what is there, and would join the two: read() sees to the rest.
     if (this.readableLength === 0) this.#offerWaiting();
     else process.nextTick(this.#offerNext);
     if (bytes > 0) this.stream.consume(bytes);

@@ -176,6 +176,36 @@ describe('StreamDuplex', () => {
     await nothingLeft(carried);
   });
 
+  it('a reader that puts back what it did not take gets no more on top of it', async () => {
+    const { carried, left, right } = await duplexes();
+    patternStream(8 * MiB).pipe(left);
+    const check = new PatternCheck();
+    let isPaused = false;
+    let largest = 0;
+    const readOn = (): void => {
+      while (!isPaused) {
+        const chunk: unknown = right.read();
+        if (!Buffer.isBuffer(chunk)) return;
+        largest = Math.max(largest, chunk.byteLength);
+        check.push(chunk.subarray(0, 8192));
+        if (chunk.byteLength <= 8192) continue;
+        right.unshift(chunk.subarray(8192));
+        isPaused = true;
+        setImmediate(() => {
+          isPaused = false;
+          readOn();
+        });
+      }
+    };
+    right.on('readable', readOn);
+    await once(right, 'end');
+    expect(check.bytes).toBe(8 * MiB);
+    expect(largest).toBeLessThanOrEqual(2 * LIMITS.dataBytes);
+    right.end();
+    left.resume();
+    await nothingLeft(carried);
+  });
+
   it('destroying one end resets the other', async () => {
     const { carried, left, right } = await duplexes();
     right.resume();
