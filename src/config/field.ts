@@ -65,6 +65,12 @@ export function wholeNumber(least: number, most: number) {
   );
 }
 
+/** A number from 0 to 1. */
+export function share() {
+  const error = expected('a number from 0 to 1');
+  return z.number({ error }).min(0, { error }).max(1, { error });
+}
+
 /** Text that `parse` turns into a value, or throws a coded error whose message is shown. */
 export function parsed<Value>(what: string, parse: (text: string) => Value) {
   return made(z.string({ error: expected(what) }), parse);

@@ -30,6 +30,14 @@ import { readFrom } from './value-place.ts';
 import { parseYaml, readConfigText, readYamlFile } from './yaml-file.ts';
 import type { KeyPath } from './yaml-file.ts';
 
+/** Where spans go. */
+interface TracingConfig {
+  /** Base address of an OTLP/HTTP collector. */
+  readonly endpoint: string;
+  /** The share of traces that is recorded, from 0 to 1. */
+  readonly sample: number;
+}
+
 /** The gateway's configuration, resolved. */
 export interface GatewayConfig {
   /** Absolute path of the file this was read from. */
@@ -75,6 +83,8 @@ export interface GatewayConfig {
   readonly groups: readonly AccessGroup[];
   /** The most specific hostname, and then path, first: the first match is the right one. */
   readonly applications: readonly Application[];
+  /** Absent: nothing is traced. */
+  readonly tracing?: TracingConfig | undefined;
   readonly log: LogConfig;
   /** What an operator should be told, each `<file>:<line>: <key>: <text>`. */
   readonly warnings: readonly string[];
@@ -98,7 +108,7 @@ export async function loadGatewayConfig(
   const fail = (path: KeyPath, text: string) => source.problem('CONFIG_INVALID', path, text);
   checkAccessReferences(written, fail);
   const { providers, warnings } = await resolveProviders(source, written['identity-providers']);
-  const { domain, plaintext, log } = written;
+  const { domain, plaintext, tracing, log } = written;
   const { 'proxy-protocol': proxyProtocol, ...listen } = written.listen;
   return readFrom(source, {
     file: resolve(file),
@@ -126,6 +136,7 @@ export async function loadGatewayConfig(
       .map((application, index) => ({ ...application, index }))
       .toSorted(bySpecificity),
     warnings,
+    tracing: tracing && { endpoint: tracing['otlp-endpoint'], sample: tracing.sample },
     log,
   });
 }

@@ -38,6 +38,7 @@ export const GATEWAY_KEYS = {
   identityProviders: waits('identity-providers'),
   groups: live('groups'),
   applications: live('applications'),
+  tracing: live('tracing'),
   log: { name: 'log', isLive: (running, next) => running.log.format === next.log.format },
 } as const satisfies Record<Exclude<keyof GatewayConfig, 'file' | 'warnings'>, Rule>;
 

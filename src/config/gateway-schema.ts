@@ -19,8 +19,11 @@ import {
   mapping,
   oneOf,
   parsed,
+  share,
+  show,
   text,
   wholeNumber,
+  withoutUser,
 } from './field.ts';
 import { parseHostname } from './hostname-pattern.ts';
 import { httpLimitsSchema } from './http-limits.ts';
@@ -66,6 +69,10 @@ export const gatewaySchema = mapping({
     .max(LIMITS.accessGroups, { error: `has more than ${LIMITS.accessGroups} entries; merge some` })
     .default([]),
   applications: list(applicationSchema).default([]),
+  tracing: mapping({
+    'otlp-endpoint': parsed('a URL such as http://127.0.0.1:4318', parseEndpoint),
+    sample: share().default(1),
+  }).optional(),
   log: mapping({
     level: oneOf(LOG_LEVELS).default('info'),
     format: oneOf(LOG_FORMATS).default('auto'),
@@ -94,9 +101,21 @@ export const GATEWAY_ENVIRONMENT: EnvironmentKeys = {
   POSTERN_SIGNING_KEY_ROTATION: 'signing-key-rotation',
   POSTERN_COUNTRY_DATABASE: 'country-database',
   POSTERN_CLIENT_CA: 'client-ca',
+  POSTERN_OTLP_ENDPOINT: 'tracing.otlp-endpoint',
   POSTERN_LOG_LEVEL: 'log.level',
   POSTERN_LOG_FORMAT: 'log.format',
 };
+
+/** The base address of a collector. It goes to the log, so no user may be in it. */
+function parseEndpoint(address: string): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const isPlain =
+    url !== undefined && `${url.username}${url.password}${url.search}${url.hash}` === '';
+  if (isPlain && /^https?:$/.test(url.protocol)) return url.href.replace(/\/$/, '');
+  const rule = 'write http or https, host and port, such as http://127.0.0.1:4318';
+  const found = show(withoutUser(address));
+  throw new PosternError('CONFIG_INVALID', `${found} is not the address of a collector; ${rule}`);
+}
 
 function parseDomain(name: string): string {
   const domain = parseHostname(name);

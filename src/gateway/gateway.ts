@@ -14,6 +14,8 @@ import type { Store, Tunnel } from '../store/store.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { SpanOutcome } from '../telemetry/tracing/span-exporter.ts';
+import { traceFieldsOf, Tracer } from '../telemetry/tracing/tracer.ts';
 import { ChannelAccepter } from '../transport/accept-channel.ts';
 import { BoundSockets, type ListeningSockets } from '../transport/listen-on.ts';
 import { LINK_PATH } from '../transport/ws-frame-channel.ts';
@@ -29,6 +31,7 @@ import { HttpDestinations } from './routing/http-destinations.ts';
 import { HttpHandler } from './http/http-handler.ts';
 import type { HttpIntercept } from './http/http-handler-options.ts';
 import { countRequest } from './http/count-request.ts';
+import { requestSpans } from './http/request-spans.ts';
 import { CLOSE_RESTART } from './http/websocket/upgrade-registry.ts';
 import { LinkDoor } from './links/link-door.ts';
 import { Listeners } from './listeners.ts';
@@ -82,6 +85,7 @@ export class Gateway {
     replicasOf: (tunnelId) => this.#registry.replicasOf(tunnelId),
     leave: (replicaId) => this.#http.leaveReplica(replicaId),
   });
+  readonly #tracer: Tracer;
   readonly #audit: ConnectorAudit;
   readonly #registry: TunnelRegistry;
   readonly #access: GatewayAccess;
@@ -105,6 +109,7 @@ export class Gateway {
     this.#options = options;
     this.#running = config;
     this.#proxies = new TrustedProxies(config.trustedProxies);
+    this.#tracer = this.#createTracer();
     this.#audit = new ConnectorAudit({
       clock: systemClock,
       log,
@@ -221,6 +226,7 @@ export class Gateway {
         this.#proxies.set(config.trustedProxies);
         listeners.apply();
         this.#http.setLimits(config.http);
+        this.#tracer.configure(config.tracing);
         countries();
         const isOther = (key: keyof GatewayConfig): boolean => config[key] !== before[key];
         if ([...POLICY_KEYS].some(isOther)) this.#access.setConfig(config);
@@ -346,12 +352,24 @@ export class Gateway {
     await new Promise((resolve) => setImmediate(resolve));
     this.#door.close(CLOSE_CODE.goingAway, new PosternError('LINK_CLOSED', 'the gateway stops'));
     await this.#listeners.closeOps();
-    await this.#access.stop();
+    await Promise.all([this.#access.stop(), this.#tracer.close()]);
   }
 
   /** Asked again where it may have changed meanwhile. */
   get #hasStopped(): boolean {
     return this.#isStopping;
+  }
+
+  #createTracer(): Tracer {
+    const { config, log, metrics } = this.#options;
+    const resource = {
+      'service.name': 'postern-gateway',
+      'service.version': VERSION,
+      'service.instance.id': this.id,
+    };
+    const onOutcome = (outcome: SpanOutcome, count: number): void =>
+      metrics.spansEnded(outcome, count);
+    return new Tracer({ resource, clock: systemClock, log, onOutcome }, config.tracing);
   }
 
   #createListeners(): Listeners {
@@ -402,7 +420,11 @@ export class Gateway {
       intercept: this.#linkIntercept(),
       gate: this.#access.http,
       onRequestMoved: (tunnelName, error) => metrics.tunnel(tunnelName).requestMoved(error),
-      onRequestEnd: (summary) => countRequest(metrics, summary),
+      trace: ({ headers }) => this.#tracer.begin(traceFieldsOf(headers)),
+      onRequestEnd: (summary) => {
+        countRequest(metrics, summary);
+        if (summary.trace?.spanId !== undefined) this.#tracer.add(...requestSpans(summary));
+      },
     });
   }
 

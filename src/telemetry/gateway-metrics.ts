@@ -42,6 +42,7 @@ export class GatewayMetrics {
   readonly #registrations = new Tally('outcome');
   readonly #protoErrors = new Tally('code');
   readonly #auditEvents = new Tally('outcome');
+  readonly #spans = new Tally('outcome');
   readonly #createSeries: () => TunnelSeries;
 
   /** @param options.version The version of Postern that runs. */
@@ -90,6 +91,11 @@ export class GatewayMetrics {
   /** A peer broke the link protocol. */
   protoError(error: unknown): void {
     this.#protoErrors.add(outcomeOf(error));
+  }
+
+  /** Spans were sent to the collector, lost with a request that failed, or found no place to wait. */
+  spansEnded(outcome: 'sent' | 'failed' | 'dropped', count: number): void {
+    this.#spans.addMany(count, outcome);
   }
 
   /** An event was handed to the audit log: kept, kept late, or lost. */
@@ -182,6 +188,12 @@ export class GatewayMetrics {
       help: 'Audit events about access, by what became of them.',
       labelNames: ['outcome'],
       read: () => this.#auditEvents.samples(),
+    });
+    addCounter(this.registry, {
+      name: 'postern_gateway_trace_spans_total',
+      help: 'Spans of traces, by what became of them.',
+      labelNames: ['outcome'],
+      read: () => this.#spans.samples(),
     });
     addCounter(this.registry, {
       name: 'postern_gateway_proto_errors_total',

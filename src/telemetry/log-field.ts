@@ -9,6 +9,8 @@ export const FIELD = {
   component: 'component',
   /** Joins the lines of one request in gateway, connector and origin; the user sees it on error pages. */
   request: 'requestId',
+  /** The trace that a request belongs to, where there are traces: 32 hex digits. */
+  trace: 'traceId',
   tunnel: 'tunnelId',
   tunnelName: 'tunnelName',
   replica: 'replicaId',

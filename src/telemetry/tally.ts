@@ -10,10 +10,15 @@ export class Tally {
 
   /** Counts one more under these label values. */
   add(...values: readonly string[]): void {
+    this.addMany(1, ...values);
+  }
+
+  /** Counts so many more. */
+  addMany(count: number, ...values: readonly string[]): void {
     const key = values.join(' ');
     const entry = this.#counts.get(key);
-    if (entry === undefined) this.#counts.set(key, { values, count: 1 });
-    else entry.count += 1;
+    if (entry === undefined) this.#counts.set(key, { values, count });
+    else entry.count += count;
   }
 
   /** Every count so far, with its labels and `more` of them. */

@@ -27,6 +27,7 @@ export function logRequest(
       ...(summary.replicaId !== undefined && { [FIELD.replica]: summary.replicaId }),
       [FIELD.client]: summary.client.address,
       ...(access && accessFields(access)),
+      ...(summary.trace && { [FIELD.trace]: summary.trace.traceId }),
       [FIELD.method]: summary.method,
       [FIELD.httpVersion]: summary.httpVersion,
       [FIELD.hostname]: summary.hostname,

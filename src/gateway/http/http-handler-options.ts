@@ -6,6 +6,7 @@ import type { HttpLimits } from '../../config/http-limits.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { PosternError } from '../../core/error.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { RequestTrace } from '../../telemetry/tracing/tracer.ts';
 import type { HttpRouter } from './origin/origin-opener.ts';
 import type { OriginPoolsOptions, OriginPoolsStats } from './origin/origin-pool.ts';
 import type { RequestGate } from './request-gate.ts';
@@ -38,6 +39,8 @@ export interface HttpHandlerOptions {
   readonly onRequestEnd?: (summary: RequestSummary) => void;
   /** Called for each request that one replica could not take and another gets: metrics. */
   readonly onRequestMoved?: (tunnelName: string, error: PosternError) => void;
+  /** Finds the place of a request in a trace. Default: there are no traces. */
+  readonly trace?: (request: UserRequest) => RequestTrace | undefined;
   readonly pools?: OriginPoolsOptions;
   /** What strangers may ask. Default what holds where nothing is configured. */
   readonly limits?: HttpLimits;

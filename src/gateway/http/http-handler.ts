@@ -331,6 +331,7 @@ export class HttpHandler {
     const record = new RequestRecord(newRequestId(), client, method, httpVersion);
     record.forwardedFor = forwardedFor;
     record.isTls = isTls;
+    record.trace = this.#options.trace?.(request);
     return record;
   }
 
@@ -435,6 +436,7 @@ export class HttpHandler {
       hasBody: guarded.hasBody,
       identity: pass.identityHeaders,
       ownsAuthorization: pass.ownsAuthorization,
+      trace: record.trace?.fields,
     });
     const headers = target.changes?.request(fields) ?? fields;
     const exchange = new Exchange(this.#host, arrival, target, { path, headers });

@@ -5,6 +5,7 @@
  */
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { Place } from './limits/places.ts';
+import type { RequestTrace } from '../../telemetry/tracing/tracer.ts';
 import type { ClientAddress } from '../front/client-address.ts';
 import { RequestTimes } from './request-times.ts';
 
@@ -51,6 +52,10 @@ export interface RequestSummary {
   readonly connectMs: number | undefined;
   readonly originMs: number | undefined;
   readonly isUpgraded: boolean;
+  /** The same on performance.now()'s clock, for spans. */
+  readonly times: Readonly<RequestTimes>;
+  /** Its place in a trace, where there are traces. */
+  readonly trace: RequestTrace | undefined;
 }
 
 export class RequestRecord {
@@ -77,6 +82,8 @@ export class RequestRecord {
   readonly times = new RequestTimes();
   /** What it takes of the limits, until it has ended. */
   readonly places: Place[] = [];
+  /** Set once, before it is sent to an origin. */
+  trace: RequestTrace | undefined;
 
   constructor(requestId: string, client: ClientAddress, method: string, httpVersion?: string) {
     this.requestId = requestId;
@@ -98,7 +105,8 @@ export class RequestRecord {
     const { requestId, client, method, httpVersion, hostname, path, tunnelId, tunnelName } = this;
     const { replicaId, access } = this;
     const { status, code, error, bytesReceived, bytesSent, isUpgraded } = this;
-    const { gatewayMs, connectMs, originMs, startedAt } = this.times;
+    const { times, trace } = this;
+    const { gatewayMs, connectMs, originMs, startedAt } = times;
     const durationMs = performance.now() - startedAt;
     return {
       requestId,
@@ -120,6 +128,8 @@ export class RequestRecord {
       gatewayMs,
       connectMs,
       originMs,
+      times,
+      trace,
       isUpgraded,
     };
   }

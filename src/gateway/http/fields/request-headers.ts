@@ -28,6 +28,8 @@ export interface RequestHeadersInput {
   readonly identity?: readonly string[] | undefined;
   /** The Authorization field is the gateway's own and stays here. */
   readonly ownsAuthorization?: boolean | undefined;
+  /** Fields of the trace, in place of the user's: names and values in turn. Default: those of the user. */
+  readonly trace?: readonly string[] | undefined;
   /** Whether a body follows; without one, Content-Length does not either. */
   readonly hasBody: boolean;
 }
@@ -44,6 +46,7 @@ export function requestHeaders(input: RequestHeadersInput): string[] {
     if (lowerName === 'te' && wantsTrailers(rawHeaders[index + 1] ?? '')) wantsThem = true;
     if (isDropped(lowerName, input.hasBody) || listed?.has(lowerName) === true) continue;
     if (lowerName === 'authorization' && input.ownsAuthorization === true) continue;
+    if (input.trace !== undefined && TRACE_FIELDS.has(lowerName)) continue;
     const value = rawHeaders[index + 1] ?? '';
     const kept = lowerName === 'cookie' ? withoutOwnCookies(value) : value;
     if (kept !== '' || value === '') headers.push(name, kept);
@@ -53,6 +56,7 @@ export function requestHeaders(input: RequestHeadersInput): string[] {
   headers.push('X-Forwarded-Host', input.host);
   headers.push('X-Forwarded-Proto', input.isTls ? 'https' : 'http');
   headers.push('X-Request-Id', input.requestId);
+  if (input.trace !== undefined) headers.push(...input.trace);
   if (input.identity !== undefined) headers.push(...input.identity);
   return headers;
 }
@@ -61,6 +65,8 @@ export function requestHeaders(input: RequestHeadersInput): string[] {
 function wantsTrailers(value: string): boolean {
   return connectionOptions(value).includes('trailers');
 }
+
+const TRACE_FIELDS: ReadonlySet<string> = new Set(['traceparent', 'tracestate']);
 
 function isDropped(lowerName: string, hasBody: boolean): boolean {
   // Expect is answered by us; the HTTP client to the origin cannot wait for a 100.
