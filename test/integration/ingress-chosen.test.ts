@@ -26,6 +26,8 @@ const BASTION = 'bastion.postern.test';
 const SOCKS = 'socks.postern.test';
 const FIXED = 'fixed.postern.test';
 const WIDE = 'wide.postern.test';
+const LEGACY = 'legacy.postern.test';
+const CLUSTER = 'cluster.postern.test';
 
 let gateway: Gateway;
 let connector: Connector;
@@ -48,6 +50,16 @@ beforeAll(async () => {
       { hostname: SOCKS, service: 'socks-proxy' },
       { hostname: FIXED, service: web.service, originRequest: {} },
       {
+        hostname: LEGACY,
+        service: `http://127.0.0.1:${other.port}`,
+        originRequest: { bastionMode: true },
+      },
+      {
+        hostname: CLUSTER,
+        service: `tcp://127.0.0.1:${web.port}`,
+        originRequest: { proxyType: 'socks' },
+      },
+      {
         hostname: WIDE,
         service: 'bastion',
         originRequest: { ipRules: [{ prefix: '0.0.0.0/0', allow: true }] },
@@ -66,6 +78,10 @@ describe('a bastion', () => {
   it('reaches what the client names, over standard input and output and over a port', async () => {
     const piped = await pipe(BASTION, `localhost:${echo.port}`);
     expect([piped.stdout, piped.code]).toEqual(['hello', 0]);
+    expect(await pipe(LEGACY, `localhost:${echo.port}`)).toMatchObject({
+      stdout: 'hello',
+      code: 0,
+    });
     const destination = `127.0.0.1:${echo.port}`;
     const forward = await startForward({ gateway, hostname: BASTION, destination });
     expect(forward.process.stderr).toContain(`${destination} by ${BASTION} is on`);
@@ -125,6 +141,7 @@ describe('a SOCKS proxy', () => {
         ca: gateway.caFile,
         forwards: [
           { hostname: SOCKS, listen },
+          { hostname: CLUSTER, listen },
           { hostname: BASTION, listen, destination: `127.0.0.1:${web.port}` },
         ],
       }),
@@ -135,6 +152,7 @@ describe('a SOCKS proxy', () => {
       env: posternEnv(clientEnv(gateway)),
     });
     const [, socks = ''] = await client.waitForLine(/socks\.postern\.test is on (\S+)$/);
+    const [, cluster = ''] = await client.waitForLine(/cluster\.postern\.test is on (\S+)$/);
     const [, direct = ''] = await client.waitForLine(/by bastion\.postern\.test is on (\S+)$/);
     const curl = (...words: string[]): Promise<RunResult> =>
       run('curl', ['--silent', '--show-error', '--max-time', '20', ...words]);
@@ -143,6 +161,8 @@ describe('a SOCKS proxy', () => {
       curl('--socks5-hostname', socks, url),
       curl('--socks5', socks, `http://127.0.0.1:${web.port}/echo`),
       curl(`http://${direct}/echo`),
+      // By proxyType there is one origin, whatever is asked for.
+      curl('--socks5-hostname', cluster, 'http://kubernetes.default:6443/echo'),
     ]);
     for (const { stdout, code } of answers) {
       expect(code).toBe(0);

@@ -22,9 +22,11 @@ export class OwnResolver {
     this.#write('nsswitch.conf', 'hosts: files dns\n');
   }
 
-  /** Replaces what is known: addresses by name. Other names are asked for in vain. */
-  know(addresses: Readonly<Record<string, string>>): void {
-    const lines = Object.entries(addresses).map(([name, address]) => `${address} ${name}\n`);
+  /** Replaces what is known: addresses by name, one or several. Other names are asked for in vain. */
+  know(addresses: Readonly<Record<string, string | readonly string[]>>): void {
+    const lines = Object.entries(addresses).flatMap(([name, known]) =>
+      [known].flat().map((address) => `${address} ${name}\n`),
+    );
     this.#write('hosts', `127.0.0.1 localhost\n${lines.join('')}`);
   }
 
