@@ -209,6 +209,9 @@ export const LIMITS = {
   /** How often a request is sent again that no origin has looked at. http2-origin.test.ts */
   originSendsAgain: 2,
 
+  /** How long an origin may take to say whether it wants the body of a request with Expect, ms; then it gets it. http/expect.test.ts */
+  continueMs: 1_000,
+
   /** Access groups of a configuration; each may refer to others. test/unit/config/access/access-references.test.ts */
   accessGroups: 200,
 

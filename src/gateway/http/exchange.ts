@@ -12,6 +12,7 @@ import { PosternError, codeOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { giveBackSlab } from '../../protocol/slab.ts';
 import { grpcKind } from './answer/grpc-answer.ts';
+import { askForBody } from './ask-for-body.ts';
 import { answerError } from './answer-error.ts';
 import { closeAfter, cutResponse } from './user/client-response.ts';
 import { type Attempt, IDEMPOTENT, mayGoElsewhere } from './may-go-elsewhere.ts';
@@ -111,9 +112,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#useResponse(to);
     }
     if (guarded.hasBody) {
-      const onStart = expectsContinue ? (): void => this.#response?.writeContinue() : undefined;
       this.#meter = this.#meterOf(arrival);
-      this.#body = new RequestBody(request, { onStart, count: record, meter: this.#meter });
+      this.#body = new RequestBody(request, {
+        count: record,
+        meter: this.#meter,
+        onStart: expectsContinue ? (begin) => this.#ask(begin) : undefined,
+        onLate: () => {
+          if (this.#connection instanceof OriginConnection) this.#connection.sendHead();
+        },
+      });
     }
   }
 
@@ -144,8 +151,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #sendFirst(): void {
-    // An upgrade takes its connection with it: it always gets its own.
-    const idle = this.#upgrade === undefined ? this.#host.pools.take(this.#target) : undefined;
+    // An upgrade takes its connection with it: it always gets its own. So does a body that waits: of one that is idle it is
+    // not known whether the origin still reads.
+    const takesIdle = this.#upgrade === undefined && !this.#arrival.expectsContinue;
+    const idle = takesIdle ? this.#host.pools.take(this.#target) : undefined;
     if (idle === undefined) void this.#openAndSend();
     else this.#send(idle);
   }
@@ -328,6 +337,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     } catch (error) {
       this.#failed(toOriginError(error));
     }
+  }
+
+  #ask(begin: () => void): void {
+    askForBody({ connection: this.#connection, response: this.#response, begin });
   }
 
   #failed(error: PosternError): void {

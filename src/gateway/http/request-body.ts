@@ -12,8 +12,10 @@ import type { BodyMeter } from './limits/body-meter.ts';
 import type { UserRequest } from './user/user-message.ts';
 
 export interface RequestBodyOptions {
-  /** Called before the first byte is read. */
-  readonly onStart: (() => void) | undefined;
+  /** Called when the origin could take the first byte, which comes after `begin()`. Default at once. */
+  readonly onStart?: ((begin: () => void) => void) | undefined;
+  /** Called when there is no byte yet, a moment after the body began. */
+  readonly onLate?: (() => void) | undefined;
   /** Where bytes are counted. */
   readonly count: { bytesReceived: number };
   /** What limits it. Default nothing. */
@@ -23,7 +25,10 @@ export interface RequestBodyOptions {
 export class RequestBody extends EventEmitter {
   readonly #request: UserRequest;
   readonly #options: RequestBodyOptions;
+  #isAsked = false;
   #isStarted = false;
+  #isPaused = false;
+  #hasBytes = false;
   #isDetached = false;
   #isEnded = false;
 
@@ -33,7 +38,7 @@ export class RequestBody extends EventEmitter {
     this.#options = options;
   }
 
-  /** Whether anything of the body was asked for. */
+  /** Whether anything of the body was read. */
   get isStarted(): boolean {
     return this.#isStarted;
   }
@@ -55,20 +60,22 @@ export class RequestBody extends EventEmitter {
 
   resume(): this {
     if (this.#isDetached) return this;
-    this.#options.meter?.wanted();
-    if (!this.#isStarted) {
-      this.#isStarted = true;
-      this.#options.onStart?.();
-      this.#request.on('data', this.#onData);
-      this.#request.on('end', this.#onEnd);
-      this.#request.on('error', this.#onError);
+    this.#isPaused = false;
+    if (this.#isStarted) {
+      this.#options.meter?.wanted();
+      this.#request.resume();
+    } else if (!this.#isAsked) {
+      this.#isAsked = true;
+      const { onStart } = this.#options;
+      if (onStart === undefined) this.#begin();
+      else onStart(() => this.#begin());
     }
-    this.#request.resume();
     return this;
   }
 
   pause(): this {
     if (this.#isDetached) return this;
+    this.#isPaused = true;
     this.#options.meter?.paused();
     this.#request.pause();
     return this;
@@ -86,7 +93,25 @@ export class RequestBody extends EventEmitter {
     return this;
   }
 
+  #begin(): void {
+    if (this.#isDetached || this.#isStarted) return;
+    this.#isStarted = true;
+    this.#request.on('data', this.#onData);
+    this.#request.on('end', this.#onEnd);
+    this.#request.on('error', this.#onError);
+    if (!this.#isPaused) {
+      this.#options.meter?.wanted();
+      this.#request.resume();
+    }
+    const { onLate } = this.#options;
+    if (onLate === undefined) return;
+    setImmediate(() => {
+      if (!this.#hasBytes && !this.#isEnded && !this.#isDetached) onLate();
+    });
+  }
+
   readonly #onData = (chunk: Buffer): void => {
+    this.#hasBytes = true;
     this.#options.count.bytesReceived += chunk.length;
     if (this.#options.meter?.came(chunk.length) === false) return;
     this.emit('data', chunk);

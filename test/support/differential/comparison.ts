@@ -125,8 +125,13 @@ async function answerTo(socket: Socket, bytes: string, isHead: boolean): Promise
   socket.on('data', (chunk) => (text += chunk.toString('latin1')));
   socket.on('close', () => (isClosed = true));
   socket.on('end', () => (isClosed = true));
-  socket.write(bytes, 'latin1');
+  const [head, body] = untilAsked(bytes);
+  socket.write(head, 'latin1');
   try {
+    if (body !== '') {
+      await eventually(() => text !== '', { deadlineMs: ANSWER_MS, everyMs: 1, what: 'a word' });
+      socket.write(body, 'latin1');
+    }
     return await eventually(
       () => {
         const found = read(text, { kind: 'response', isHead, isClosed });
@@ -138,4 +143,11 @@ async function answerTo(socket: Socket, bytes: string, isHead: boolean): Promise
   } finally {
     socket.destroy();
   }
+}
+
+/** A user who asks whether the body is wanted waits before it. */
+function untilAsked(bytes: string): [head: string, body: string] {
+  const end = bytes.indexOf('\r\n\r\n') + 4;
+  const isAsking = /\r\nexpect: 100-continue\r\n/i.test(bytes.slice(0, end));
+  return isAsking ? [bytes.slice(0, end), bytes.slice(end)] : [bytes, ''];
 }

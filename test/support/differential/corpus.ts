@@ -1,5 +1,5 @@
 /** The cases of the differential test, more than 300: each varies one thing, or the product of two. */
-import { valuesIn, write, type Field } from './message.ts';
+import { fieldsOf, valuesIn, write, type Field } from './message.ts';
 import {
   APP,
   BODIES,
@@ -36,6 +36,9 @@ export function corpus(): Case[] {
     add(`fields: ${what}`, { fields });
     const posted = { ...GET, method: 'POST', fields, body: text('body') };
     if (!isRefused(posted)) add(`fields with a body: ${what}`, posted);
+  }
+  for (const [what, body] of BODIES) {
+    add(`Expect with ${what}`, { method: 'PUT', fields: fieldsOf('Expect: 100-continue'), body });
   }
   for (const [what, response] of RESPONSES) {
     for (const method of ['GET', 'HEAD', 'POST'])

@@ -123,6 +123,7 @@ export const DIFFERENCES: readonly Difference[] = [
     direct: withoutEmptyFraming,
     through: withoutEmptyFraming,
   },
+  { id: 'expect', side: 'origin', direct: expectLast, through: expectLast },
   {
     id: 'length-last',
     side: 'origin',
@@ -172,7 +173,7 @@ export const DIFFERENCES: readonly Difference[] = [
       ...message,
       informed: message.informed.filter(
         ({ start, fields }) =>
-          start.includes(' 102 ') ||
+          / 10[02] /.test(start) ||
           (start.includes(' 103 ') && valuesIn(fields, 'link').length > 0),
       ),
     }),
@@ -189,6 +190,13 @@ function lowerFirst(message: Message): Message {
 function withoutEmptyFraming(message: Message): Message {
   if (message.body !== '') return message;
   return { ...without(message, (name) => name === 'content-length'), framing: 'none' };
+}
+
+function expectLast(message: Message): Message {
+  const asked = valuesIn(message.fields, 'expect');
+  const rest = without(message, (name) => name === 'expect');
+  const last = message.body === '' ? [] : asked.map((value): Field => ['expect', value]);
+  return { ...rest, fields: [...rest.fields, ...last] };
 }
 
 function lengthLast(message: Message): Message {

@@ -38,6 +38,7 @@ export async function startScriptedOrigin(): Promise<ScriptedOrigin> {
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => undefined);
     let text = '';
+    let isAsked = false;
     socket.on('data', (bytes) => {
       text += bytes.toString('latin1');
       for (let one = read(text, { kind: 'request' }); one !== undefined;) {
@@ -47,7 +48,12 @@ export async function startScriptedOrigin(): Promise<ScriptedOrigin> {
         const { bytes: answer, endsConnection } = answers.get(name) ?? UNKNOWN;
         if (endsConnection) socket.end(answer, 'latin1');
         else socket.write(answer, 'latin1');
+        isAsked = false;
         one = read(text, { kind: 'request' });
+      }
+      if (!isAsked && /\r\nexpect: 100-continue\r\n[^]*\r\n\r\n/i.test(text)) {
+        isAsked = true;
+        socket.write('HTTP/1.1 100 Continue\r\n\r\n');
       }
     });
   });

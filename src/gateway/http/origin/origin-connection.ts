@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net';
 import { Client, type Dispatcher } from 'undici';
 import { LIMITS } from '../../../core/limits.ts';
+import { sendHeadFirst } from './head-first.ts';
 import { STALE_CONNECTION } from './origin-error.ts';
 import type { OriginStream } from './origin-opener.ts';
 
@@ -31,6 +32,8 @@ export class OriginConnection {
   #isGone = false;
   #isBusy = false;
   #requests = 0;
+  #request: Dispatcher.DispatchOptions | undefined;
+  #isHeadSent = false;
 
   /** Takes over `duplex`, which must be connected and unread. */
   constructor(duplex: OriginStream, options: OriginConnectionOptions) {
@@ -88,8 +91,24 @@ export class OriginConnection {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#requests += 1;
     this.#isBusy = true;
+    this.#request = options;
+    this.#isHeadSent = false;
     this.#duplex.carries?.(1);
     this.#client.dispatch(options, handler);
+  }
+
+  /**
+   * Sends the head of the request now, and not with the first byte of its body; that must not have come. With
+   * `onContinue` the origin is asked whether it wants the body. Does nothing where the head is sent already.
+   */
+  sendHead(onContinue?: () => void): void {
+    if (this.#request === undefined || this.#isHeadSent || this.isGone) return;
+    this.#isHeadSent = true;
+    const { method, path, headers } = this.#request;
+    // What exchange.ts gives.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    const fields = headers as string[];
+    sendHeadFirst(this.#duplex, { method, path, headers: fields, onContinue });
   }
 
   /** The request that was to go over it is not sent. Undici would keep what it refused to write, and never be idle. */

@@ -123,7 +123,7 @@ describe('a response', () => {
     expect(response).toMatch(/\r\n\r\none,two$/);
   });
 
-  it('passes 103 Early Hints on, and drops what it cannot', async () => {
+  it('passes 102 and 103 on, and drops what it cannot', async () => {
     const origin = await rawOrigin((socket) =>
       onHeads(socket, () => {
         socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n');
@@ -137,7 +137,7 @@ describe('a response', () => {
     client.send(GET);
     await client.sees(/ok$/);
     expect(client.text).toMatch(
-      /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK/,
+      /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 200 OK/,
     );
   });
 
@@ -198,7 +198,7 @@ describe('a request body', () => {
     connect?.();
     await client.sees('HTTP/1.1 100 Continue\r\n\r\n');
     client.send('body');
-    await client.sees('undefined body');
+    await client.sees('100-continue body');
   });
 
   it('with Expect: 100-continue is not asked for when nothing can take it', async () => {
