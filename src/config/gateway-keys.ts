@@ -54,15 +54,21 @@ export const POLICY_KEYS: ReadonlySet<keyof GatewayConfig> = new Set([
 /** Every file that the configuration names and that is read again while the gateway runs. */
 export function filesOfGateway(config: GatewayConfig): string[] {
   const { tls, tcp, clientCaFile, countryDatabase } = config;
-  const pairs = [tls, ...tcp.map((port) => port.tls)].flatMap((files) =>
-    typeof files === 'object' ? [files.certFile, files.keyFile] : [],
+  const ports = tcp.map((port) => (port.tls?.mode === 'terminate' ? port.tls : undefined));
+  const pairs = [tls, ...ports.map((port) => port?.files)].flatMap((files) =>
+    files === undefined ? [] : [files.certFile, files.keyFile],
   );
-  return [...pairs, clientCaFile, countryDatabase].filter((file) => file !== undefined);
+  const authorities = [clientCaFile, ...ports.map((port) => port?.clientCaFile)];
+  return [...pairs, ...authorities, countryDatabase].filter((file) => file !== undefined);
 }
 
 /** What of `tcp` is decided when the ports are opened: what is listened on, and how TLS is spoken there. */
 function tcpShape({ tcp }: GatewayConfig): string {
   return JSON.stringify(
-    tcp.map(({ listen, tls }) => [listen, typeof tls === 'object' ? 'files' : tls]),
+    tcp.map(({ listen, tls }) => {
+      if (tls?.mode !== 'terminate') return [listen, tls?.mode];
+      const { mode, files, clientCaFile } = tls;
+      return [listen, mode, files === undefined, clientCaFile === undefined];
+    }),
   );
 }

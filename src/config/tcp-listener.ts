@@ -5,6 +5,7 @@
  * connections go.
  */
 import { z } from 'zod';
+import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import { parseIpRange, type IpRange } from './access/ip-range.ts';
 import type { ConfigSource } from './config-source.ts';
@@ -19,17 +20,20 @@ import {
   text,
   wholeNumber,
 } from './field.ts';
-import { parseHostname } from './hostname-pattern.ts';
+import { parseHostname, parseHostnamePattern, type HostnamePattern } from './hostname-pattern.ts';
 import { portCount, type ListenRange } from './listen-address.ts';
-import { checkTlsFiles, type TlsFiles } from './pem-file.ts';
+import { checkCaFile, checkTlsFiles, type TlsFiles } from './pem-file.ts';
+import type { KeyPath } from './yaml-file.ts';
 
 /** Plain TCP ports whose connections go to the service behind a hostname. */
 export interface TcpListener {
   readonly listen: ListenRange;
-  /** Normal form, without `*`. */
-  readonly hostname: string;
-  /** Absent: bytes are passed as they are. `terminate`: TLS ends here with the gateway's own certificate. */
-  readonly tls?: 'terminate' | TlsFiles | undefined;
+  /** Where connections go: one name, or several names and `*.` patterns of which TLS says which it is. */
+  readonly hostnames: readonly HostnamePattern[];
+  /** `only`: to the one hostname. `named`: to the one that the client's ClientHello names. */
+  readonly choice: 'only' | 'named';
+  /** Absent: bytes are passed as they are. */
+  readonly tls?: TcpTls | undefined;
   /** Who may connect; empty for everybody. */
   readonly allow: readonly IpRange[];
   /** Who may not, whatever `allow` says. */
@@ -43,6 +47,17 @@ export interface TcpListener {
   /** `required`: connections come from `trusted-proxies` and begin with a PROXY header. */
   readonly proxyProtocol: ProxyProtocol;
 }
+
+/** How TLS is spoken at a listener. `passthrough`: its name is read, and all of it goes to the origin. */
+export type TcpTls =
+  | { readonly mode: 'passthrough' }
+  | {
+      readonly mode: 'terminate';
+      /** Absent: the gateway's own certificate. */
+      readonly files?: TlsFiles | undefined;
+      /** Absolute; authorities of the certificates that users must have. */
+      readonly clientCaFile?: string | undefined;
+    };
 
 export type ProxyProtocol = 'off' | 'required';
 
@@ -64,14 +79,25 @@ const MOST_CONNECTIONS = 1_000_000;
 /** One entry of `tcp` as it is written. */
 export const tcpListenerSchema = mapping({
   listen: listenRange(),
-  hostname: parsed('a hostname such as ssh.example.com', parseHostname),
+  hostname: parsed('a hostname such as ssh.example.com', parseHostname).optional(),
+  hostnames: list(parsed('a hostname such as a.example.com or *.example.com', parsePattern))
+    .min(1, { error: 'is empty; name at least one hostname' })
+    .max(LIMITS.tcpHostnames, {
+      error: `has more than ${LIMITS.tcpHostnames} entries; use wildcards, or several listeners`,
+    })
+    .optional(),
   tls: z
     .union(
       [
         z.literal('terminate'),
-        mapping({ cert: text('the name of a PEM file'), key: text('the name of a PEM file') }),
+        z.literal('passthrough'),
+        mapping({
+          cert: text('the name of a PEM file').optional(),
+          key: text('the name of a PEM file').optional(),
+          'client-ca': text('the name of a PEM file').optional(),
+        }),
       ],
-      { error: expected('terminate, or a mapping with cert and key') },
+      { error: expected('terminate, passthrough, or a mapping with cert and key') },
     )
     .optional(),
   allow: networks().default([]),
@@ -109,11 +135,27 @@ async function resolveListener(
   at: number,
   written: WrittenListener,
 ): Promise<TcpListener> {
-  const { listen, hostname, tls, allow, deny } = written;
+  const { listen, hostname, hostnames, tls, allow, deny } = written;
+  const fail = (key: string, problem: string) =>
+    source.problem('CONFIG_INVALID', ['tcp', at, key], problem);
+  if (hostname === undefined && hostnames === undefined) {
+    throw fail('hostname', 'is missing; it must be a hostname such as ssh.example.com');
+  }
+  if (hostname !== undefined && hostnames !== undefined) {
+    throw fail('hostnames', 'has no effect beside hostname; remove one of them');
+  }
+  if (hostnames !== undefined && tls === undefined) {
+    throw fail(
+      'hostnames',
+      'are told apart by TLS; add tls: passthrough, or terminate where TLS should end here',
+    );
+  }
+  const only = hostname === undefined ? [] : [parseHostnamePattern(hostname)];
   return {
     listen,
-    hostname,
-    tls: typeof tls === 'object' ? await checkTlsFiles(source, ['tcp', at, 'tls'], tls) : tls,
+    hostnames: hostnames ?? only,
+    choice: hostnames !== undefined || tls === 'passthrough' ? 'named' : 'only',
+    tls: await resolveTls(source, ['tcp', at, 'tls'], tls),
     allow,
     deny,
     maxConnections: written['max-connections'],
@@ -121,4 +163,35 @@ async function resolveListener(
     idleTimeoutMs: written['idle-timeout'],
     proxyProtocol: written['proxy-protocol'],
   };
+}
+
+async function resolveTls(
+  source: ConfigSource,
+  path: KeyPath,
+  tls: WrittenListener['tls'],
+): Promise<TcpTls | undefined> {
+  if (tls === undefined || tls === 'passthrough') return tls && { mode: tls };
+  if (tls === 'terminate') return { mode: tls };
+  const { cert, key, 'client-ca': ca } = tls;
+  if ((cert === undefined) !== (key === undefined)) {
+    const missing = cert === undefined ? 'cert' : 'key';
+    const problem = 'is missing; it must be the name of a PEM file';
+    throw source.problem('CONFIG_INVALID', [...path, missing], problem);
+  }
+  const isPair = cert !== undefined && key !== undefined;
+  const files = isPair ? await checkTlsFiles(source, path, { cert, key }) : undefined;
+  const clientCaFile = ca && (await checkCaFile(source, [...path, 'client-ca'], ca));
+  return {
+    mode: 'terminate',
+    ...(files !== undefined && { files }),
+    ...(clientCaFile !== undefined && { clientCaFile }),
+  };
+}
+
+/** Names and `*.` patterns: a listener for any name would be one for names of strangers. */
+function parsePattern(written: string): HostnamePattern {
+  const pattern = parseHostnamePattern(written);
+  if (pattern.kind !== 'any') return pattern;
+  const message = `hostname "${written}" is any; write names, or one such as *.example.com`;
+  throw new PosternError('CONFIG_INVALID', message);
 }

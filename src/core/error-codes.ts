@@ -116,6 +116,9 @@ export const ERROR_CODES = {
 
   TCP_PROXY:
     'A connection that must come from a trusted proxy does not, or its PROXY header cannot be read',
+  TCP_HELLO: 'A TCP connection does not begin with a TLS ClientHello that can be read',
+  TCP_NAME: 'A TLS client asks for none of the names of the TCP listener',
+  TCP_CERTIFICATE: 'A TLS client has no certificate that the TCP listener accepts',
   TCP_DENIED: 'The TCP listener does not take connections from this address',
   TCP_LIMIT: 'The TCP listener has as many connections as allowed, in all or from one address',
   TCP_IDLE: 'The TCP connection carried nothing for longer than the listener allows',

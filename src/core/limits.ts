@@ -418,6 +418,13 @@ export const LIMITS = {
 
   /** Plain TCP ports of a gateway, each a listening socket of supervisor and workers. test/golden/config/gateway/tcp-ports-many.txt */
   tcpPorts: 1_000,
+  /** Hostnames of one TCP listener. test/golden/config/gateway/tcp-hostnames-many.txt */
+  tcpHostnames: 100,
+  /** Connections of one TCP listener whose destination is not known yet: header, ClientHello or handshake are to come. test/unit/gateway/tcp/tcp-port.test.ts */
+  tcpOpening: 2_000,
+  /** The longest ClientHello, bytes with its record heads, and how long it may take, ms: those of today have 2 KiB. test/unit/gateway/tcp/client-hello.test.ts */
+  clientHelloBytes: 16 * KiB,
+  clientHelloMs: 5_000,
   /** Networks in one list of a configuration; each connection is compared with all of them. test/golden/config/gateway/tcp-allow-many.txt */
   networksListed: 1_000,
   /** Longest PROXY header, bytes, with extensions such as a name that TLS had, and how long it may take, ms. test/unit/gateway/front/proxy-header.test.ts */

@@ -33,12 +33,9 @@ import { ALPN_PROTOCOLS } from './http2/http2-options.ts';
 import { Newcomers } from './newcomers.ts';
 import type { StreamSigner } from './routing/signed-stream.ts';
 import type { StreamRouter } from './routing/stream-router.ts';
+import { readPortFiles, type PortTls } from './tcp/port-tls.ts';
 import { TcpPort } from './tcp/tcp-port.ts';
-import {
-  isSameCertificate,
-  loadCertificate,
-  type ServerCertificate,
-} from './tls/load-certificate.ts';
+import { type ServerCertificate } from './tls/load-certificate.ts';
 import { sharedTickets, type SharedTickets } from './tls/shared-tickets.ts';
 
 /** A TLS handshake may take this long, ms. Node's own limit is two minutes, in which a stranger holds a socket for nothing. */
@@ -78,10 +75,10 @@ export interface PreparedListeners {
   apply(): void;
 }
 
-/** A port with a certificate of its own. */
+/** A port with certificates or authorities of its own. */
 interface CertifiedPort {
   readonly port: TcpPort;
-  served: ServerCertificate;
+  served: Partial<PortTls>;
 }
 
 export class Listeners {
@@ -222,15 +219,15 @@ export class Listeners {
   }
 
   /** Certificates of ports with files of their own that are others than before. */
-  async #readOfPorts({ tcp }: GatewayConfig): Promise<[CertifiedPort, ServerCertificate][]> {
+  async #readOfPorts({ tcp }: GatewayConfig): Promise<[CertifiedPort, Partial<PortTls>][]> {
     const read = [...this.#certifiedPorts].map(
-      async ([index, certified]): Promise<[CertifiedPort, ServerCertificate]> => {
-        const tls = tcp[index]?.tls;
-        return [certified, typeof tls === 'object' ? await loadCertificate(tls) : certified.served];
-      },
+      async ([index, certified]): Promise<[CertifiedPort, Partial<PortTls>]> => [
+        certified,
+        await readPortFiles(tcp[index]?.tls),
+      ],
     );
-    return (await Promise.all(read)).filter(
-      ([{ served }, certificate]) => !isSameCertificate(certificate, served),
+    return (await Promise.all(read)).filter(([{ served }, files]) =>
+      (['cert', 'key', 'clientCa'] as const).some((key) => files[key] !== served[key]),
     );
   }
 
@@ -306,17 +303,23 @@ export class Listeners {
     const { config, log, tcp, sockets, proxies } = this.#options;
     for (const [index, listener] of config.tcp.entries()) {
       const { tls } = listener;
+      const isEnd = tls?.mode === 'terminate';
       // One after the other: the first address that cannot be opened is the one that is told.
       // oxlint-disable-next-line no-await-in-loop
-      const certificate = typeof tls === 'object' ? await loadCertificate(tls) : tls && own;
+      const served = await readPortFiles(tls);
       const name = `tcp[${index}]`;
       const socket = { name, listener, sockets, proxies, tickets: this.#tickets };
-      const port = new TcpPort({ ...socket, tls: certificate, ...tcp, log });
+      const port = new TcpPort({
+        ...socket,
+        tls: isEnd ? { ...own, ...served } : undefined,
+        ...tcp,
+        log,
+      });
       this.#tcpPorts.push(port);
-      if (typeof tls === 'object' && certificate !== undefined) {
-        this.#certifiedPorts.set(index, { port, served: certificate });
+      if (Object.keys(served).length > 0) this.#certifiedPorts.set(index, { port, served });
+      if (isEnd && tls.files === undefined) {
+        this.#certificates.onRenewed(({ cert, key }) => port.renew({ cert, key }));
       }
-      if (tls === 'terminate') this.#certificates.onRenewed((renewed) => port.renew(renewed));
       const open = async (): Promise<ListenRange> => port.open();
       // oxlint-disable-next-line no-await-in-loop
       await this.#opened({ name, open }, ['tcp', index, 'listen']);

@@ -43,16 +43,19 @@ export function readAhead<Value>(socket: Socket, options: ReadAhead<Value>): voi
   const onReadable = (): void => {
     let chunk: unknown = socket.read();
     for (; Buffer.isBuffer(chunk); chunk = socket.read()) gathered.add(chunk);
+    if (gathered.bytes.length === 0) return;
+    let found: ReturnType<typeof options.parse>;
     try {
-      const found = gathered.bytes.length === 0 ? undefined : options.parse(gathered.bytes);
-      if (found === undefined) return;
-      stop();
-      const rest = gathered.bytes.subarray(found.used);
-      if (rest.length > 0) socket.unshift(rest);
-      options.done(found.value);
+      found = options.parse(gathered.bytes);
     } catch (error) {
       fail(error);
+      return;
     }
+    if (found === undefined) return;
+    stop();
+    const rest = gathered.bytes.subarray(found.used);
+    if (rest.length > 0) socket.unshift(rest);
+    options.done(found.value);
   };
   const onEnd = (): void => {
     const isEmpty = gathered.bytes.length === 0;

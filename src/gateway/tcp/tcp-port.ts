@@ -5,27 +5,33 @@
  * Whatever is said of it but its addresses may change while it is open: connections that come then are treated by the new
  * rules, those that are open go on. Nothing is read before the destination is known, except what is needed to know it.
  */
-import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import {
   createServer as createTlsServer,
   type Server as TlsServer,
   type TLSSocket,
 } from 'node:tls';
-import { isInRange } from '../../config/access/ip-range.ts';
-import { addressesOf, type ListenAddress, type ListenRange } from '../../config/listen-address.ts';
+import type { ClientCertificate } from '../../access/identity.ts';
+import type { ListenRange } from '../../config/listen-address.ts';
 import type { TcpListener } from '../../config/tcp-listener.ts';
 import { systemClock } from '../../core/clock.ts';
 import { PosternError, codeOf } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
+import { LIMITS } from '../../core/limits.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { ListeningSockets } from '../../transport/listen-on.ts';
 import { abortSocket, carrierOf } from '../../transport/socket-pump.ts';
 import { clientOf } from '../front/client-address.ts';
+import { clientCertificateOf } from '../http/user/client-certificate.ts';
 import { readProxyHeader } from '../front/proxied-server.ts';
+import { readAhead } from '../front/read-ahead.ts';
 import type { TrustedProxies } from '../front/trusted-proxies.ts';
-import type { ServerCertificate } from '../tls/load-certificate.ts';
 import type { SharedTickets } from '../tls/shared-tickets.ts';
+import { parseClientHello } from './client-hello.ts';
 import { ConnectionShares } from './connection-shares.ts';
+import { checkAddress, hostnameFor } from './listener-rules.ts';
+import { PortDoors } from './port-doors.ts';
+import { tlsOptions, type PortTls } from './port-tls.ts';
 import { TcpCarrier, type TcpCarrierOptions } from './tcp-carrier.ts';
 
 /** A TLS handshake on a port may take this long, ms. */
@@ -39,18 +45,13 @@ export interface TcpPortOptions extends TcpCarrierOptions {
   readonly sockets: ListeningSockets;
   /** What is written of it; `tls` is for whoever loads the certificate. */
   readonly listener: Omit<TcpListener, 'tls'>;
-  /** Terminate TLS with this certificate; absent: pass bytes as they are. */
-  readonly tls?: Pick<ServerCertificate, 'cert' | 'key'> | undefined;
+  /** Terminate TLS with this; absent: pass bytes as they are. */
+  readonly tls?: PortTls | undefined;
   readonly tickets: SharedTickets;
   /** Whose PROXY headers are read. */
   readonly proxies: TrustedProxies;
-}
-
-/** One listening socket. */
-interface Door {
-  readonly name: string;
-  readonly address: ListenAddress;
-  readonly server: Server;
+  /** Connections that may be here before it is known where they go. Default LIMITS.tcpOpening. */
+  readonly mostOpening?: number;
 }
 
 /** A connection from its first moment. */
@@ -61,6 +62,10 @@ interface Connection {
   socket: Socket;
   /** TLS has begun and has no result. */
   isShakingHands: boolean;
+  /** It is not known yet where it goes. */
+  isOpening: boolean;
+  /** Where it goes, once that is known. */
+  hostname: string | undefined;
   readonly since: number;
   readonly portOffset: number;
   readonly requestId: string;
@@ -69,28 +74,33 @@ interface Connection {
 export class TcpPort {
   readonly #options: TcpPortOptions;
   readonly #carrier: TcpCarrier;
-  readonly #doors: readonly Door[];
+  readonly #doors: PortDoors;
   /** Speaks TLS on connections that the doors accepted. */
   readonly #tls: TlsServer | undefined;
+  #served: PortTls = { cert: '', key: '' };
   readonly #shares = new ConnectionShares();
   /** By the TCP connection, the oldest first. */
   readonly #connections = new Map<Socket, Connection>();
   #listener: TcpPortOptions['listener'];
+  /** Connections of which it is not known yet where they go. */
+  #opening = 0;
   #onIdle: () => void = () => undefined;
 
   constructor(options: TcpPortOptions) {
     this.#options = options;
     this.#listener = options.listener;
     this.#carrier = new TcpCarrier(options);
-    const addresses = addressesOf(options.listener.listen);
-    this.#doors = addresses.map((address, offset) => ({
-      name: offset === 0 ? options.name : `${options.name}+${offset}`,
-      address,
-      server: createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-        this.#accept(socket, offset),
-      ),
-    }));
-    if (options.tls !== undefined) this.#tls = this.#createTls(options.tls);
+    const { name, sockets, listener } = options;
+    this.#doors = new PortDoors({
+      name,
+      sockets,
+      listen: listener.listen,
+      onConnection: (socket, offset) => this.#accept(socket, offset),
+    });
+    if (options.tls !== undefined) {
+      this.#served = options.tls;
+      this.#tls = this.#createTls();
+    }
   }
 
   /** Connections that are open. */
@@ -106,16 +116,7 @@ export class TcpPort {
 
   /** Opens it and returns the real addresses. Throws CONFIG_PORT_IN_USE. */
   async open(): Promise<ListenRange> {
-    const { sockets, listener } = this.#options;
-    const opened: ListenAddress[] = [];
-    for (const { name, address, server } of this.#doors) {
-      // One after the other: the first address that cannot be opened is the one that is told.
-      // oxlint-disable-next-line no-await-in-loop
-      opened.push(await sockets.listen(name, address, server));
-    }
-    const [first = listener.listen] = opened;
-    const last = opened.at(-1)?.port ?? first.port;
-    return last === first.port ? first : { ...first, lastPort: last };
+    return this.#doors.open();
   }
 
   /** Goes by these rules from now on. The addresses are left as they are. */
@@ -123,14 +124,15 @@ export class TcpPort {
     this.#listener = listener;
   }
 
-  /** Serves this certificate from now on, where TLS ends here. Live connections are untouched. */
-  renew({ cert, key }: Pick<ServerCertificate, 'cert' | 'key'>): void {
-    this.#tls?.setSecureContext({ cert, key, ...this.#options.tickets });
+  /** Serves this from now on, where TLS ends here; the rest is as before. Live connections are untouched. */
+  renew(changed: Partial<PortTls>): void {
+    this.#served = { ...this.#served, ...changed };
+    this.#tls?.setSecureContext(tlsOptions(this.#served, this.#options.tickets));
   }
 
   /** Takes no new connections; those that are open go on. */
   stopAccepting(): void {
-    for (const { server } of this.#doors) server.close();
+    this.#doors.close();
   }
 
   /** Resolves when no connection is left. */
@@ -149,78 +151,105 @@ export class TcpPort {
     }
   }
 
-  #createTls(certificate: Pick<ServerCertificate, 'cert' | 'key'>): TlsServer {
-    const { tickets } = this.#options;
-    const { cert, key } = certificate;
-    const server = createTlsServer(
-      { cert, key, ...tickets, handshakeTimeout: TLS_HANDSHAKE_MS },
-      (socket) => this.#secured(socket),
-    );
+  #createTls(): TlsServer {
+    const { tickets, log } = this.#options;
+    const options = { ...tlsOptions(this.#served, tickets), handshakeTimeout: TLS_HANDSHAKE_MS };
+    const server = createTlsServer(options, (socket) => this.#secured(socket));
+    server.on('tlsClientError', (err, { remoteAddress }) => {
+      log.debug({ [FIELD.client]: remoteAddress, [FIELD.err]: err }, 'TLS handshake failed');
+    });
     return server;
   }
 
   #accept(raw: Socket, portOffset: number): void {
-    const requestId = newRequestId();
     const connection: Connection = {
       raw,
       socket: raw,
       isShakingHands: false,
+      isOpening: true,
+      hostname: this.#onlyHostname,
       since: systemClock.now(),
       portOffset,
-      requestId,
+      requestId: newRequestId(),
     };
     raw.setKeepAlive(true, KEEP_ALIVE_MS);
     this.#connections.set(raw, connection);
+    this.#opening += 1;
     raw.once('close', () => {
+      this.#opened(connection);
       this.#connections.delete(raw);
       if (this.#connections.size === 0) this.#onIdle();
     });
     // Between accept and the pump an error must not go unheard.
-    raw.on('error', (err) => {
-      this.#options.log.debug({ ...this.#fieldsOf(connection), [FIELD.err]: err }, 'socket error');
-    });
-    if (this.#listener.proxyProtocol === 'off') {
+    this.#logErrors(connection, raw);
+    const { proxies, mostOpening = LIMITS.tcpOpening } = this.#options;
+    if (this.#opening > mostOpening) {
+      const why = `${mostOpening} others have not said yet where they go`;
+      this.#refuse(connection, new PosternError('TCP_LIMIT', `Cannot take the connection: ${why}`));
+    } else if (this.#listener.proxyProtocol === 'off') {
       this.#admit(connection);
-      return;
+    } else {
+      readProxyHeader(raw, proxies, {
+        done: () => this.#admit(connection),
+        failed: (error) => this.#refuse(connection, error),
+      });
     }
-    readProxyHeader(raw, this.#options.proxies, {
-      done: () => this.#admit(connection),
-      failed: (error) => this.#refuse(connection, error),
-    });
+  }
+
+  /** Its destination is known, or it is over. */
+  #opened(connection: Connection): void {
+    if (connection.isOpening) this.#opening -= 1;
+    connection.isOpening = false;
   }
 
   #refuse(connection: Connection, error: unknown): void {
-    const { raw } = connection;
+    const { raw, socket } = connection;
     // Somebody who connects to see whether we are there, and leaves.
     if (codeOf(error) === 'STREAM_CANCELLED') raw.destroy();
-    else this.#carrier.refuse({ socket: raw, fields: this.#fieldsOf(connection) }, error);
+    else this.#carrier.refuse({ socket, fields: this.#fieldsOf(connection) }, error);
   }
 
   #admit(connection: Connection): void {
     const { raw } = connection;
+    const { address } = clientOf(raw);
     try {
-      this.#checkAddress(connection);
+      checkAddress(this.#listener, address);
+      raw.once('close', this.#shares.take(address, this.#listener));
     } catch (error) {
       this.#refuse(connection, error);
       return;
     }
+    if (connection.hostname === undefined) this.#readName(connection);
+    else this.#shakeHands(connection);
+  }
+
+  #readName(connection: Connection): void {
+    readAhead(connection.raw, {
+      clock: systemClock,
+      limitMs: LIMITS.clientHelloMs,
+      what: 'the ClientHello',
+      code: 'TCP_HELLO',
+      parse: (bytes) => {
+        const hello = parseClientHello(bytes);
+        return hello && { value: hostnameFor(this.#listener, hello), used: 0 };
+      },
+      done: (hostname) => {
+        connection.hostname = hostname;
+        this.#shakeHands(connection);
+      },
+      failed: (error) => this.#refuse(connection, error),
+    });
+  }
+
+  /** Where TLS ends here, it does so from now on. */
+  #shakeHands(connection: Connection): void {
+    const { raw } = connection;
     if (this.#tls === undefined) {
       this.#carry(connection);
       return;
     }
     connection.isShakingHands = true;
     this.#tls.emit('connection', raw);
-  }
-
-  /** Throws TCP_DENIED and TCP_LIMIT. */
-  #checkAddress({ raw }: Connection): void {
-    const { allow, deny } = this.#listener;
-    const { address } = clientOf(raw);
-    if (deny.some((range) => isInRange(range, address))) throw denied(address, 'is in deny');
-    if (allow.length > 0 && !allow.some((range) => isInRange(range, address))) {
-      throw denied(address, 'is not in allow');
-    }
-    raw.once('close', this.#shares.take(address, this.#listener));
   }
 
   #secured(socket: TLSSocket): void {
@@ -232,29 +261,50 @@ export class TcpPort {
     }
     connection.socket = socket;
     connection.isShakingHands = false;
+    this.#logErrors(connection, socket);
+    if (this.#served.clientCa === undefined) {
+      this.#carry(connection);
+      return;
+    }
+    const certificate = clientCertificateOf(socket);
+    if (certificate !== undefined) {
+      this.#carry(connection, certificate);
+      return;
+    }
+    const why = String(socket.authorizationError ?? 'there is none');
+    this.#refuse(
+      connection,
+      new PosternError('TCP_CERTIFICATE', `Cannot accept the certificate of the client: ${why}`),
+    );
+  }
+
+  #carry(connection: Connection, certificate?: ClientCertificate): void {
+    const { idleTimeoutMs } = this.#listener;
+    const { socket, raw, hostname = '', portOffset, requestId } = connection;
+    const client = clientOf(raw);
+    const fields = this.#fieldsOf(connection);
+    const place = { socket, client, hostname, portOffset, certificate };
+    this.#opened(connection);
+    this.#carrier.carry({ ...place, idleTimeoutMs, requestId, fields });
+  }
+
+  /** Where all connections go; undefined where each says where. */
+  get #onlyHostname(): string | undefined {
+    const { choice, hostnames } = this.#listener;
+    return choice === 'only' ? hostnames[0]?.text : undefined;
+  }
+
+  #logErrors(connection: Connection, socket: Socket): void {
     socket.on('error', (err) => {
       this.#options.log.debug({ ...this.#fieldsOf(connection), [FIELD.err]: err }, 'socket error');
     });
-    this.#carry(connection);
   }
 
-  #carry(connection: Connection): void {
-    const { hostname, idleTimeoutMs } = this.#listener;
-    const { socket, raw, portOffset, requestId } = connection;
-    const client = clientOf(raw);
-    const fields = this.#fieldsOf(connection);
-    this.#carrier.carry({ socket, client, hostname, portOffset, idleTimeoutMs, requestId, fields });
-  }
-
-  #fieldsOf({ raw, requestId }: Connection): Record<string, unknown> {
+  #fieldsOf({ raw, hostname, requestId }: Connection): Record<string, unknown> {
     return {
       [FIELD.request]: requestId,
-      [FIELD.hostname]: this.#listener.hostname,
+      ...(hostname !== undefined && { [FIELD.hostname]: hostname }),
       [FIELD.client]: clientOf(raw).address,
     };
   }
-}
-
-function denied(address: string, why: string): PosternError {
-  return new PosternError('TCP_DENIED', `Cannot take the connection: ${address} ${why}`);
 }

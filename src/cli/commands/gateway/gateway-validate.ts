@@ -27,7 +27,7 @@ export const gatewayValidate = defineCommand({
       listen: Object.fromEntries(addresses),
       tcp: config.tcp.map((port) => ({
         listen: formatListenRange(port.listen),
-        hostname: port.hostname,
+        hostname: port.hostnames.map(({ text }) => text).join(', '),
       })),
       applications: applications.map(({ name }) => name),
       policyTests: applications.flatMap(({ tests }) => tests).length,

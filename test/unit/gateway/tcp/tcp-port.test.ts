@@ -1,9 +1,10 @@
 /** What a TCP port does by itself. What it carries is shown in test/integration/tcp-semantics and tcp-tls. */
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 
 import { describe, expect, it } from '@jest/globals';
 
+import { parseHostnamePattern } from '../../../../src/config/hostname-pattern.ts';
 import { systemClock } from '../../../../src/core/clock.ts';
 import { TcpAccess } from '../../../../src/gateway/access/tcp-access.ts';
 import { RouteTable } from '../../../../src/gateway/routing/route-table.ts';
@@ -26,7 +27,8 @@ const HOSTNAME = 'port.postern.test';
 
 const LISTENER: TcpPortOptions['listener'] = {
   listen: { host: '127.0.0.1', port: 0 },
-  hostname: HOSTNAME,
+  hostnames: [parseHostnamePattern(HOSTNAME)],
+  choice: 'only',
   allow: [],
   deny: [],
   maxConnections: 0,
@@ -40,6 +42,7 @@ async function openPort(
   tls?: TcpPortOptions['tls'],
   arrivals: TcpPortOptions['arrivals'] = { wait: () => undefined },
   listener: Partial<TcpPortOptions['listener']> = {},
+  more: Partial<TcpPortOptions> = {},
 ): Promise<{ port: TcpPort; number: number }> {
   const registry = new TunnelRegistry({
     clock: systemClock,
@@ -61,6 +64,7 @@ async function openPort(
     access,
     signer: { sign: () => undefined },
     log: createLog({ component: 'gateway', destination: { write: () => undefined } }),
+    ...more,
   });
   cleanup(() => port.close());
   const { port: number } = await port.open();
@@ -131,5 +135,44 @@ describe('a connection whose connector has not come yet', () => {
     await eventually(() => isWaiting);
     client.resetAndDestroy();
     await eventually(() => isReleased);
+  });
+});
+
+describe('connections of which it is not known yet where they go', () => {
+  it('are so many at most, and make room when they leave or say it', async () => {
+    const log: string[] = [];
+    const write = (text: string): void => void log.push(text);
+    const { port, number } = await openPort(
+      undefined,
+      undefined,
+      { choice: 'named' },
+      {
+        mostOpening: 2,
+        log: createLog({ component: 'gateway', format: 'json', destination: { write } }),
+      },
+    );
+    const dial = (): Socket => {
+      const client = connect(number, '127.0.0.1');
+      client.on('error', () => undefined);
+      cleanup(() => client.destroy());
+      return client;
+    };
+    const [first, second] = [dial(), dial()];
+    await eventually(() => port.connectionCount === 2);
+    await whenReset(dial());
+    expect(log.join('')).toMatch(/"TCP_LIMIT".*2 others have not said yet where they go/);
+    first.destroy();
+    await eventually(() => port.connectionCount === 1);
+    dial();
+    await eventually(() => port.connectionCount === 2);
+    // It says it, and has nothing to be carried to.
+    const reset = whenReset(second);
+    second.write('not TLS');
+    await reset;
+    expect(log.join('')).toMatch(/TCP_HELLO/);
+    const reached = log.length;
+    dial();
+    await eventually(() => port.connectionCount === 2);
+    expect(log).toHaveLength(reached);
   });
 });
