@@ -3,6 +3,7 @@
  *
  * Composes the parts and owns their order: what users reach is opened last and closed first. It decides nothing itself.
  */
+import { ticketKey } from '../access/sign-in/ticket-key.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
 import { POLICY_KEYS } from '../config/gateway-keys.ts';
 import { systemClock } from '../core/clock.ts';
@@ -40,6 +41,7 @@ import type { SignedInClient } from './relay/client-gate.ts';
 import { ClientStreams } from './relay/client-streams.ts';
 import { ReplicaEndings } from './links/replica-endings.ts';
 import { RouteTable } from './routing/route-table.ts';
+import { Stickiness } from './routing/stickiness.ts';
 import { StrandedRequests } from './routing/stranded-requests.ts';
 import { StreamRouter } from './routing/stream-router.ts';
 import { TunnelChanges } from './links/tunnel-changes.ts';
@@ -86,6 +88,7 @@ export class Gateway {
     leave: (replicaId) => this.#http.leaveReplica(replicaId),
   });
   readonly #tracer: Tracer;
+  readonly #stickiness = new Stickiness();
   readonly #audit: ConnectorAudit;
   readonly #registry: TunnelRegistry;
   readonly #access: GatewayAccess;
@@ -157,8 +160,8 @@ export class Gateway {
         this.#arrivals.arrived(replica.tunnel.id);
       },
     });
-    this.#router = new StreamRouter({ routes: this.#routes, registry: this.#registry });
-    this.#destinations = new HttpDestinations(this.#router, signer, this.#arrivals);
+    this.#router = this.#createRouter();
+    this.#destinations = this.#createDestinations();
     this.#http = this.#createHttp();
     this.#endings = new ReplicaEndings({
       registry: this.#registry,
@@ -186,6 +189,7 @@ export class Gateway {
       // First, or what changes while the routes are read would be missed.
       await this.#access.start();
       await this.loadRoutes();
+      this.#stickiness.useKey(await ticketKey(this.#options.store.keys, systemClock));
       this.#arrivals.open();
       await this.#listeners.open();
     } catch (error) {
@@ -370,6 +374,23 @@ export class Gateway {
     const onOutcome = (outcome: SpanOutcome, count: number): void =>
       metrics.spansEnded(outcome, count);
     return new Tracer({ resource, clock: systemClock, log, onOutcome }, config.tracing);
+  }
+
+  #createRouter(): StreamRouter {
+    return new StreamRouter({
+      routes: this.#routes,
+      registry: this.#registry,
+      stickiness: this.#stickiness,
+    });
+  }
+
+  #createDestinations(): HttpDestinations {
+    return new HttpDestinations({
+      router: this.#router,
+      signer: this.#access.streams,
+      arrivals: this.#arrivals,
+      stickiness: this.#stickiness,
+    });
   }
 
   #createListeners(): Listeners {

@@ -10,12 +10,16 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { auditEvents } from '../support/audit-log.ts';
 import { startConnector, type Connector, type IngressEntry } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway, type Tunnel } from '../support/gateway.ts';
+import { startGateway, type Answer, type Gateway, type Tunnel } from '../support/gateway.ts';
 import { startLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import { startHttpOrigin, type HttpOrigin } from '../support/real/http-origin.ts';
 import { startEcho, type TcpOrigin } from '../support/real/tcp-origin.ts';
 import { askEcho, askHttp, SteadyRequests, type Asked } from '../support/steady-requests.ts';
 import { toolPath } from '../support/tools.ts';
+
+const STAYING = 'staying.postern.test';
+const NEAR = 'near.postern.test';
+const EVERYBODY = [{ action: 'bypass', include: ['everyone'] }];
 
 describe('two replicas under steady requests', () => {
   let gateway: Gateway;
@@ -34,6 +38,8 @@ describe('two replicas under steady requests', () => {
         'health-check': { path: '/slow?ms=1', interval: '1s', 'unhealthy-after': 1 },
       },
       { hostname: 'echo.postern.test', service: echo.service },
+      { hostname: STAYING, service: origin.service },
+      { hostname: NEAR, service: origin.service },
     ];
     return startConnector({ gateway, tunnel, ingress, via: [path] });
   };
@@ -43,9 +49,16 @@ describe('two replicas under steady requests', () => {
     origins = await Promise.all([startHttpOrigin(), startHttpOrigin()]);
     gateway = await startGateway({
       tcp: ['echo.postern.test'],
-      config: { 'resume-timeout': '1s' },
+      config: {
+        'resume-timeout': '1s',
+        applications: [
+          { name: 'staying', hostname: STAYING, stickiness: 'cookie', policies: EVERYBODY },
+          { name: 'near', hostname: NEAR, stickiness: 'address', policies: EVERYBODY },
+        ],
+      },
     });
-    tunnel = await gateway.createTunnel('pair', ['web.postern.test', 'echo.postern.test']);
+    const hostnames = ['web.postern.test', 'echo.postern.test', STAYING, NEAR];
+    tunnel = await gateway.createTunnel('pair', hostnames);
     // A path that takes its time, so that much is under way whenever something happens.
     path = await startLinkProxy({ target: { port: gateway.ports.https }, delayMs: 15 });
     replicas = await Promise.all(origins.map(startReplica));
@@ -56,6 +69,15 @@ describe('two replicas under steady requests', () => {
     new SteadyRequests({ users: 8, ask: askHttp(gateway, 'web.postern.test', '/slow?ms=5') }),
     new SteadyRequests({ users: 4, ask: askEcho(gateway.tcpPort('echo.postern.test')) }),
   ];
+
+  /** Starts again whoever was killed. */
+  const bringUp = async (): Promise<void> => {
+    for (const replica of replicas) {
+      if (replica.process.exit === undefined) continue;
+      replica.start();
+      await replica.ready();
+    }
+  };
 
   it('share the requests', async () => {
     const users = startUsers();
@@ -113,10 +135,52 @@ describe('two replicas under steady requests', () => {
     expect(await failures([web])).toEqual([]);
   }, 60_000);
 
+  it('keep people where they were, by a cookie that no origin sees or by their address, while they are there', async () => {
+    await bringUp();
+    const at = (hostname: string): unknown[] =>
+      gateway.log.filter((line) => line['hostname'] === hostname).map((line) => line['replicaId']);
+    const ask = (hostname: string, cookie = ''): Promise<Answer> =>
+      gateway.fetch(hostname, '/echo', { headers: cookie === '' ? {} : { cookie } });
+
+    const first = await ask(STAYING);
+    const [cookie = '', ...more] = first.headers['set-cookie'] ?? [];
+    expect(more).toEqual([]);
+    expect(cookie).toMatch(
+      /^__Host-postern_replica_[0-9a-f]{12}=[\w-]{16}\.[\w-]{16}; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+    );
+    const [pair = ''] = cookie.split(';');
+    for (let n = 0; n < 6; n += 1) {
+      const { status, headers, body } = await ask(STAYING, `a=1; ${pair}; b=2`);
+      expect([status, headers['set-cookie']]).toEqual([200, undefined]);
+      expect(body.toString()).toContain('"a=1; b=2"');
+    }
+    await eventually(() => at(STAYING).length === 7);
+    expect(new Set(at(STAYING)).size).toBe(1);
+    for (let n = 0; n < 6; n += 1) {
+      expect((await ask(NEAR, pair)).headers['set-cookie']).toBeUndefined();
+    }
+    await eventually(() => at(NEAR).length === 6);
+    expect(new Set(at(NEAR)).size).toBe(1);
+    for (let n = 0; n < 4; n += 1) await ask(STAYING);
+    await eventually(() => at(STAYING).length === 11);
+    expect(new Set(at(STAYING)).size).toBe(2);
+
+    const home = replicas.find(({ log }) =>
+      log.some(({ replicaId }) => replicaId === at(STAYING)[0]),
+    );
+    await home?.stop('SIGKILL');
+    const moved = await ask(STAYING, pair);
+    const [other = ''] = moved.headers['set-cookie'] ?? [];
+    expect([
+      moved.status,
+      other.startsWith(pair.split('=')[0] ?? '?'),
+      other.startsWith(pair),
+    ]).toEqual([200, true, false]);
+  }, 60_000);
+
   it('one whose origin is down gets no requests, says so everywhere, and gets them again when it is up', async () => {
-    const [first, second] = replicas;
-    second?.start();
-    await second?.ready();
+    await bringUp();
+    const [first] = replicas;
     const unhealthy = (): Promise<number> =>
       gateway.metric('postern_gateway_unhealthy_rules', { tunnel: 'pair' });
     const port = origins[0]?.port ?? 0;

@@ -21,6 +21,16 @@ export function nonceCookieName(application: string): string {
   return `__Host-postern_nonce_${shortHash(application)}`;
 }
 
+/** Holds what stands for the replica that somebody is to come back to. */
+export function replicaCookieName(application: string): string {
+  return `__Host-postern_replica_${shortHash(application)}`;
+}
+
+/** The Set-Cookie of a replica. It lasts as long as the browser. */
+export function setReplicaCookie(application: string, value: string): string {
+  return `${replicaCookieName(application)}=${value}; ${ATTRIBUTES}`;
+}
+
 /** The Set-Cookie of an app token. It lasts as long as the browser; the token says when it ends. */
 export function setAppCookie(application: string, token: string): string {
   return `${appCookieName(application)}=${token}; ${ATTRIBUTES}`;

@@ -6,6 +6,7 @@
  * are opened where nothing waits. Nobody is named on streams for HTTP, which carry requests of several people.
  */
 import { sign } from 'node:crypto';
+import type { Stickiness } from '../../config/access/application.ts';
 import type { Clock } from '../../core/clock.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { Verdict } from '../gate.ts';
@@ -14,7 +15,8 @@ import { TOKEN_ALGORITHM, type SigningKeys } from './signing-keys.ts';
 
 /** The part of a verdict that a stream is opened by. */
 export type StreamRight = Pick<Verdict, 'by' | 'principal'> & {
-  readonly application?: { readonly name: string } | undefined;
+  readonly application?:
+    { readonly name: string; readonly stickiness?: Stickiness | undefined } | undefined;
 };
 
 /** The stream. */

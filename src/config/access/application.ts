@@ -1,7 +1,17 @@
 /** Applications, which are what policies protect, as the gateway's file describes them. design.md §6, §10. */
 import { LIMITS } from '../../core/limits.ts';
 import { parsePathPrefix } from '../canonical-path.ts';
-import { byteSize, duration, flag, list, mapping, parsed, text, wholeNumber } from '../field.ts';
+import {
+  byteSize,
+  duration,
+  flag,
+  list,
+  mapping,
+  oneOf,
+  parsed,
+  text,
+  wholeNumber,
+} from '../field.ts';
 import { parseHostnamePattern } from '../hostname-pattern.ts';
 import { parseWebOrigin } from '../web-origin.ts';
 import type { HostnamePattern } from '../hostname-pattern.ts';
@@ -11,6 +21,11 @@ import { policyTestSchema } from './policy-test.ts';
 import type { PolicyTest } from './policy-test.ts';
 import { sshAccessSchema } from './ssh-access.ts';
 import type { SshAccess } from './ssh-access.ts';
+
+const STICKINESS = ['cookie', 'address'] as const;
+
+/** How people stay at the replica that served them before. */
+export type Stickiness = (typeof STICKINESS)[number];
 
 /** What policies protect: a hostname, or a part of one. */
 export interface Application {
@@ -31,6 +46,8 @@ export interface Application {
   readonly purposeJustification: boolean;
   /** Other origins whose pages may open WebSockets of it in their users' names. Absent: none. */
   readonly websocketOrigins?: readonly string[] | undefined;
+  /** Absent: each request goes to the replica with the least under way. */
+  readonly stickiness?: Stickiness | undefined;
   /** Absent: no SSH certificates are issued for it. */
   readonly ssh?: SshAccess | undefined;
   /** In order; the first that matches decides. None means denied. */
@@ -53,6 +70,7 @@ export const applicationSchema = mapping({
   'websocket-origins': list(
     parsed('an origin such as https://app.example.com', parseWebOrigin),
   ).optional(),
+  stickiness: oneOf(STICKINESS).optional(),
   ssh: sshAccessSchema.optional(),
   policies: list(policySchema).default([]),
   tests: list(policyTestSchema).default([]),

@@ -70,6 +70,8 @@ export interface OriginHead {
   readonly path: string;
   /** Names and values in turn, from requestHeaders(). */
   readonly headers: string[];
+  /** What the user is told beside the answer of the origin. */
+  readonly setCookie?: string | undefined;
 }
 
 export class Exchange implements Dispatcher.DispatchHandler {
@@ -211,6 +213,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // HTTP/1.0 has no chunks, and so no place for trailers.
     if (trailer !== undefined && hasBody && isChunked && request.httpVersion !== '1.0')
       headers.push('Trailer', trailer);
+    const { setCookie } = this.#head;
+    if (setCookie !== undefined) headers.push('Set-Cookie', setCookie);
     // An answer before the end of the request: what is left of the body has nowhere to go.
     if (this.isReceiving || this.#host.isDraining) closeAfter(request, response);
     try {

@@ -26,7 +26,7 @@ import { closeAfter, responseOn } from './user/client-response.ts';
 import { internalError } from './answer/internal-error.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
 import { isReplicaLost } from './may-go-elsewhere.ts';
-import type { OriginTarget, RouteResult } from './origin/origin-opener.ts';
+import type { RouteResult } from './origin/origin-opener.ts';
 import { OriginPools } from './origin/origin-pool.ts';
 import { RequestLimits, bodyTooLarge } from './limits/request-limits.ts';
 import { StallWatch } from './limits/stall-watch.ts';
@@ -403,17 +403,23 @@ export class HttpHandler {
 
   #routeAndStart(arrival: Arrival, pass: RequestPass): void {
     const routed = this.#route(arrival, pass);
-    if (routed.ok) this.#start(arrival, pass, routed.target);
+    if (routed.ok) this.#start(arrival, pass, routed);
     else if (!this.#waitForRoute(arrival, pass, routed)) this.#answer(arrival, routed.error);
   }
 
-  #route({ guarded, record }: Arrival, { right }: RequestPass, notAt?: string): RouteResult {
+  #route(
+    { request, guarded, record }: Arrival,
+    { right }: RequestPass,
+    notAt?: string,
+  ): RouteResult {
     const { hostname, path } = guarded;
     const { requestId, client } = record;
-    return this.#options.router.route({ hostname, path, requestId, client, right, notAt });
+    const { cookie } = request.headers;
+    return this.#options.router.route({ hostname, path, requestId, client, right, notAt, cookie });
   }
 
-  #start(arrival: Arrival, pass: RequestPass, target: OriginTarget): void {
+  #start(arrival: Arrival, pass: RequestPass, routed: Extract<RouteResult, { ok: true }>): void {
+    const { target, setCookie } = routed;
     const { request, guarded, record } = arrival;
     const { requestId, forwardedFor, isTls } = record;
     record.tunnelId = target.tunnelId;
@@ -439,7 +445,7 @@ export class HttpHandler {
       trace: record.trace?.fields,
     });
     const headers = target.changes?.request(fields) ?? fields;
-    const exchange = new Exchange(this.#host, arrival, target, { path, headers });
+    const exchange = new Exchange(this.#host, arrival, target, { path, headers, setCookie });
     this.#running.add(record, { exchange, pass, target });
     this.#connections.setRunning(request.socket, exchange);
     exchange.start();
@@ -461,7 +467,7 @@ export class HttpHandler {
     );
     this.#options.onRequestMoved?.(target.tunnelName, error);
     return () => {
-      if (routed.ok) this.#start(arrival, pass, routed.target);
+      if (routed.ok) this.#start(arrival, pass, routed);
     };
   }
 

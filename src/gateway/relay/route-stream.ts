@@ -4,9 +4,9 @@
  * The choice by key needs no memory: should the client have to open the stream again before it heard of the replica, any
  * gateway leads it to the same one, as long as that is connected.
  */
-import { createHash } from 'node:crypto';
 import { PosternError } from '../../core/error.ts';
 import type { ConnectedReplica, ReplicaRule } from '../links/connected-replica.ts';
+import { chooseByKey } from '../routing/rendezvous.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import type { TunnelRegistry } from '../links/tunnel-registry.ts';
 
@@ -38,7 +38,11 @@ export function routeStream(
   const connected = registry.replicasOf(route.tunnelId).filter(({ linkCount }) => linkCount > 0);
   const replica =
     wanted === undefined
-      ? chooseByKey(healthyFor(hostname, connected), key)
+      ? chooseByKey(
+          healthyFor(hostname, connected).filter(({ isReachable }) => isReachable),
+          key,
+          ({ id }) => id,
+        )
       : connected.find(({ id }) => id === wanted);
   if (wanted !== undefined && replica === undefined && registry.isDead(route.tunnelId, wanted)) {
     throw new PosternError('STREAM_LOST', 'Cannot resume the stream: the connector was restarted');
@@ -65,18 +69,4 @@ function healthyFor(
     return replica.isReachable && rule !== undefined && replica.isHealthy(rule);
   });
   return healthy.length === 0 ? replicas : healthy;
-}
-
-/** Rendezvous hashing: one that leaves or joins changes the choice only for the keys that it had or gets. */
-function chooseByKey(
-  replicas: readonly ConnectedReplica[],
-  key: string,
-): ConnectedReplica | undefined {
-  let best: { replica: ConnectedReplica; score: string } | undefined;
-  for (const replica of replicas) {
-    if (!replica.isReachable) continue;
-    const score = createHash('sha256').update(`${key}\n${replica.id}`).digest('hex');
-    if (best === undefined || score > best.score) best = { replica, score };
-  }
-  return best?.replica;
 }

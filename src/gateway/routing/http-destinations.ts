@@ -16,6 +16,7 @@ import type {
 } from '../http/origin/origin-opener.ts';
 import { heededOf } from '../http/fields/origin-changes.ts';
 import { signedStream, type StreamSigner } from './signed-stream.ts';
+import type { Stickiness } from './stickiness.ts';
 import type { StreamRouter } from './stream-router.ts';
 import { isPosternError } from '../../core/error.ts';
 
@@ -25,23 +26,35 @@ const DEFAULTS = { keepAliveConnections: 100, keepAliveTimeoutMs: 90_000 };
 /** Hostnames under a wildcard rule are the user's choice, so what is remembered of them is bounded. */
 const MAX_TARGETS = 1_000;
 
+export interface HttpDestinationsOptions {
+  readonly router: StreamRouter;
+  readonly signer: StreamSigner;
+  readonly arrivals: Arrivals;
+  readonly stickiness: Stickiness;
+}
+
 export class HttpDestinations implements HttpRouter {
   readonly #router: StreamRouter;
   readonly #signer: StreamSigner;
   readonly #arrivals: Arrivals;
+  readonly #stickiness: Stickiness;
   /** Targets by hostname and rule. They go with their replica. */
   readonly #targets = new WeakMap<ConnectedReplica, Map<string, OriginTarget>>();
 
-  constructor(router: StreamRouter, signer: StreamSigner, arrivals: Arrivals) {
+  constructor({ router, signer, arrivals, stickiness }: HttpDestinationsOptions) {
     this.#router = router;
     this.#signer = signer;
     this.#arrivals = arrivals;
+    this.#stickiness = stickiness;
   }
 
-  route({ hostname, path, right, notAt }: RouteInput): RouteResult {
+  route({ hostname, path, right, notAt, client, cookie }: RouteInput): RouteResult {
     try {
-      const { replica, rule } = this.#router.route('http', hostname, path, notAt);
-      return { ok: true, target: this.#targetFor(replica, rule, hostname, right) };
+      const comer = { application: right?.application, address: client.address, cookie };
+      const { replica, rule } = this.#router.route('http', hostname, path, { notAt, comer });
+      const target = this.#targetFor(replica, rule, hostname, right);
+      const setCookie = this.#stickiness.cookieFor(comer, replica);
+      return { ok: true, target, ...(setCookie !== undefined && { setCookie }) };
     } catch (error) {
       if (!isPosternError(error)) throw error;
       return { ok: false, error, wait: (again) => this.#arrivals.wait(error, hostname, again) };

@@ -6,7 +6,9 @@
  */
 import { PosternError } from '../../core/error.ts';
 import type { ConnectedReplica, ReplicaRule } from '../links/connected-replica.ts';
+import type { Route } from '../../store/store.ts';
 import type { RouteTable } from './route-table.ts';
+import type { Comer, Stickiness } from './stickiness.ts';
 import type { TunnelRegistry } from '../links/tunnel-registry.ts';
 
 /** A replica and rule that take the request now. */
@@ -15,9 +17,19 @@ export interface Destination {
   readonly rule: ReplicaRule;
 }
 
+/** What else a choice between replicas depends on. */
+export interface Choice {
+  /** A replica that has just failed. */
+  readonly notAt?: string | undefined;
+  /** Who comes, and may be to stay where they were. */
+  readonly comer?: Comer;
+}
+
 export interface StreamRouterOptions {
   readonly routes: RouteTable;
   readonly registry: TunnelRegistry;
+  /** Default: nobody stays anywhere. */
+  readonly stickiness?: Pick<Stickiness, 'prefer'>;
 }
 
 export class StreamRouter {
@@ -28,45 +40,73 @@ export class StreamRouter {
   }
 
   /**
-   * Finds the destination for a hostname in normal form: the least loaded replica with a rule for it whose origin is well.
-   * `path` is '' for raw TCP. `notAt` is a replica that has just failed.
+   * Finds the destination for a hostname in normal form: of the replicas with a rule for it whose origin is well, the one that
+   * is preferred, or else the one with the least under way. `path` is '' for raw TCP.
    * Throws ROUTE_NOT_FOUND, ROUTE_NO_REPLICA or ROUTE_NO_RULE.
    */
-  route(kind: 'http' | 'tcp', hostname: string, path: string, notAt?: string): Destination {
+  route(kind: 'http' | 'tcp', hostname: string, path: string, choice: Choice = {}): Destination {
     const { routes, registry } = this.#options;
     const route = routes.find(hostname);
     if (route === undefined) {
       throw new PosternError('ROUTE_NOT_FOUND', `Cannot reach "${hostname}": no route`);
     }
+    const ask = { kind, hostname, path, notAt: choice.notAt };
+    const found = this.#preferred(route.tunnelId, ask, choice) ?? this.#least(route, ask);
+    registry.chosen(found.replica);
+    return found;
+  }
+
+  #preferred(tunnelId: string, { notAt, ...ask }: Ask, { comer }: Choice): Destination | undefined {
+    if (comer?.application?.stickiness === undefined) return undefined;
+    const fit = new Map<ConnectedReplica, ReplicaRule>();
+    for (const replica of this.#options.registry.replicasOf(tunnelId)) {
+      if (!replica.isReachable || replica.id === notAt) continue;
+      const rule = replica.findRule(ask.hostname, ask.path);
+      if (rule !== undefined && speaks(rule, ask.kind) && replica.isHealthy(rule)) {
+        fit.set(replica, rule);
+      }
+    }
+    const replica = this.#options.stickiness?.prefer(comer, [...fit.keys()]);
+    const rule = replica && fit.get(replica);
+    return replica && rule && { replica, rule };
+  }
+
+  #least({ tunnelId, tunnelName }: Route, { kind, hostname, path, notAt }: Ask): Destination {
     const passed = new Set<ConnectedReplica>();
     let unhealthy: Destination | undefined;
     let why: string | undefined;
     for (;;) {
-      const replica = registry.pick(route.tunnelId, passed);
+      const replica = this.#options.registry.pick(tunnelId, passed);
       if (replica === undefined) break;
       passed.add(replica);
       if (replica.id === notAt) continue;
       const rule = replica.findRule(hostname, path);
-      // Bytes can be carried to any service; HTTP can only be spoken to one that is said to speak it.
-      if (rule !== undefined && (kind === 'tcp' || rule.kind === 'http')) {
-        if (replica.isHealthy(rule)) return chosen(registry, { replica, rule });
+      if (rule !== undefined && speaks(rule, kind)) {
+        if (replica.isHealthy(rule)) return { replica, rule };
         unhealthy ??= { replica, rule };
         continue;
       }
       why ??= rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
     }
     // With no better one left it is asked all the same: what it answers says more than we could, and a check may be wrong.
-    if (unhealthy !== undefined) return chosen(registry, unhealthy);
+    if (unhealthy !== undefined) return unhealthy;
     if (why !== undefined) {
       throw new PosternError('ROUTE_NO_RULE', `Cannot reach "${hostname}": ${why}`);
     }
     const which = notAt === undefined ? 'no connector' : 'no other connector';
-    const nobody = `${which} of tunnel "${route.tunnelName}" is connected`;
+    const nobody = `${which} of tunnel "${tunnelName}" is connected`;
     throw new PosternError('ROUTE_NO_REPLICA', `Cannot reach "${hostname}": ${nobody}`);
   }
 }
 
-function chosen(registry: TunnelRegistry, destination: Destination): Destination {
-  registry.chosen(destination.replica);
-  return destination;
+interface Ask {
+  readonly kind: 'http' | 'tcp';
+  readonly hostname: string;
+  readonly path: string;
+  readonly notAt: string | undefined;
+}
+
+/** Bytes can be carried to any service; HTTP can only be spoken to one that is said to speak it. */
+function speaks(rule: ReplicaRule, kind: 'http' | 'tcp'): boolean {
+  return kind === 'tcp' || rule.kind === 'http';
 }

@@ -85,7 +85,8 @@ export class TcpCarrier {
     const { client, hostname, portOffset, certificate, requestId } = connection;
     const { address } = client;
     const grant = access.admit({ hostname, address, requestId, certificate });
-    const { replica, rule } = router.route('tcp', hostname, '');
+    const comer = { application: grant.right.application, address };
+    const { replica, rule } = router.route('tcp', hostname, '', { comer });
     checkPort(rule, hostname, portOffset);
     const place = { kind: 'tcp' as const, hostname, rule: rule.id, requestId, client };
     const request = portOffset === 0 ? place : { ...place, portOffset };

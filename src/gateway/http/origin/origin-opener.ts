@@ -22,11 +22,18 @@ export interface RouteInput {
   readonly right?: StreamRight | undefined;
   /** The replica that could not take it: any other, please. */
   readonly notAt?: string | undefined;
+  /** The Cookie field, which may say where the user was before. */
+  readonly cookie?: string | undefined;
 }
 
 /** Where a request goes, or the ROUTE_ or ACCESS_ error that refuses it. */
 export type RouteResult =
-  | { readonly ok: true; readonly target: OriginTarget }
+  | {
+      readonly ok: true;
+      readonly target: OriginTarget;
+      /** Set with the answer, so that the user comes back there. */
+      readonly setCookie?: string;
+    }
   | {
       readonly ok: false;
       readonly error: PosternError;

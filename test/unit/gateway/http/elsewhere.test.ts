@@ -219,3 +219,25 @@ describe('a request whose connector dies before the answer', () => {
     expect(sockets).toHaveLength(2);
   });
 });
+
+describe('a cookie that comes with the route', () => {
+  it('is set beside those of the origin, and not where the gateway answers', async () => {
+    const port = await httpOrigin((_request, response) => {
+      response.setHeader('Set-Cookie', ['own=1', '__Host-postern_replica_x=forged']);
+      response.end('ok');
+    });
+    const route = (hostname: string): RouteResult => ({
+      ok: true,
+      setCookie: 'sticky=1',
+      target: targetAt(hostname === 'down.test' ? 1 : port, { poolKey: hostname }),
+    });
+    const gateway = await startGateway({ origin: 1, route });
+    const answer = await answerTo(gateway, GET);
+    expect(answer.match(/^set-cookie: .*$/gim)).toEqual([
+      'Set-Cookie: own=1',
+      'Set-Cookie: sticky=1',
+    ]);
+    const failed = await answerTo(gateway, GET.replace('two.test', 'down.test'));
+    expect([statusIn(failed), /set-cookie/i.test(failed)]).toEqual([502, false]);
+  });
+});

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { routeStream } from '../../../../src/gateway/relay/route-stream.ts';
+import { Stickiness } from '../../../../src/gateway/routing/stickiness.ts';
 import { StreamRouter } from '../../../../src/gateway/routing/stream-router.ts';
 import { settle } from '../../protocol/turns.ts';
 import { HOSTNAME, OTHER_HOSTNAME, RelayLab, type Connector } from '../relay/relay-lab.ts';
@@ -14,7 +15,7 @@ async function labWith(count: number): Promise<{ lab: RelayLab; connectors: Conn
 }
 
 const routed = (lab: RelayLab, hostname = HOSTNAME, notAt?: string): string =>
-  new StreamRouter(lab).route('tcp', hostname, '', notAt).replica.id;
+  new StreamRouter(lab).route('tcp', hostname, '', { notAt }).replica.id;
 
 async function say(
   connector: Connector | undefined,
@@ -129,5 +130,29 @@ describe('StreamRouter', () => {
     expect(chosen('any', 'replica-1')).toBe('replica-1');
     for (const connector of connectors) await say(connector, 2, ['ssh']);
     expect(new Set(keys.map((key) => chosen(key))).size).toBe(3);
+  });
+
+  it('leads whoever is to stay to where they were, unless it is sick, has just failed or drains', async () => {
+    const { lab, connectors } = await labWith(3);
+    const stickiness = new Stickiness();
+    stickiness.useKey(Buffer.alloc(32));
+    const router = new StreamRouter({ routes: lab.routes, registry: lab.registry, stickiness });
+    const comer = {
+      application: { name: 'a', stickiness: 'address' },
+      address: '192.0.2.1',
+    } as const;
+    const stay = (notAt?: string): string =>
+      router.route('tcp', HOSTNAME, '', { comer, notAt }).replica.id;
+    const home = stay();
+    expect(new Set(Array.from({ length: 9 }, () => stay()))).toEqual(new Set([home]));
+    expect(stay(home)).not.toBe(home);
+    const at = connectors.find(({ process }) => process === home);
+    await say(at, 1, ['ssh']);
+    expect(stay()).not.toBe(home);
+    await say(at, 2, []);
+    expect(stay()).toBe(home);
+    at?.link?.sendControl({ type: 'drain', reason: 'r', dialAgainMs: 0, graceMs: 0 });
+    await settle();
+    expect(stay()).not.toBe(home);
   });
 });
