@@ -206,6 +206,8 @@ export const LIMITS = {
   originHttp2SettingsMs: 10_000,
   /** Requests of one ingress rule that wait for a place on an HTTP/2 connection. test/unit/gateway/http/origin/http2-places.test.ts */
   originPlacesAwaited: 10_000,
+  /** What is kept of the beginning of such a request, bytes, until it is answered: a usual call of gRPC. http2-origin.test.ts */
+  originKeptBytes: 16 * KiB,
   /** How often a request is sent again that no origin has looked at. http2-origin.test.ts */
   originSendsAgain: 2,
 

@@ -118,6 +118,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#body = new RequestBody(request, {
         count: record,
         meter: this.#meter,
+        keepBytes: target.http2 === true ? LIMITS.originKeptBytes : 0,
         onStart: expectsContinue ? (begin) => this.#ask(begin) : undefined,
         onLate: () => {
           if (this.#connection instanceof OriginConnection) this.#connection.sendHead();
@@ -399,7 +400,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#hasAnswer || this.#sentAgain >= LIMITS.originSendsAgain) return false;
     // Of a body that was begun the beginning is gone.
     if (codeOf(error) === STALE_CONNECTION) {
-      return this.#wholeBody !== undefined || this.#body?.isStarted !== true;
+      return this.#wholeBody !== undefined || this.#body?.isUnread !== false;
     }
     if (this.#connection?.isReused !== true) return false;
     if (!this.#wasSent) return true;

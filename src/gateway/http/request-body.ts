@@ -20,6 +20,8 @@ export interface RequestBodyOptions {
   readonly count: { bytesReceived: number };
   /** What limits it. Default nothing. */
   readonly meter?: BodyMeter | undefined;
+  /** So much of the beginning is kept until forget(), so that it can be read again. Default nothing. */
+  readonly keepBytes?: number;
 }
 
 export class RequestBody extends EventEmitter {
@@ -31,16 +33,27 @@ export class RequestBody extends EventEmitter {
   #hasBytes = false;
   #isDetached = false;
   #isEnded = false;
+  /** What was read so far; undefined once it is more than is kept. */
+  #kept: Buffer[] | undefined;
+  #keptBytes = 0;
+  /** To be read again. */
+  #again: Buffer[] | undefined;
 
   constructor(request: UserRequest, options: RequestBodyOptions) {
     super();
     this.#request = request;
     this.#options = options;
+    if ((options.keepBytes ?? 0) > 0) this.#kept = [];
   }
 
   /** Whether anything of the body was read. */
   get isStarted(): boolean {
     return this.#isStarted;
+  }
+
+  /** Whether it would be read from its beginning. */
+  get isUnread(): boolean {
+    return !this.#isStarted || this.#again !== undefined;
   }
 
   /** Whether all of the body was read. */
@@ -63,6 +76,7 @@ export class RequestBody extends EventEmitter {
     this.#isPaused = false;
     if (this.#isStarted) {
       this.#options.meter?.wanted();
+      if (this.#again !== undefined) this.#readAgain(this.#again);
       this.#request.resume();
     } else if (!this.#isAsked) {
       this.#isAsked = true;
@@ -71,6 +85,21 @@ export class RequestBody extends EventEmitter {
       else onStart(() => this.#begin());
     }
     return this;
+  }
+
+  /** Has it read from its beginning once more, by somebody else. False, and nothing happens, where too much is gone. */
+  rewind(): boolean {
+    if (this.#isDetached || this.#kept === undefined) return false;
+    this.removeAllListeners();
+    if (!this.#isStarted) return true;
+    this.pause();
+    this.#again = this.#kept;
+    return true;
+  }
+
+  /** Nobody will read it again. */
+  forget(): void {
+    this.#kept = undefined;
   }
 
   pause(): this {
@@ -110,10 +139,23 @@ export class RequestBody extends EventEmitter {
     });
   }
 
+  #readAgain(chunks: readonly Buffer[]): void {
+    this.#again = undefined;
+    for (const chunk of chunks) this.emit('data', chunk);
+    if (this.#isEnded) this.emit('end');
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#keptBytes += chunk.length;
+    if (this.#keptBytes > (this.#options.keepBytes ?? 0)) this.forget();
+    else this.#kept?.push(chunk);
+  }
+
   readonly #onData = (chunk: Buffer): void => {
     this.#hasBytes = true;
     this.#options.count.bytesReceived += chunk.length;
     if (this.#options.meter?.came(chunk.length) === false) return;
+    if (this.#kept !== undefined) this.#keep(chunk);
     this.emit('data', chunk);
   };
 

@@ -8,7 +8,7 @@ import { STATUS_CODES } from 'node:http';
 import { constants, type ClientHttp2Stream } from 'node:http2';
 import type { Dispatcher } from 'undici';
 import type { Clock, Timer } from '../../../core/clock.ts';
-import { PosternError, isPosternError } from '../../../core/error.ts';
+import { PosternError, codeOf, isPosternError } from '../../../core/error.ts';
 import { STALE_CONNECTION } from './origin-error.ts';
 import { rawFields, trailerFields } from './http2-head.ts';
 
@@ -21,6 +21,10 @@ export interface Http2Body {
   pause(): unknown;
   /** Stops reading; what is left stays where it is. */
   destroy(): unknown;
+  /** Has somebody else read it from its beginning. False where that cannot be. */
+  rewind(): boolean;
+  /** Nobody will have to read it again. */
+  forget(): void;
   /** Names and values in turn, once it has ended. */
   readonly trailers?: readonly string[];
 }
@@ -82,7 +86,9 @@ export class Http2Call {
       if (!stream.closed && !stream.destroyed)
         stream.sendTrailers(trailerFields(body.trailers ?? []));
     });
-    stream.on('drain', () => body.resume());
+    stream.on('drain', () => {
+      if (!stream.closed) body.resume();
+    });
     body.on('data', (chunk) => {
       if (stream.destroyed || stream.writableEnded) return;
       if (!stream.write(chunk)) body.pause();
@@ -114,6 +120,7 @@ export class Http2Call {
     if (this.#isOver) return;
     this.#hasAnswer = true;
     this.#waiting?.cancel();
+    this.#body?.forget();
     const stream = this.#stream;
     const status = statusIn(headers);
     const handler = this.#handler;
@@ -147,8 +154,11 @@ export class Http2Call {
 
   #onClose(): void {
     this.#waiting?.cancel();
-    this.#body?.destroy();
-    if (!this.#isOver) this.#end(this.#reason());
+    const reason = this.#isOver ? undefined : this.#reason();
+    // One that was not looked at may be sent again.
+    const isStale = codeOf(reason) === STALE_CONNECTION;
+    if (!isStale || this.#body?.rewind() !== true) this.#body?.destroy();
+    if (reason !== undefined) this.#end(reason);
   }
 
   #fail(error: Error): void {

@@ -184,6 +184,59 @@ describe('an origin that speaks HTTP/2', () => {
     expect(origin.requests).toHaveLength(2 + 1 + LIMITS.originSendsAgain);
   });
 
+  it('that refuses a request with a short body gets all of it again; one with a long body fails', async () => {
+    let refusals = 1;
+    const bodies: string[] = [];
+    const origin = await http2Origin((stream) => {
+      let text = '';
+      stream.setEncoding('utf8').on('data', (part: string) => (text += part));
+      stream.on('end', () => {
+        bodies.push(text);
+        if (refusals-- > 0) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        else answer(stream, `${text.length}`);
+      });
+    });
+    const { port } = await startGateway({ origin: http2Target(origin.port) });
+    const post = (text: string): string =>
+      `POST / HTTP/1.1\r\n${H}Connection: close\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+    expect(await exchangeBytes(port, post('short'))).toMatch(/^HTTP\/1\.1 200 .*\r\n5\r\n/s);
+    expect(bodies).toEqual(['short', 'short']);
+    refusals = 1;
+    const long = 'x'.repeat(LIMITS.originKeptBytes + 1);
+    const response = await exchangeBytes(port, post(long));
+    expect([statusIn(response), codeIn(response)]).toEqual([502, 'ORIGIN_RESET']);
+    expect(bodies).toHaveLength(3);
+  });
+
+  it('that sends much to a user who does not read holds up nobody else', async () => {
+    const { port: origin, sessions } = await http2Origin((stream, headers) => {
+      stream.respond({ ':status': 200 });
+      const most = headers[':path'] === '/endless' ? Number.POSITIVE_INFINITY : 8 * 1024 * 1024;
+      const chunk = Buffer.alloc(64 * 1024);
+      let sent = 0;
+      const write = (): void => {
+        while (!stream.destroyed && sent < most) {
+          sent += chunk.length;
+          if (!stream.write(chunk)) return;
+        }
+        stream.end();
+      };
+      stream.on('drain', write);
+      write();
+    });
+    const { port } = await startGateway({ origin: http2Target(origin) });
+    const slow = await responseTo(startRequest(port, { path: '/endless' }).end());
+    slow.pause();
+    for (let round = 0; round < 3; round += 1) {
+      const quick = await responseTo(startRequest(port).end());
+      let bytes = 0;
+      for await (const part of quick) bytes += (part as Buffer).length;
+      expect(bytes).toBe(8 * 1024 * 1024);
+    }
+    expect(sessions).toHaveLength(1);
+    slow.destroy();
+  });
+
   it('that breaks off half an answer does not make it look whole', async () => {
     const { port: origin } = await http2Origin((stream) => {
       stream.respond({ ':status': 200 });
