@@ -97,6 +97,22 @@ describe('a bastion', () => {
     });
   }, 60_000);
 
+  it('goes on where it was when the gateway is killed, to the same destination', async () => {
+    const destination = `localhost:${echo.port}`;
+    const forward = await startForward({ gateway, hostname: BASTION, destination });
+    const client = new EchoClient(openTcp(forward.port), 3);
+    await client.round(10_000);
+    const accepted = echo.accepted();
+    gateway.killWorker();
+    await client.round(10_000);
+    expect(echo.accepted()).toBe(accepted);
+    expect(gateway.log).toContainEqual(
+      expect.objectContaining({ msg: 'client stream resumed', destination }),
+    );
+    await client.end();
+    await connector.linksUp();
+  }, 60_000);
+
   it('K6 K7 refuses what no rule of the connector allows, and its own machine where all are', async () => {
     const before = other.accepted();
     const asked = [

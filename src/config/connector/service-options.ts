@@ -54,6 +54,9 @@ export function checkServiceOptions(
   if (service.kind !== 'tcp' && !isChosen && written?.proxyType === 'socks') {
     throw fail('proxyType', 'has no effect on this service; it is for raw TCP and bastion');
   }
+  if (!isChosen && written?.bastionMode === true) {
+    throw fail('bastionMode', 'has no effect on this service, which is not dialled by an address');
+  }
   checkProxyProtocol({ service, written, resolved }, fail);
 }
 

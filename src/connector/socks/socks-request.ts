@@ -9,7 +9,7 @@ import { PosternError } from '../../core/error.ts';
 import { formatIpAddress } from '../origin/ip-address.ts';
 
 /** RFC 1928 §6. */
-export const SOCKS_REPLY = {
+const SOCKS_REPLY = {
   succeeded: 0,
   failed: 1,
   notAllowed: 2,
