@@ -8,6 +8,7 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../src/core/limits.ts';
+import { HTTP_SERVER_OPTIONS } from '../../src/gateway/http/user/server-options.ts';
 import { APP, startAttackLab, type AttackLab } from '../support/attack-lab.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { eventually } from '../support/eventually.ts';
@@ -26,6 +27,13 @@ import { say } from '../support/say.ts';
 
 const MiB = 1024 * 1024;
 const STALLED = 100;
+/** How long a head, a body without a byte and a whole request may take here, and how large a body may be. */
+const HTTP = {
+  'header-timeout': '2s',
+  'body-timeout': '2s',
+  'request-timeout': '5s',
+  'max-body-size': '1MiB',
+} as const;
 const H = `Host: ${APP}\r\n`;
 
 let lab: AttackLab;
@@ -36,7 +44,7 @@ let stalledAt: number;
 const stalledFor: number[] = [];
 
 beforeAll(async () => {
-  lab = await startAttackLab();
+  lab = await startAttackLab({ config: { http: HTTP } });
   workers = lab.gateway.workers;
   // The first bytes of a ClientHello of 512 bytes, or nothing at all.
   const begun = Buffer.from('16030102000100', 'hex');
@@ -212,32 +220,25 @@ describe('P35 an origin that answers', () => {
     await served();
   });
 
-  it.each([
-    ['behind the answer', (socket: Socket, answers: string) => socket.write(answers)],
-    [
-      'once the answer has left',
-      (socket: Socket, answers: string) => {
-        const at = answers.lastIndexOf('HTTP/1.1');
-        socket.write(answers.slice(0, at), () =>
-          setImmediate(() => socket.write(answers.slice(at))),
-        );
-      },
-    ],
-  ])(
-    'one question with two answers, the second %s, gives nobody else the second',
-    async (name, send) => {
-      const path = `/twice-${name.length}`;
-      const answers = `${OK}Content-Length: 5\r\n\r\nfirst${OK}Content-Length: 6\r\n\r\npoison`;
-      lab.origin.answer(path, (socket) => send(socket, answers));
-      for (let round = 0; round < 20; round += 1) {
-        const client = await lab.connect();
-        await client.send(`GET ${path} HTTP/1.1\r\n${H}\r\n`).sees('first');
-        client.send(`GET /mine HTTP/1.1\r\n${H}Connection: close\r\n\r\n`);
-        expect(await client.closed()).toMatch(/\r\n\r\nok$/);
-        expect(client.text).not.toContain('poison');
-      }
-    },
-  );
+  it('one question twice gives nobody else the second answer', async () => {
+    for (const isLate of [false, true, false, true]) {
+      let isCut = false;
+      lab.origin.answer('/twice', (socket) => {
+        socket.once('close', () => (isCut = true));
+        const first = `${OK}Content-Length: 5\r\n\r\nfirst`;
+        const second = `${OK}Content-Length: 6\r\n\r\npoison`;
+        if (isLate) socket.write(first, () => setImmediate(() => socket.write(second)));
+        else socket.write(first + second);
+      });
+      const client = await lab.connect();
+      await client.send(`GET /twice HTTP/1.1\r\n${H}\r\n`).sees('first');
+      // Who speaks unasked is not asked again.
+      await eventually(() => isCut);
+      client.send(`GET /mine HTTP/1.1\r\n${H}Connection: close\r\n\r\n`);
+      expect(await client.closed()).toMatch(/\r\n\r\nok$/);
+      expect(client.text).not.toContain('poison');
+    }
+  });
 
   it('a thousand 100s and 103s, then what was asked for', async () => {
     const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n'.repeat(1_000);
@@ -294,6 +295,89 @@ describe('P36 an answer while the request is still coming', () => {
     expect((await client.first(FRAME.data, 1)).payload.toString()).toBe('too big');
     client.send(headersFrame(3, GET));
     expect((await client.first(FRAME.data, 3)).payload.toString()).toBe('ok');
+  });
+});
+
+describe('P36 a body over the limit', () => {
+  const large = 2 * MiB;
+  const hidden = `GET /hidden HTTP/1.1\r\n${H}\r\n`;
+
+  it.each([
+    ['by its length', `Content-Length: ${large}\r\n\r\n${'x'.repeat(large)}`],
+    ['by its length, nothing of it sent', `Content-Length: ${large}\r\n\r\n`],
+    [
+      'in chunks',
+      `Transfer-Encoding: chunked\r\n\r\n${`8000\r\n${'x'.repeat(32_768)}\r\n`.repeat(64)}`,
+    ],
+    ['to be asked for', `Expect: 100-continue\r\nContent-Length: ${large}\r\n\r\n`],
+  ])(
+    '%s is 413, no origin sees a whole one, and what follows is no request',
+    async (_name, rest) => {
+      const reached = await lab.reached(async () => {
+        const client = await lab.connect();
+        await client.send(`POST /large HTTP/1.1\r\n${H}${rest}`).sees('HTTP_');
+        expect([statusIn(client.text), codeIn(client.text)]).toEqual([413, 'HTTP_BODY_TOO_LARGE']);
+        expect(fieldsIn(client.text).get('connection')).toEqual(['close']);
+        expect(client.text).not.toContain('100 Continue');
+        client.send(hidden);
+        expect((await client.closed()).match(/HTTP\/1\.1 \d/g)).toHaveLength(1);
+        await served();
+      });
+      expect(reached.filter(({ isWhole }) => isWhole).map(({ target }) => target)).toEqual([
+        '/else',
+      ]);
+    },
+  );
+});
+
+describe('P31 requests that never end', () => {
+  const post = `POST /slow HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n`;
+  /** What is said first, what again and again, and after how long it is too much, ms. */
+  const kinds: readonly (readonly [name: string, first: string, more: string, limitMs: number])[] =
+    [
+      ['a request line without end', 'GET /', 'x', 2_000],
+      ['a head without end', `GET / HTTP/1.1\r\n${H}X-A: `, 'b', 2_000],
+      ['fields without end', `GET / HTTP/1.1\r\n${H}`, 'X-A: b\r\n', 2_000],
+      ['empty lines without end', '\r\n', '\r\n', 2_000],
+      ['a head that stops', `GET / HTTP/1.1\r\n${H}`, '', 2_000],
+      ['a body that stops', `${post}5\r\nabc`, '', 2_000],
+      ['a body without end', post, '1\r\nx\r\n', 5_000],
+    ];
+  /** How often Node looks for slow heads, and what a busy machine adds. */
+  const lateMs = HTTP_SERVER_OPTIONS.connectionsCheckingInterval + 4_000;
+
+  it('end with their connections, and others are served meanwhile', async () => {
+    const drips: (() => void)[] = [];
+    const drip = setInterval(() => {
+      for (const one of drips) one();
+    }, 100);
+    cleanup(() => clearInterval(drip));
+    const begin = async ([name, first, more, limitMs]: (typeof kinds)[number]): Promise<object> => {
+      const client = await lab.connect();
+      const { socket } = client;
+      const at = performance.now();
+      client.send(first);
+      if (more !== '') drips.push(() => void (socket.writable && socket.write(more)));
+      await once(socket, 'close');
+      const ms = performance.now() - at;
+      const isInTime = ms > limitMs - 500 && ms < limitMs + lateMs;
+      // Nobody is told that all is well.
+      return { name, lasted: isInTime || ms, isServed: statusIn(client.text) === 200 };
+    };
+    const ended = kinds.flatMap((kind) => Array.from({ length: 20 }, async () => begin(kind)));
+    const waits = [await served(), await served(), await served()];
+    say(`${ended.length} slow; others waited ${Math.max(...waits).toFixed(0)} ms at most`);
+    const all = await Promise.all(ended);
+    const expected = kinds.map(([name]) => ({ name, lasted: true, isServed: false }));
+    expect(all).toEqual(expected.flatMap((one) => Array.from({ length: 20 }, () => one)));
+  });
+
+  it('over HTTP/2 a first head without end, too', async () => {
+    const client = await openFrames();
+    client.send(headersFrame(1, GET, FLAG.endStream));
+    await eventually(() => client.stream.destroyed || client.stream.readableEnded, {
+      deadlineMs: 8_000,
+    });
   });
 });
 
