@@ -14,11 +14,14 @@ import { startGateway, type Answer, type Gateway, type Tunnel } from '../support
 import { startLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import { startHttpOrigin, type HttpOrigin } from '../support/real/http-origin.ts';
 import { startEcho, type TcpOrigin } from '../support/real/tcp-origin.ts';
+import { say } from '../support/say.ts';
 import { askEcho, askHttp, SteadyRequests, type Asked } from '../support/steady-requests.ts';
 import { toolPath } from '../support/tools.ts';
 
 const STAYING = 'staying.postern.test';
 const NEAR = 'near.postern.test';
+/** How often one of the two is killed. */
+const KILLS = 6;
 const EVERYBODY = [{ action: 'bypass', include: ['everyone'] }];
 
 describe('two replicas under steady requests', () => {
@@ -134,6 +137,37 @@ describe('two replicas under steady requests', () => {
     await happening([web]);
     expect(await failures([web])).toEqual([]);
   }, 60_000);
+
+  it('killed by turns while people ask without a pause: no GET fails', async () => {
+    await bringUp();
+    const moved = (): Promise<number> =>
+      gateway.metric('postern_gateway_http_requests_moved_total', { tunnel: 'pair' });
+    const movedBefore = await moved();
+    // Those that take their time are under way whenever somebody is killed.
+    const users = [5, 150].map(
+      (ms) =>
+        new SteadyRequests({
+          users: 12,
+          ask: askHttp(gateway, 'web.postern.test', `/slow?ms=${ms}`),
+        }),
+    );
+    for (let round = 0; round < KILLS; round += 1) {
+      await happening(users);
+      const replica = replicas[round % 2];
+      await replica?.stop('SIGKILL');
+      replica?.start();
+      await replica?.ready();
+    }
+    await happening(users);
+    expect(await failures(users)).toEqual([]);
+    const asked = users.flatMap((one) => one.asked);
+    const slowest = Math.max(...asked.map(({ startedAt, endedAt }) => endedAt - startedAt));
+    const others = (await moved()) - movedBefore;
+    say(
+      `${asked.length} GETs over ${KILLS} kills, ${others} of them at a second replica; the slowest took ${Math.round(slowest)} ms`,
+    );
+    expect(others).toBeGreaterThan(KILLS);
+  }, 90_000);
 
   it('keep people where they were, by a cookie that no origin sees or by their address, while they are there', async () => {
     await bringUp();

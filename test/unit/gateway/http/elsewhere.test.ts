@@ -1,7 +1,7 @@
 /** Requests that one replica could not take, and what another makes of them. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { PassThrough, type Duplex } from 'node:stream';
+import { Duplex, PassThrough } from 'node:stream';
 
 import { describe, expect, it } from '@jest/globals';
 
@@ -14,6 +14,7 @@ import { eventually } from '../../../support/eventually.ts';
 import {
   RawClient,
   codeIn,
+  dial,
   httpOrigin,
   rawOrigin,
   startGateway,
@@ -21,6 +22,7 @@ import {
   targetAt,
   type Gateway,
 } from './http-fixture.ts';
+import { http2Origin, http2Target } from './origin/http2-fixture.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: two.test\r\n\r\n';
 const POST = 'POST / HTTP/1.1\r\nHost: two.test\r\nContent-Length: 4\r\n\r\nbody';
@@ -133,8 +135,7 @@ function mortal(): { target: Partial<OriginTarget>; seen: () => string; die: () 
     open: async () => {
       const [near, far] = [new PassThrough(), new PassThrough()];
       far.on('data', (bytes: Buffer) => (seen += bytes.toString('latin1')));
-      const { Duplex: Both } = await import('node:stream');
-      const duplex = Both.from({ readable: near, writable: far });
+      const duplex = Duplex.from({ readable: near, writable: far });
       open.push(duplex);
       return duplex;
     },
@@ -169,6 +170,32 @@ describe('a request whose connector dies before the answer', () => {
     die();
     await client.sees('STREAM_LOST');
     expect([statusIn(client.text), opened]).toEqual([502, { first: 1, second: 0 }]);
+  });
+
+  it('is made again also where it was one of several on a connection to an HTTP/2 origin', async () => {
+    const silent = await http2Origin(() => undefined);
+    const streams: Duplex[] = [];
+    const http2 = http2Target(silent.port, {
+      open: async () => {
+        const socket = await dial(silent.port);
+        const duplex = Duplex.from({ readable: socket, writable: socket });
+        streams.push(duplex);
+        return Object.assign(duplex, { alpnProtocol: 'h2c' });
+      },
+    });
+    const { gateway, opened } = await startTwo(http2, { port: await echo() });
+    const [reader, writer] = [
+      await RawClient.connect(gateway.port),
+      await RawClient.connect(gateway.port),
+    ];
+    reader.send(GET);
+    await eventually(() => silent.requests.length === 1);
+    writer.send(POST);
+    await eventually(() => silent.requests.length === 2);
+    for (const stream of streams) stream.destroy(LOST);
+    await reader.sees('at the second:');
+    await writer.sees('STREAM_LOST');
+    expect([silent.sessions.length, opened]).toEqual([1, { first: 1, second: 1 }]);
   });
 
   it('leaves a replica whose links are gone, and the one that waits for a POST stays', async () => {
