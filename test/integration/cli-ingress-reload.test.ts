@@ -95,7 +95,7 @@ it('postern tunnel ingress rule finds the rule that a request meets', async () =
   expect(await rule('WEB.postern.test/about')).toMatchObject({
     rule: 2,
     hostname: '*.postern.test',
-    originRequest: { connectTimeoutMs: '5000' },
+    options: { connectTimeoutMs: '5000' },
   });
   expect(await rule('ssh.postern.test:22')).toMatchObject({ service: 'ssh://localhost:22' });
   expect(await rule('https://elsewhere.test/')).toMatchObject({ rule: 3, hostname: '*' });

@@ -119,11 +119,22 @@ beforeAll(async () => {
     gateway,
     tunnel: await gateway.createTunnel('origins', ['*.postern.test']),
     inside: resolver.inside,
-    ingress: rules.map(([name, service, originRequest = {}]) => ({
-      hostname: at(name),
-      service,
-      originRequest,
-    })),
+    ingress: [
+      ...rules.map(([name, service, originRequest = {}]) => ({
+        hostname: at(name),
+        service,
+        originRequest,
+      })),
+      {
+        hostname: at('changed'),
+        service: http,
+        rewrite: { path: '^/api/(.*)', to: '/v2/$1' },
+        headers: {
+          request: { set: { 'x-environment': 'staging' }, remove: ['x-forwarded-proto'] },
+          response: { set: { 'x-frame-options': 'DENY' }, remove: ['content-type'] },
+        },
+      },
+    ],
   });
 }, 90_000);
 
@@ -360,6 +371,16 @@ describe('originRequest', () => {
     expect(again.body.toString()).toMatch(/^127\.0\.0\.1 /);
     // haproxy takes nobody who does not say it.
     expect((await ask('no-proxy')).status).toBe(502);
+  });
+
+  it('is beside rewrite and headers, which change what is sent and answered', async () => {
+    const { headers, body } = await ask('changed', { path: '/api/users?x=1' });
+    expect(headers).toHaveProperty('x-frame-options', 'DENY');
+    expect(headers).not.toHaveProperty('content-type');
+    const { url, fields } = JSON.parse(body.toString()) as Told;
+    expect([url, fields['x-environment']]).toEqual(['/v2/users?x=1', 'staging']);
+    expect(fields).not.toHaveProperty('x-forwarded-proto');
+    expect((await told('http')).fields).toHaveProperty('x-forwarded-proto', 'https');
   });
 
   it.each([

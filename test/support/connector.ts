@@ -25,6 +25,8 @@ export interface IngressEntry {
   readonly service: string;
   readonly originRequest?: Readonly<Record<string, unknown>>;
   readonly 'health-check'?: Readonly<Record<string, unknown>>;
+  readonly rewrite?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, unknown>>;
 }
 
 export interface ConnectorOptions {

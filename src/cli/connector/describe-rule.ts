@@ -26,10 +26,12 @@ export function describeRule({ index, id, hostname, path, service }: IngressRule
   };
 }
 
-/** The options of a rule that are not at their defaults, by name, each as text. */
-export function changedOptions({ originRequest }: IngressRule): Readonly<Record<string, string>> {
+/** What a rule says beyond its service and does not leave at the default, by name, each as text. */
+export function changedOptions(rule: IngressRule): Readonly<Record<string, string>> {
+  const { originRequest, rewrite, headers, healthCheck } = rule;
   const defaults: Readonly<Record<string, unknown>> = { ...ORIGIN_REQUEST_DEFAULTS };
-  const changed = Object.entries(originRequest).filter(
+  const options = { ...originRequest, rewrite, headers, healthCheck };
+  const changed = Object.entries(options).filter(
     ([key, value]) => value !== undefined && value !== defaults[key],
   );
   return Object.fromEntries(changed.map(([key, value]) => [key, textOf(value)]));

@@ -31,6 +31,7 @@ export interface Told {
   readonly length: string | null;
   readonly encoding: string | null;
   readonly body: string;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 export interface TellingOptions {
@@ -108,5 +109,6 @@ function told(request: IncomingMessage | Http2ServerRequest, body: string): Told
     length: headers['content-length'] ?? null,
     encoding: headers['transfer-encoding'] ?? null,
     body,
+    fields: headers,
   };
 }

@@ -21,8 +21,8 @@ export const ingressRule = defineCommand({
     if (rule === undefined) throw new TypeError(`no rule matches ${hostname}`);
     printResult(
       output,
-      { ...describeRule(rule), originRequest: changedOptions(rule) },
-      ({ rule: index, id, hostname: pattern, path, service, originRequest }) =>
+      { ...describeRule(rule), options: changedOptions(rule) },
+      ({ rule: index, id, hostname: pattern, path, service, options }) =>
         table(
           [`rule`, String(index)],
           [
@@ -30,7 +30,7 @@ export const ingressRule = defineCommand({
             ['hostname', pattern],
             ['path', path ?? 'any'],
             ['service', service],
-            ...Object.entries(originRequest),
+            ...Object.entries(options),
           ],
         ),
     );

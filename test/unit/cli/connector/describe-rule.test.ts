@@ -33,14 +33,24 @@ it.each([
 it('changedOptions() lists what is not at its default', async () => {
   const file = join(tempDir('rule'), 'config.yml');
   const originRequest = { connectTimeout: '10s', noTLSVerify: true, tlsTimeout: '10s' };
-  const rule = JSON.stringify({ hostname: 'a.example.com', service: 'https://a', originRequest });
+  const rewrite = { path: '^/api/', to: '/' };
+  const rule = JSON.stringify({
+    hostname: 'a.example.com',
+    service: 'https://a',
+    originRequest,
+    rewrite,
+  });
   writeFileSync(
     file,
     `gateway: https://gw\ningress:\n  - ${rule}\n  - { service: "http_status:404" }\n`,
   );
   const { ingress } = await loadConnectorConfig(file, { env: {} });
   expect(ingress.map(changedOptions)).toEqual([
-    { connectTimeoutMs: '10000', tlsVerification: 'none' },
+    {
+      connectTimeoutMs: '10000',
+      tlsVerification: 'none',
+      rewrite: expect.stringContaining('^/api/'),
+    },
     {},
   ]);
 });
