@@ -288,19 +288,21 @@ export class Listeners {
 
   /** What listens for a server: another one in front of it where load balancers say for whom they come. */
   #proxied(server: HttpServer | HttpsServer): NetServer {
-    const { config, proxies, log } = this.#options;
+    const { config, proxies, log, metrics } = this.#options;
     if (config.proxyProtocol === 'off') return server;
     const { noDelay, keepAlive, keepAliveInitialDelay, highWaterMark } = HTTP_SERVER_OPTIONS;
     // As Node has it for the two.
     const allowHalfOpen = !('setSecureContext' in server);
     const sockets = { noDelay, keepAlive, keepAliveInitialDelay, highWaterMark, allowHalfOpen };
-    const front = createProxiedServer(server, { proxies, log, sockets });
+    const onRefused = (error: unknown): void => metrics.connectionRefused(error);
+    const front = createProxiedServer(server, { proxies, log, sockets, onRefused });
     this.#fronts.push(front);
     return front;
   }
 
   async #openTcpPorts(own: ServerCertificate): Promise<void> {
-    const { config, log, tcp, sockets, proxies } = this.#options;
+    const { config, log, tcp, sockets, proxies, metrics } = this.#options;
+    const onRefused = (error: unknown): void => metrics.connectionRefused(error);
     for (const [index, listener] of config.tcp.entries()) {
       const { tls } = listener;
       const isEnd = tls?.mode === 'terminate';
@@ -314,6 +316,7 @@ export class Listeners {
         tls: isEnd ? { ...own, ...served } : undefined,
         ...tcp,
         log,
+        onRefused,
       });
       this.#tcpPorts.push(port);
       if (Object.keys(served).length > 0) this.#certifiedPorts.set(index, { port, served });

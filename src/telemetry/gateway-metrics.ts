@@ -41,6 +41,7 @@ export class GatewayMetrics {
   #hasOtherTunnels = false;
   readonly #registrations = new Tally('outcome');
   readonly #protoErrors = new Tally('code');
+  readonly #refusals = new Tally('code');
   readonly #auditEvents = new Tally('outcome');
   readonly #spans = new Tally('outcome');
   readonly #createSeries: () => TunnelSeries;
@@ -91,6 +92,11 @@ export class GatewayMetrics {
   /** A peer broke the link protocol. */
   protoError(error: unknown): void {
     this.#protoErrors.add(outcomeOf(error));
+  }
+
+  /** A connection to a TCP listener, or one that must have a PROXY header, was refused. */
+  connectionRefused(error: unknown): void {
+    this.#refusals.add(outcomeOf(error));
   }
 
   /** Spans were sent to the collector, lost with a request that failed, or found no place to wait. */
@@ -200,6 +206,12 @@ export class GatewayMetrics {
       help: 'Links that were closed because the peer broke the protocol.',
       labelNames: ['code'],
       read: () => this.#protoErrors.samples(),
+    });
+    addCounter(this.registry, {
+      name: 'postern_gateway_connections_refused_total',
+      help: 'Connections refused by TCP listeners, and for want of a PROXY header.',
+      labelNames: ['code'],
+      read: () => this.#refusals.samples(),
     });
   }
 

@@ -27,6 +27,8 @@ import { requireTools, toolPath } from '../support/tools.ts';
 
 const [ONE, TWO, WILD] = ['one.postern.test', 'two.postern.test', 'x.wild.postern.test'] as const;
 const SECURE = 'secure.postern.test';
+/** Of its users an application asks for one. */
+const ANNS = 'anns.postern.test';
 
 let gateway: Gateway;
 /** Signs origins. */
@@ -124,7 +126,7 @@ function listeners(): Record<string, unknown>[] {
   return [
     { listen: at(ports.passed), hostnames: [ONE, TWO, '*.wild.postern.test'], tls: 'passthrough' },
     { listen: at(ports.ended), hostnames: [ONE, SECURE], tls: 'terminate' },
-    { listen: at(ports.certified), hostname: SECURE, tls: { 'client-ca': usersFile } },
+    { listen: at(ports.certified), hostnames: [SECURE, ANNS], tls: { 'client-ca': usersFile } },
   ];
 }
 
@@ -143,9 +145,21 @@ beforeAll(async () => {
   const secure = await startTlsOrigin('db.internal');
   const again = { originServerName: 'db.internal', caPool };
   ({ gateway } = await startPostern({
-    config: { tcp: listeners() },
+    config: {
+      tcp: listeners(),
+      applications: [
+        {
+          name: 'anns',
+          hostname: ANNS,
+          policies: [
+            { action: 'bypass', include: [{ 'client-certificate': { name: 'ann.users.test' } }] },
+          ],
+        },
+      ],
+    },
     ingress: [
       ...ingress,
+      { hostname: ANNS, service: `tcp+tls://127.0.0.1:${secure}`, originRequest: again },
       { hostname: SECURE, service: `tcp+tls://127.0.0.1:${secure}`, originRequest: again },
     ],
   }));
@@ -243,6 +257,15 @@ describe('a port where users need a certificate', () => {
     expect(await firstLine(socket)).toBe('origin db.internal\n');
   });
 
+  it('has an application ask for one of them', async () => {
+    const ann = await users.issue({ dns: ['ann.users.test'] });
+    const socket = dial(ports.certified, { servername: ANNS, ...ann });
+    expect(await firstLine(socket)).toBe('origin db.internal\n');
+    const ben = await users.issue({ dns: ['ben.users.test'] });
+    const begin = () => dial(ports.certified, { servername: ANNS, ...ben });
+    expect(await refusalOf(begin)).toMatch(/ACCESS_DENIED/);
+  });
+
   it('refuses those without one, and with one of another authority', async () => {
     const begin = (identity: object) => () =>
       dial(ports.certified, { servername: SECURE, ...identity });
@@ -271,6 +294,17 @@ describe('a port where users need a certificate', () => {
       expect(await refused).toMatch(/TCP_CERTIFICATE/);
     },
   );
+
+  it('counts what it refused, by why', async () => {
+    const refused = (code: string) =>
+      gateway.metric('postern_gateway_connections_refused_total', { code });
+    const codes = ['TCP_NAME', 'TCP_HELLO', 'TCP_CERTIFICATE', 'ACCESS_DENIED'];
+    const counts = await Promise.all(codes.map(refused));
+    expect(counts).toEqual(
+      codes.map((code) => refusals().filter((line) => line.includes(`"${code}"`)).length),
+    );
+    expect(Math.min(...counts)).toBeGreaterThan(0);
+  });
 
   it('goes by other authorities once their file is another, without a restart', async () => {
     const next = await TestAuthority.create('Next users');

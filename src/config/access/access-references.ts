@@ -67,10 +67,16 @@ function whyNever(written: WrittenGatewayConfig, selector: Selector): string | u
   if (selector.kind === 'country' && written['country-database'] === undefined) {
     return 'needs a database that knows countries; add country-database';
   }
-  if (selector.kind === 'client-certificate' && written['client-ca'] === undefined) {
+  if (selector.kind === 'client-certificate' && !asksForCertificates(written)) {
     return 'needs authorities that certificates are checked with; add client-ca';
   }
   return undefined;
+}
+
+/** Whether anything that listens asks users for a certificate. */
+function asksForCertificates({ 'client-ca': ca, tcp }: WrittenGatewayConfig): boolean {
+  const ofPort = tcp.some(({ tls }) => typeof tls === 'object' && tls['client-ca'] !== undefined);
+  return ca !== undefined || ofPort;
 }
 
 function unknown(name: string, what: string, known: readonly string[]): string {

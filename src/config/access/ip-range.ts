@@ -41,9 +41,23 @@ export function parseIpRange(text: string): IpRange {
 
 /** Whether an address, in any notation, is in the range. What is no address is in none. */
 export function isInRange(range: IpRange, address: string): boolean {
+  return isInAny([range], address);
+}
+
+/** Whether an address, in any notation, is in one of the ranges: it is read once, however many there are. */
+export function isInAny(ranges: readonly IpRange[], address: string): boolean {
+  if (ranges.length === 0) return false;
   const parsed = parseAddress(address);
-  if (parsed === undefined || parsed.family !== range.family) return false;
-  return masked(parsed.bytes, range.prefix).every((byte, at) => byte === range.bytes[at]);
+  if (parsed === undefined) return false;
+  const { family, bytes } = parsed;
+  return ranges.some((range) => range.family === family && beginsLike(bytes, range));
+}
+
+function beginsLike(bytes: readonly number[], range: IpRange): boolean {
+  const whole = range.prefix >> 3;
+  for (let at = 0; at < whole; at += 1) if (bytes[at] !== range.bytes[at]) return false;
+  const mask = 0xff00 >> (range.prefix & 7);
+  return (((bytes[whole] ?? 0) ^ (range.bytes[whole] ?? 0)) & mask & 255) === 0;
 }
 
 /** The address as itself: IPv4 that is written as IPv6 as IPv4, and without a zone. Undefined when it is none. */

@@ -20,20 +20,25 @@ import type { TrustedProxies } from './trusted-proxies.ts';
 export interface ProxiedServerOptions {
   readonly proxies: TrustedProxies;
   readonly log: Log;
+  /** A connection was refused: metrics. */
+  readonly onRefused: (error: unknown) => void;
   /** As those of the server behind. */
   readonly sockets: ServerOpts;
 }
 
 /** The server that listens; `server` gets its connections. */
 export function createProxiedServer(server: Server, options: ProxiedServerOptions): Server {
-  const { proxies, log } = options;
+  const { proxies, log, onRefused } = options;
   const front = createServer(options.sockets, (socket) => {
     socket.on('error', () => undefined);
     readProxyHeader(socket, proxies, {
       done: () => void server.emit('connection', socket),
       failed: (err) => {
         const fields = { [FIELD.client]: clientOf(socket).address, [FIELD.err]: err };
-        if (codeOf(err) === 'TCP_PROXY') log.warn(fields, 'connection refused');
+        if (codeOf(err) === 'TCP_PROXY') {
+          log.warn(fields, 'connection refused');
+          onRefused(err);
+        }
         abortSocket(socket);
       },
     });

@@ -5,7 +5,7 @@
  * proxy wrote, for as long as those who wrote are trusted; what is left of it was said by a stranger and is dropped. P18.
  */
 import type { Socket } from 'node:net';
-import { isInRange, plainAddress, type IpRange } from '../../config/access/ip-range.ts';
+import { isInAny, plainAddress, type IpRange } from '../../config/access/ip-range.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { clientOf, type ClientAddress } from './client-address.ts';
 
@@ -38,7 +38,7 @@ export class TrustedProxies {
   }
 
   has(address: string): boolean {
-    return this.#ranges.some((range) => isInRange(range, address));
+    return isInAny(this.#ranges, address);
   }
 
   /** Where a request comes from. */

@@ -1,5 +1,5 @@
 /** Who a TCP listener takes, by address and by the name that TLS asks for. Pure: each throws why a connection is refused. */
-import { isInRange } from '../../config/access/ip-range.ts';
+import { isInAny } from '../../config/access/ip-range.ts';
 import { matchesHostname } from '../../config/hostname-pattern.ts';
 import type { TcpListener } from '../../config/tcp-listener.ts';
 import { PosternError } from '../../core/error.ts';
@@ -10,10 +10,8 @@ export function checkAddress(
   { allow, deny }: Pick<TcpListener, 'allow' | 'deny'>,
   address: string,
 ): void {
-  const isIn = (ranges: TcpListener['allow']): boolean =>
-    ranges.some((range) => isInRange(range, address));
-  if (isIn(deny)) throw refusal('TCP_DENIED', `${address} is in deny`);
-  if (allow.length > 0 && !isIn(allow)) throw refusal('TCP_DENIED', `${address} is not in allow`);
+  if (isInAny(deny, address)) throw refusal('TCP_DENIED', `${address} is in deny`);
+  if (allow.length > 0 && !isInAny(allow, address)) throw refusal('TCP_DENIED', `${address} is not in allow`);
 }
 
 /** The hostname that a client asks for. Throws TCP_NAME when it is none of the listener's. */

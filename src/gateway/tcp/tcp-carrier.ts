@@ -26,6 +26,8 @@ export interface TcpCarrierOptions {
   readonly access: TcpAccess;
   readonly signer: StreamSigner;
   readonly log: Log;
+  /** A connection was refused: metrics. */
+  readonly onRefused: (error: unknown) => void;
 }
 
 /** A connection that has no stream yet. */
@@ -77,6 +79,7 @@ export class TcpCarrier {
   /** Resets a connection, and says why in the log. */
   refuse({ socket, fields }: Pick<OpenConnection, 'socket' | 'fields'>, error: unknown): void {
     this.#options.log.warn({ ...fields, [FIELD.err]: error }, 'TCP connection refused');
+    this.#options.onRefused(error);
     abortSocket(socket);
   }
 

@@ -104,6 +104,7 @@ describe('GatewayMetrics', () => {
     metrics.tunnel('web').streamResumed(new PosternError('STREAM_UNKNOWN', 'x'));
     metrics.registration(new PosternError('REGISTER_REFUSED', 'x'));
     metrics.protoError(new PosternError('PROTO_BAD_FRAME', 'x'));
+    metrics.connectionRefused(new PosternError('TCP_DENIED', 'x'));
     metrics.countDetached = () => 5;
     expect(await lines(metrics, 'postern_gateway_stream_resumes_total')).toEqual([
       'postern_gateway_stream_resumes_total{tunnel="web",outcome="ok"} 1',
@@ -114,6 +115,9 @@ describe('GatewayMetrics', () => {
     ]);
     expect(await lines(metrics, 'postern_gateway_proto_errors_total')).toEqual([
       'postern_gateway_proto_errors_total{code="PROTO_BAD_FRAME"} 1',
+    ]);
+    expect(await lines(metrics, 'postern_gateway_connections_refused_total')).toEqual([
+      'postern_gateway_connections_refused_total{code="TCP_DENIED"} 1',
     ]);
     expect(await lines(metrics, 'postern_gateway_detached_streams')).toEqual([
       'postern_gateway_detached_streams 5',

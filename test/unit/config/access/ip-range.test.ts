@@ -1,6 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isInRange, parseIpRange, plainAddress } from '../../../../src/config/access/ip-range.ts';
+import {
+  isInAny,
+  isInRange,
+  parseIpRange,
+  plainAddress,
+} from '../../../../src/config/access/ip-range.ts';
 import { codeOf } from '../../../../src/core/error.ts';
 
 describe('isInRange()', () => {
@@ -105,6 +110,34 @@ describe('parseIpRange()', () => {
         },
       ),
     );
+  });
+});
+
+describe('isInAny()', () => {
+  it('is so where one range has it, of any number and both families', () => {
+    const ranges = ['10.0.0.0/8', '192.0.2.7', '2001:db8::/32'].map(parseIpRange);
+    for (const address of ['10.9.9.9', '192.0.2.7', '::ffff:10.0.0.1', '2001:db8::1']) {
+      expect(isInAny(ranges, address)).toBe(true);
+    }
+    for (const address of ['11.0.0.0', '192.0.2.6', '2001:db9::', '::10.0.0.1', '', 'office']) {
+      expect(isInAny(ranges, address)).toBe(false);
+    }
+    expect(isInAny([], '10.0.0.1')).toBe(false);
+  });
+
+  it('compares as many bits as the prefix has', () => {
+    const number = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+    const text = (value: number): string =>
+      [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
+    const check = (address: number, network: number, prefix: number): void => {
+      const mask = prefix === 0 ? 0 : (-1 << (32 - prefix)) >>> 0;
+      const range = parseIpRange(`${text((network & mask) >>> 0)}/${prefix}`);
+      expect(isInAny([range], text(address))).toBe(((address ^ network) & mask) === 0);
+      const neighbour = prefix === 0 ? address : (address ^ (1 << (32 - prefix))) >>> 0;
+      const own = parseIpRange(`${text((address & mask) >>> 0)}/${prefix}`);
+      expect(isInAny([own], text(neighbour))).toBe(prefix === 0);
+    };
+    fc.assert(fc.property(number, number, fc.integer({ min: 0, max: 32 }), check));
   });
 });
 

@@ -36,6 +36,7 @@ async function startProxied(server: Server): Promise<{ port: number; log: string
       destination: { write: (text: string) => void log.push(text) },
     }),
     sockets: { allowHalfOpen: true, noDelay: true },
+    onRefused: () => undefined,
   });
   cleanup(() => server.close());
   return { port: await listen(front), log };

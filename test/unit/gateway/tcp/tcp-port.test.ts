@@ -63,6 +63,7 @@ async function openPort(
     arrivals,
     access,
     signer: { sign: () => undefined },
+    onRefused: () => undefined,
     log: createLog({ component: 'gateway', destination: { write: () => undefined } }),
     ...more,
   });
