@@ -44,7 +44,7 @@ export interface AnnouncedHttp {
 }
 
 /** Changes to the fields of a head. */
-export interface AnnouncedChanges {
+interface AnnouncedChanges {
   /** Names and values. */
   readonly set?: readonly (readonly [string, string])[];
   readonly remove?: readonly string[];
