@@ -72,21 +72,24 @@ export class StreamRouter {
   }
 
   #least({ tunnelId, tunnelName }: Route, { kind, hostname, path, notAt }: Ask): Destination {
-    const passed = new Set<ConnectedReplica>();
+    let passed: Set<ConnectedReplica> | undefined;
     let unhealthy: Destination | undefined;
     let why: string | undefined;
     for (;;) {
       const replica = this.#options.registry.pick(tunnelId, passed);
       if (replica === undefined) break;
-      passed.add(replica);
-      if (replica.id === notAt) continue;
-      const rule = replica.findRule(hostname, path);
-      if (rule !== undefined && speaks(rule, kind)) {
-        if (replica.isHealthy(rule)) return { replica, rule };
-        unhealthy ??= { replica, rule };
-        continue;
+      if (replica.id !== notAt) {
+        const rule = replica.findRule(hostname, path);
+        if (rule !== undefined && speaks(rule, kind)) {
+          if (replica.isHealthy(rule)) return { replica, rule };
+          unhealthy ??= { replica, rule };
+        } else {
+          why ??= rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
+        }
       }
-      why ??= rule === undefined ? 'no ingress rule matches' : 'its service is not HTTP';
+      // Hardly ever made: the first one will do.
+      passed ??= new Set();
+      passed.add(replica);
     }
     // With no better one left it is asked all the same: what it answers says more than we could, and a check may be wrong.
     if (unhealthy !== undefined) return unhealthy;

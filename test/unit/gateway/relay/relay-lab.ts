@@ -126,6 +126,9 @@ export class RelayLab {
   /** 'attached', 'resumed', 'ended', 'detached', a code, or 'refused' and a code: what observers were told, in order. */
   readonly events: string[] = [];
 
+  /** Replicas whose last link ended, and whether it broke. */
+  readonly left: [string, boolean][] = [];
+
   constructor(most?: ClientStreamsOptions<ClientPrincipal>['most']) {
     const { clock, gate, routes } = this;
     const metrics = new GatewayMetrics({ version: '0' });
@@ -138,7 +141,7 @@ export class RelayLab {
           this.arrivals.arrived(replica.tunnel.id);
           this.streams.onJoin(replica);
         },
-        onLeave: () => undefined,
+        onLeave: ({ id }, hasBroken) => void this.left.push([id, hasBroken]),
         onDead: () => undefined,
       },
     });
