@@ -2,6 +2,8 @@
  * WebSockets against a running gateway, in raw bytes: who may open them, what hides behind the request for one, and frames that no
  * browser sends. docs/security.md "HTTP".
  */
+import { createHash } from 'node:crypto';
+
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocketServer } from 'ws';
 
@@ -9,6 +11,7 @@ import { LIMITS } from '../../src/core/limits.ts';
 import { APP, startAttackLab, type AttackLab } from '../support/attack-lab.ts';
 import { addUser, CookieBrowser } from '../support/cookie-browser.ts';
 import { eventually } from '../support/eventually.ts';
+import { FLAG, FRAME, frame, FrameClient, headersFrame } from '../support/http2-frames.ts';
 import { codeIn, fieldsIn, statusIn, type RawClient } from '../support/raw-client.ts';
 import { startHttpListener } from '../support/real/http-listener.ts';
 import type { RecordedRequest } from '../support/real/recording-origin.ts';
@@ -173,6 +176,107 @@ describe('a WebSocket', () => {
   it('P28 without any credential is 401', async () => {
     const { answer, reached } = await ask(upgrade(WIKI, '/socket', `Origin: https://${WIKI}`));
     expect([statusIn(answer), reached]).toEqual([401, []]);
+  });
+});
+
+describe('a WebSocket over HTTP/2', () => {
+  type Field = readonly [string, string];
+  const connect = (path: string, ...fields: readonly Field[]): Field[] => [
+    [':method', 'CONNECT'],
+    [':protocol', 'websocket'],
+    [':scheme', 'https'],
+    [':authority', WIKI],
+    [':path', path],
+    ['sec-websocket-version', '13'],
+    ...fields,
+  ];
+  const origin = (text: string): Field => ['origin', text];
+
+  /** What the gateway answers: the bytes of its first head or page, or the code of a reset. */
+  async function answerTo(fields: readonly Field[], ...behind: Buffer[]): Promise<FrameClient> {
+    const { socket } = await lab.connect({ servername: WIKI, protocol: 'h2' });
+    const client = new FrameClient(socket);
+    // Only who was told that it may asks for one (RFC 8441 §3).
+    const settings = await client.first(FRAME.settings);
+    expect(settings.payload.toString('hex')).toContain('000800000001');
+    client.send(headersFrame(1, fields, FLAG.endHeaders), ...behind);
+    await eventually(() => client.frames.some(({ streamId }) => streamId === 1));
+    return client;
+  }
+
+  it.each<[string, () => readonly Field[]]>([
+    ['P27 of a page of somebody else', () => [['cookie', cookie], origin('https://evil.test')]],
+    ['P27 of a page that hides where it is from', () => [['cookie', cookie], origin('null')]],
+    ['P28 of no page', () => [['cookie', cookie]]],
+  ])('%s is 403, and the origin hears nothing of it', async (_name, fields) => {
+    const reached = await lab.reached(async () => {
+      const client = await answerTo(connect('/socket', ...fields()));
+      expect((await client.first(FRAME.data, 1)).payload.toString()).toContain('ACCESS_DENIED');
+      client.stream.destroy();
+    });
+    expect(reached).toEqual([]);
+  });
+
+  it('P27 of a page of its own is let through', async () => {
+    lab.origin.answer('/agreed', (socket, { fields }) => {
+      const key = `${fields.get('sec-websocket-key')?.[0]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+      const accept = createHash('sha1').update(key).digest('base64');
+      socket.write(SWITCHING.replace(/(Accept: ).*/, `$1${accept}`));
+    });
+    const own = connect('/agreed', ['cookie', cookie], origin(`https://${WIKI}`));
+    const reached = await lab.reached(async () => {
+      const client = await answerTo(own);
+      const frames = client.frames.filter(({ streamId }) => streamId === 1);
+      expect(frames.map(({ type }) => type)).toEqual([FRAME.headers]);
+      client.stream.destroy();
+    });
+    expect(reached.map(({ target }) => target)).toEqual(['/agreed']);
+    expect(reached[0]?.fields.get('postern-access-user')).toEqual(['ann']);
+    expect(reached[0]?.head).toMatch(/^GET \/agreed HTTP\/1\.1\r\n/);
+  });
+
+  it('P13 holds what comes behind it until the origin agrees', async () => {
+    lab.origin.answer('/never', () => undefined);
+    const own = connect('/never', ['cookie', cookie], origin(`https://${WIKI}`));
+    const reached = await lab.reached(async () => {
+      const { socket } = await lab.connect({ servername: WIKI, protocol: 'h2' });
+      const client = new FrameClient(socket);
+      await client.first(FRAME.settings);
+      client.send(
+        headersFrame(1, own, FLAG.endHeaders),
+        frame(FRAME.data, 0, 1, Buffer.from(HIDDEN)),
+      );
+      await eventually(() => lab.origin.requests.at(-1)?.target === '/never');
+      await lab.exchange(`GET /meanwhile HTTP/1.1\r\nHost: ${APP}\r\nConnection: close\r\n\r\n`);
+      client.stream.destroy();
+    });
+    expect(reached.map(({ target }) => target)).toEqual(['/never', '/meanwhile']);
+  });
+
+  it.each<[string, (fields: Field[]) => Field[]]>([
+    [
+      'P15 of another protocol',
+      (fields) => fields.map(([name, value]) => [name, name === ':protocol' ? 'h2c' : value]),
+    ],
+    [
+      'P16 with another method',
+      (fields) => fields.map(([name, value]) => [name, name === ':method' ? 'POST' : value]),
+    ],
+    ['P17 without the rest of a request', (fields) => fields.filter(([name]) => name !== ':path')],
+    ['P20 with Connection', (fields) => [...fields, ['connection', 'upgrade']]],
+  ])('%s is refused', async (_name, change) => {
+    const own = connect('/socket', ['cookie', cookie], origin(`https://${WIKI}`));
+    const reached = await lab.reached(async () => {
+      const client = await answerTo(change(own));
+      await eventually(() =>
+        client.frames.some(
+          ({ type, streamId, payload }) =>
+            streamId === 1 && (type === FRAME.reset || payload.toString().includes('HTTP_')),
+        ),
+      );
+      client.stream.destroy();
+    });
+    expect(reached).toEqual([]);
   });
 });
 

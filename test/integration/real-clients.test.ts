@@ -184,6 +184,11 @@ describe('Chromium', () => {
       protocols: seen.protocols.map(() => 'h2'),
     });
     expect(seen.protocols.length).toBeGreaterThan(20);
+    // On the connection of the page, where the browser knows that it may (RFC 8441).
+    await eventually(() => {
+      const socket = gateway.log.find(({ path }) => path === '/ws');
+      expect(socket).toMatchObject({ httpVersion: '2.0', status: 101 });
+    });
   }, 60_000);
 });
 

@@ -33,6 +33,15 @@ it('names files that have tests of that case', () => {
   expect(wrong).toEqual([]);
 });
 
+it('has each case of HTTP and of connectors, with a test against running processes', () => {
+  const cases = Array.from({ length: 36 }, (_, index) => `P${index + 1}`);
+  const known = new Map(rows.map(({ name, files }) => [name, files]));
+  const missing = [...cases, 'K4', 'K5', 'K6', 'K7', 'K8', 'K9', 'K12', 'K14'].filter(
+    (name) => !known.get(name)?.some((file) => file.startsWith('test/integration/')),
+  );
+  expect(missing).toEqual([]);
+});
+
 it('misses no case that is tested', () => {
   const own = relative(ROOT, import.meta.filename);
   const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
@@ -42,5 +51,5 @@ it('misses no case that is tested', () => {
     files.filter((file) => file !== own).flatMap((file) => [...casesIn(file)]),
   );
   const known = new Set(rows.map(({ name }) => name));
-  expect([...tested].filter((name) => /^[MKS]/.test(name) && !known.has(name))).toEqual([]);
+  expect([...tested].filter((name) => /^[MKPS]/.test(name) && !known.has(name))).toEqual([]);
 });
