@@ -162,7 +162,7 @@ export const LIMITS = {
   headerBytes: 256 * KiB,
   /** The most that `http.http2-streams` may be; browsers want a hundred. test/golden/config/gateway/http-streams.txt */
   http2Streams: 1_000,
-  /** The most that the limits of one address under `http:` may be, and those of one application. test/golden/config/gateway/http-per-address.txt */
+  /** The most that the limits of one address under `http:` may be, and those of one application. test/golden/config/gateway/http-per-address.txt, application-max-requests.txt */
   placesPerAddress: 1_000_000,
   placesPerApplication: 1_000_000,
   /** How often users are looked at who bring nothing or take nothing, ms. test/unit/gateway/http/limits/stalls.test.ts */

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:https';
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { cleanup } from './cleanup.ts';
 import type { Gateway } from './gateway.ts';
@@ -22,6 +23,8 @@ export interface SteadyOptions {
   readonly users: number;
   /** Asks once, and says what went wrong if anything did. `user` counts from 0. */
   readonly ask: (user: number) => Promise<string | undefined>;
+  /** How long a user rests between two requests, ms. Default not at all. */
+  readonly pauseMs?: number;
 }
 
 export class SteadyRequests {
@@ -29,8 +32,8 @@ export class SteadyRequests {
   readonly #running: Promise<unknown>;
   #isOver = false;
 
-  constructor({ users, ask }: SteadyOptions) {
-    const all = Array.from({ length: users }, (_, user) => this.#askOn(() => ask(user)));
+  constructor({ users, ask, pauseMs }: SteadyOptions) {
+    const all = Array.from({ length: users }, (_, user) => this.#askOn(() => ask(user), pauseMs));
     this.#running = Promise.all(all);
     cleanup(() => this.stop());
   }
@@ -42,11 +45,12 @@ export class SteadyRequests {
     return this.asked;
   }
 
-  async #askOn(ask: () => Promise<string | undefined>): Promise<void> {
+  async #askOn(ask: () => Promise<string | undefined>, pauseMs = 0): Promise<void> {
     while (!this.#isOver) {
       const startedAt = performance.now();
       const failure = await ask().catch((error: unknown) => String(error));
       this.asked.push({ startedAt, endedAt: performance.now(), failure });
+      if (pauseMs > 0) await delay(pauseMs);
     }
   }
 }

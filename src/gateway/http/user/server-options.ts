@@ -24,7 +24,7 @@ export const HTTP_SERVER_OPTIONS = {
   /** Bodies are looked after by limits/stall-watch.ts, those of HTTP/2 too. */
   requestTimeout: 0,
   /** How often headersTimeout is looked at. */
-  connectionsCheckingInterval: 5_000,
+  connectionsCheckingInterval: 1_000,
   /** Never lenient: an origin that parses differently would see other requests than we do. */
   insecureHTTPParser: false,
   /** The guard requires it, and answers with a code and a log line. */
