@@ -26,6 +26,7 @@ export class HealthChecks {
   readonly #options: HealthChecksOptions;
   /** By the rule's id, which is another one when anything of the rule changes. */
   readonly #watched = new Map<string, WatchedRule>();
+  #isStopped = false;
 
   constructor(options: HealthChecksOptions) {
     this.#options = options;
@@ -38,6 +39,7 @@ export class HealthChecks {
 
   /** Looks after these rules from now on, and no others. What is known of those that stay stays known. */
   setRules(rules: readonly IngressRule[]): void {
+    if (this.#isStopped) return;
     const before = this.unhealthy.join(' ');
     const kept = new Set(rules.map(({ id }) => id));
     for (const [id, watched] of this.#watched) {
@@ -53,8 +55,9 @@ export class HealthChecks {
     if (this.unhealthy.join(' ') !== before) this.#options.onChange();
   }
 
-  /** Looks at nothing any more. Safe to call twice. */
+  /** Looks at nothing any more, whatever rules come. Safe to call twice. */
   stop(): void {
+    this.#isStopped = true;
     for (const watched of this.#watched.values()) watched.stop();
     this.#watched.clear();
   }

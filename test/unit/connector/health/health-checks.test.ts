@@ -203,6 +203,7 @@ describe('setRules()', () => {
     await eventually(() => outcomes.length === 5);
     expect(health.unhealthy).toEqual([kept.id]);
     health.stop();
+    health.setRules([kept]);
     clock.run(CHECK.intervalMs);
     expect([clock.pending, outcomes.length]).toEqual([0, 5]);
   });
