@@ -6,6 +6,8 @@
  */
 import type { AuthorityKey } from '../access/ssh/ssh-authority.ts';
 import type { AuditEvent } from '../telemetry/audit-event.ts';
+import type { AdminFeed } from './admin-feed.ts';
+import type { TailFilterText } from './tail-filter.ts';
 import type { GatewayStatus, LinkStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
 
 /** What is asked for when there is nothing to say. */
@@ -183,6 +185,8 @@ export interface AdminCalls {
   'tunnel.create': { params: { readonly name: string }; result: CreatedTunnel };
   'tunnel.list': { params: NoParams; result: readonly TunnelSummary[] };
   'tunnel.info': { params: { readonly tunnel: string }; result: TunnelInfo };
+  /** Lines of a `TailLine` each, as requests end. Filters: tail-filter.ts. */
+  'tunnel.tail': { params: { readonly tunnel: string } & TailFilterText; result: AdminFeed };
   'tunnel.rotate': { params: { readonly tunnel: string }; result: CreatedTunnel };
   'tunnel.delete': { params: { readonly tunnel: string }; result: DeletedTunnel };
   'route.add': {

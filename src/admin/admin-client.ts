@@ -2,9 +2,10 @@
  * Calls the admin API of a running gateway over its Unix socket. One connection a call; errors come back as they were
  * thrown, by code and message. docs/decisions/0008.
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { codeOf, hasCode, isPosternError, messageOf, PosternError } from '../core/error.ts';
 import type { AdminCall, AdminCalls, AdminPort } from './admin-api.ts';
+import { followFeed } from './follow-feed.ts';
 import { ADMIN_PATH, parseAdminAnswer } from './admin-request.ts';
 
 export interface AdminClientOptions {
@@ -44,11 +45,49 @@ export class AdminClient implements AdminPort {
     return parseAdminAnswer(status, text) as AdminCalls[C]['result'];
   }
 
+  /**
+   * Makes a call whose answer goes on, and hands on its lines. Resolves when the gateway ends it, or `onLine` returns false. Throws
+   * what call() does.
+   */
+  async follow<C extends AdminCall>(
+    call: C,
+    params: AdminCalls[C]['params'],
+    onLine: (line: unknown) => Promise<boolean>,
+  ): Promise<void> {
+    const body = JSON.stringify({ actor: this.#options.actor, params });
+    const { request, response } = await this.#ask(call, body, undefined);
+    try {
+      if (response.statusCode === 200) await followFeed(response, onLine);
+      else parseAdminAnswer(response.statusCode ?? 0, await readAnswer(response));
+    } catch (cause) {
+      throw this.#failure(call, cause);
+    } finally {
+      request.destroy();
+    }
+  }
+
   async close(): Promise<void> {
     // Nothing is kept between calls.
   }
 
   async #post(call: AdminCall, body: string): Promise<{ status: number; text: string }> {
+    const timeout = LONG_CALLS.has(call) ? undefined : ANSWER_MS;
+    const { request, response } = await this.#ask(call, body, timeout);
+    try {
+      return { status: response.statusCode ?? 0, text: await readAnswer(response) };
+    } catch (cause) {
+      throw this.#failure(call, cause);
+    } finally {
+      request.destroy();
+    }
+  }
+
+  /** Resolves with the head of the answer. */
+  async #ask(
+    call: AdminCall,
+    body: string,
+    timeout: number | undefined,
+  ): Promise<{ request: ClientRequest; response: IncomingMessage }> {
     const { path: socketPath } = this.#options;
     const request = httpRequest({
       socketPath,
@@ -56,7 +95,7 @@ export class AdminClient implements AdminPort {
       path: `${ADMIN_PATH}${call}`,
       agent: false,
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-      ...(!LONG_CALLS.has(call) && { timeout: ANSWER_MS }),
+      ...(timeout !== undefined && { timeout }),
     });
     request.once('timeout', () => {
       request.destroy(
@@ -69,12 +108,10 @@ export class AdminClient implements AdminPort {
     });
     request.end(body);
     try {
-      const response = await answered;
-      return { status: response.statusCode ?? 0, text: await readAnswer(response) };
+      return { request, response: await answered };
     } catch (cause) {
-      throw this.#failure(call, cause);
-    } finally {
       request.destroy();
+      throw this.#failure(call, cause);
     }
   }
 

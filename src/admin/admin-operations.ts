@@ -8,6 +8,7 @@
 import { systemClock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import type { GatewayStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
+import type { TailListener } from '../gateway/request-tail.ts';
 import type { Route, Store, Tunnel } from '../store/store.ts';
 import { newAuditEvent, type AuditFact } from '../telemetry/audit-event.ts';
 import type {
@@ -29,6 +30,7 @@ import type {
   TunnelSummary,
   WorkersSummary,
 } from './admin-api.ts';
+import { AdminFeed } from './admin-feed.ts';
 import { listAudit } from './audit-operations.ts';
 import {
   createServiceToken,
@@ -38,6 +40,8 @@ import {
 } from './service-token-operations.ts';
 import { listSessions, revokeSessions } from './session-operations.ts';
 import { listSshAuthorities, rotateSshAuthority } from './ssh-operations.ts';
+import { parseTailFilter, type TailFilterText } from './tail-filter.ts';
+import { tailedRequest } from './tail-line.ts';
 import { addUser, changePassword, listUsers, removeUser } from './user-operations.ts';
 
 /** What has to be told of a change, as it happens. */
@@ -50,6 +54,8 @@ export interface ChangeListener {
 export interface RunningGateway extends ChangeListener {
   status(): GatewayStatus;
   replicas(tunnelId: string): readonly ReplicaStatus[];
+  /** Tells of each request of a tunnel when it has ended; the result ends that. Throws ADMIN_BUSY. */
+  tail(tunnelId: string, listener: TailListener): () => void;
   /** Drains and ends the process; resolves with how much was cut. */
   drain(): Promise<number>;
   /** Replaces the worker by one of what is on disk. */
@@ -83,6 +89,7 @@ export class AdminOperations {
     'tunnel.create': async ({ name }) => this.#createTunnel(name),
     'tunnel.list': async () => this.#listTunnels(),
     'tunnel.info': async ({ tunnel }) => this.#tunnelInfo(tunnel),
+    'tunnel.tail': async ({ tunnel, ...filter }) => this.#tail(tunnel, filter),
     'tunnel.rotate': async ({ tunnel }) => this.#rotateTunnel(tunnel),
     'tunnel.delete': async ({ tunnel }) => this.#deleteTunnel(tunnel),
     'route.add': async ({ tunnel, hostname }) => this.#addRoute(tunnel, hostname),
@@ -171,12 +178,27 @@ export class AdminOperations {
     });
   }
 
-  async #tunnelInfo(nameOrId: string): Promise<TunnelInfo> {
+  async #find(nameOrId: string): Promise<Tunnel> {
     const tunnel = await this.#store.tunnels.find(nameOrId);
-    if (tunnel === undefined) {
-      const message = `Cannot show tunnel "${nameOrId}": no such tunnel exists`;
-      throw new PosternError('STORE_NOT_FOUND', message);
-    }
+    if (tunnel !== undefined) return tunnel;
+    const message = `Cannot show tunnel "${nameOrId}": no such tunnel exists`;
+    throw new PosternError('STORE_NOT_FOUND', message);
+  }
+
+  async #tail(nameOrId: string, filter: TailFilterText): Promise<AdminFeed> {
+    const gateway = this.#running;
+    const { id } = await this.#find(nameOrId);
+    const isWanted = parseTailFilter(filter);
+    return new AdminFeed((push) =>
+      gateway.tail(id, (summary) => {
+        const line = tailedRequest(summary, systemClock.wall());
+        if (isWanted(line)) push(line);
+      }),
+    );
+  }
+
+  async #tunnelInfo(nameOrId: string): Promise<TunnelInfo> {
+    const tunnel = await this.#find(nameOrId);
     const routes = await this.#store.routes.list(tunnel.id);
     const replicas = this.#gateway?.replicas(tunnel.id);
     return {

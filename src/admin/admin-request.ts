@@ -29,6 +29,10 @@ const PARAMS: Readonly<Record<AdminCall, ParamNames>> = {
   'tunnel.create': { required: ['name'] },
   'tunnel.list': { required: [] },
   'tunnel.info': { required: ['tunnel'] },
+  'tunnel.tail': {
+    required: ['tunnel'],
+    optional: ['status', 'method', 'path', 'hostname', 'user', 'sample'],
+  },
   'tunnel.rotate': { required: ['tunnel'] },
   'tunnel.delete': { required: ['tunnel'] },
   'route.add': { required: ['tunnel', 'hostname'] },

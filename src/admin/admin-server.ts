@@ -20,6 +20,7 @@ import { listenPrivately } from '../core/listen-privately.ts';
 import { LIMITS } from '../core/limits.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
+import { AdminFeed } from './admin-feed.ts';
 import {
   formatAdminError,
   MAX_ADMIN_REQUEST_BYTES,
@@ -54,6 +55,7 @@ const CLOSE_GRACE_MS = 1_000;
 
 /** Opens the socket. Throws CONFIG_PORT_IN_USE when a gateway runs already, CONFIG_UNREADABLE when it cannot be made. */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const feeds: Feeds = new Set();
   const server = createServer(
     {
       maxHeaderSize: 8 * 1024,
@@ -61,12 +63,15 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       requestTimeout: REQUEST_MS,
       connectionsCheckingInterval: 1_000,
     },
-    listenerFor(options),
+    listenerFor(options, feeds),
   );
   server.maxConnections = MAX_CONNECTIONS;
   await listen(server, options);
+  const endFeeds = (): void => {
+    for (const end of feeds) end();
+  };
   let closed: Promise<void> | undefined;
-  return { close: () => (closed ??= closeServer(server)) };
+  return { close: () => (closed ??= closeServer(server, endFeeds)) };
 }
 
 async function listen(server: Server, { path, open }: AdminServerOptions): Promise<void> {
@@ -123,18 +128,23 @@ function alreadyRunning(path: string): PosternError {
   return new PosternError('CONFIG_PORT_IN_USE', `${message} (it answers on "${path}")`);
 }
 
-async function closeServer(server: Server): Promise<void> {
+async function closeServer(server: Server, endFeeds: () => void): Promise<void> {
   const closed = once(server, 'close');
   server.close();
+  // Nobody else would end them.
+  endFeeds();
   server.closeIdleConnections();
   const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
   await closed;
   clearTimeout(cut);
 }
 
-function listenerFor(options: AdminServerOptions): RequestListener {
+/** What ends each answer that goes on. */
+type Feeds = Set<() => void>;
+
+function listenerFor(options: AdminServerOptions, feeds: Feeds): RequestListener {
   return (request, response) => {
-    respond(options, request, response).catch((err: unknown) => {
+    respond({ options, feeds }, request, response).catch((err: unknown) => {
       options.log.error({ [FIELD.err]: err }, 'cannot answer an admin request');
       response.destroy();
     });
@@ -142,7 +152,7 @@ function listenerFor(options: AdminServerOptions): RequestListener {
 }
 
 async function respond(
-  options: AdminServerOptions,
+  { options, feeds }: { readonly options: AdminServerOptions; readonly feeds: Feeds },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -150,7 +160,8 @@ async function respond(
     if (request.method !== 'POST') throw badRequest('only POST is answered');
     const parsed = parseAdminRequest(request.url ?? '', await readBody(request));
     const result = await options.handle(parsed);
-    send(response, 200, JSON.stringify(result));
+    if (result instanceof AdminFeed) feed(result, response, feeds);
+    else send(response, 200, JSON.stringify(result));
   } catch (error) {
     if (isPosternError(error)) {
       send(response, 400, formatAdminError(error.code, error.message));
@@ -160,6 +171,12 @@ async function respond(
     const message = 'Cannot answer the admin request: see the log of the gateway';
     send(response, 500, formatAdminError('CLI_FAILED', message));
   }
+}
+
+function feed(lines: AdminFeed, response: ServerResponse, feeds: Feeds): void {
+  const end = lines.answer(response);
+  feeds.add(end);
+  response.once('close', () => feeds.delete(end));
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

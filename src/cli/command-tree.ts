@@ -216,6 +216,11 @@ const tunnel: CommandGroup = {
       load: async () => (await import('./commands/tunnel/tunnel-info.ts')).tunnelInfo,
     },
     {
+      usage: 'tail <tunnel>',
+      summary: 'Show the requests of a tunnel as they end',
+      load: async () => (await import('./commands/tunnel/tunnel-tail.ts')).tunnelTail,
+    },
+    {
       usage: 'rotate <tunnel>',
       summary: 'Replace the token of a tunnel; connectors with the old one are cut off',
       load: async () => (await import('./commands/tunnel/tunnel-rotate.ts')).tunnelRotate,

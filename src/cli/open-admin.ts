@@ -6,7 +6,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { AdminClient } from '../admin/admin-client.ts';
 import { AdminOperations, type ChangeListener } from '../admin/admin-operations.ts';
-import type { AdminPort } from '../admin/admin-api.ts';
+import type { AdminCall, AdminCalls, AdminPort } from '../admin/admin-api.ts';
 import { adminSocketPath, probeSocket } from '../admin/admin-socket.ts';
 import { gatewayDataDir, loadGatewayConfig } from '../config/gateway-config.ts';
 import { PosternError } from '../core/error.ts';
@@ -47,13 +47,26 @@ export async function withRunningGateway<T>(
   config: string | undefined,
   use: (port: AdminPort) => Promise<T>,
 ): Promise<T> {
+  return use(await clientOfRunning(config));
+}
+
+/** The same for a call whose answer goes on: calls `onLine` with each of its lines, until that returns false or the gateway ends it. */
+export async function followRunningGateway<C extends AdminCall>(
+  config: string | undefined,
+  call: C,
+  params: AdminCalls[C]['params'],
+  onLine: (line: unknown) => Promise<boolean>,
+): Promise<void> {
+  const client = await clientOfRunning(config);
+  await client.follow(call, params, onLine);
+}
+
+async function clientOfRunning(config: string | undefined): Promise<AdminClient> {
   const dataDir = await dataDirOfRunning(gatewayConfigFile(config));
   const path = adminSocketPath(dataDir);
-  if (!(await isRunning(path))) {
-    const message = `Cannot ask the gateway: none runs with data-dir "${dataDir}"`;
-    throw new PosternError('CLI_FAILED', message);
-  }
-  return use(new AdminClient({ path, actor: currentActor() }));
+  if (await isRunning(path)) return new AdminClient({ path, actor: currentActor() });
+  const message = `Cannot ask the gateway: none runs with data-dir "${dataDir}"`;
+  throw new PosternError('CLI_FAILED', message);
 }
 
 /** A gateway that runs can be asked and rolled back also when the file it was started with has a mistake by now. */

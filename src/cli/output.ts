@@ -40,6 +40,23 @@ export function printText(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Resolves when what was printed is on its way: at once, unless somebody reads it slowly. False when nobody reads any more. */
+export async function whenPrinted(): Promise<boolean> {
+  if (process.stdout.destroyed || !process.stdout.writableNeedDrain) return isRead();
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      process.stdout.off('drain', done).off('close', done);
+      resolve();
+    };
+    process.stdout.once('drain', done).once('close', done);
+  });
+  return isRead();
+}
+
+function isRead(): boolean {
+  return !process.stdout.destroyed && process.stdout.errored === null;
+}
+
 /** Prints lines for people. */
 export function printLines(...lines: readonly string[]): void {
   printText(lines.map(printable).join('\n'));

@@ -142,6 +142,7 @@ export const ERROR_CODES = {
   CLI_REGISTRY: 'The npm registry cannot be asked for the newest version',
   CLI_FAILED: 'The command could not be carried out',
   ADMIN_BAD_REQUEST: 'The admin request is malformed',
+  ADMIN_BUSY: 'Too many watch tunnels at the same time',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

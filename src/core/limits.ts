@@ -116,6 +116,10 @@ export const LIMITS = {
   strandedMs: 1_000,
   /** Processes of gateways that a connector holds links for after they asked it to leave. test/unit/connector/drained-links.test.ts */
   drainingGateways: 16,
+  /** Bytes of lines that wait for somebody who watches a tunnel; further lines are lost to them. test/unit/admin/admin-feed.test.ts */
+  tailBytes: 256 * KiB,
+  /** Who may watch tunnels at one time. test/unit/gateway/request-tail.test.ts */
+  tailReaders: 16,
   /** Spans that wait to be sent, some 1 KiB each; further ones are dropped. test/unit/telemetry/tracing/span-exporter.test.ts */
   queuedSpans: 4_096,
   /** Spans in one request to a collector. span-exporter.test.ts */

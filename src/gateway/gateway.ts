@@ -39,6 +39,7 @@ import { Listeners } from './listeners.ts';
 import { clientStreamLog } from './relay/client-stream-log.ts';
 import type { SignedInClient } from './relay/client-gate.ts';
 import { ClientStreams } from './relay/client-streams.ts';
+import { RequestTail, type TailListener } from './request-tail.ts';
 import { ReplicaEndings } from './links/replica-endings.ts';
 import { RouteTable } from './routing/route-table.ts';
 import { Stickiness } from './routing/stickiness.ts';
@@ -89,6 +90,7 @@ export class Gateway {
   });
   readonly #tracer: Tracer;
   readonly #stickiness = new Stickiness();
+  readonly #tail = new RequestTail((hostname) => this.#routes.find(hostname)?.tunnelId);
   readonly #audit: ConnectorAudit;
   readonly #registry: TunnelRegistry;
   readonly #access: GatewayAccess;
@@ -246,6 +248,11 @@ export class Gateway {
     if (reason !== 'deleted') return;
     this.#options.metrics.removeTunnel(tunnel.name);
     this.#audit.forget(tunnel.id);
+  }
+
+  /** Tells of each request of a tunnel when it has ended; the result ends that. Throws ADMIN_BUSY. */
+  tail(tunnelId: string, listener: TailListener): () => void {
+    return this.#tail.watch(tunnelId, listener);
   }
 
   /** The replicas of a tunnel that are connected here. */
@@ -444,6 +451,7 @@ export class Gateway {
       trace: ({ headers }) => this.#tracer.begin(traceFieldsOf(headers)),
       onRequestEnd: (summary) => {
         countRequest(metrics, summary);
+        this.#tail.tell(summary);
         if (summary.trace?.spanId !== undefined) this.#tracer.add(...requestSpans(summary));
       },
     });

@@ -9,11 +9,13 @@ import type { Gateway } from '../support/gateway.ts';
 import type { LogRecord } from '../support/json-log.ts';
 import { startPostern } from '../support/postern.ts';
 import { startHttpOrigin } from '../support/real/http-origin.ts';
+import { startProcess, type TestProcess } from '../support/processes.ts';
 import {
   startOtlpCollector,
   type CollectedSpan,
   type OtlpCollector,
 } from '../support/real/otlp-collector.ts';
+import { posternCommand, posternEnv } from '../support/run.ts';
 
 jest.setTimeout(60_000);
 
@@ -146,6 +148,97 @@ describe('the metrics', () => {
     });
   });
 });
+
+describe('tunnel tail', () => {
+  it('shows requests as they end, those that are asked for, and goes on after a hand-over', async () => {
+    const all = tail('-o', 'json');
+    const failed = tail('--status', '5xx', '--method', 'get');
+    await watchedBy(all, failed);
+    const { requestId } = await echo();
+    await gateway.fetch(DEAD, '/dead?secret=1');
+    await eventually(() => {
+      expect(linesOf(all)).toContainEqual(
+        expect.objectContaining({
+          type: 'request',
+          requestId,
+          traceId: expect.any(String),
+          hostname: WIKI,
+          path: '/echo',
+          status: 200,
+          application: 'wiki',
+          client: '127.0.0.1',
+          replica: expect.any(String),
+          originMs: expect.any(Number),
+        }),
+      );
+      expect(failed.output.text()).toMatch(
+        /^\d\d:\d\d:\d\d\.\d{3} 502 GET dead\.postern\.test\/dead [\d.]+ ms ORIGIN_REFUSED 127\.0\.0\.1 [0-9a-f]{16}$/m,
+      );
+    });
+    expect(`${all.output.text()}${failed.output.text()}`).not.toContain('secret');
+    expect(failed.output.text()).not.toContain(WIKI);
+
+    await gateway.reload();
+    await eventually(() => {
+      const ready = linesOf(all).filter((line) => line['type'] === 'ready');
+      expect(ready).toHaveLength(2);
+    });
+    const later = await echo();
+    await eventually(() => {
+      expect(linesOf(all)).toContainEqual(expect.objectContaining({ requestId: later.requestId }));
+    });
+    await connector.linksUp();
+  });
+
+  it('ends when nobody reads its output any more', async () => {
+    const [node, args] = posternCommand('tunnel', 'tail', connector.tunnel.name);
+    const words = [node, ...args, '--config', gateway.configFile].map((word) => `'${word}'`);
+    const reader = startProcess('sh', ['-c', `${words.join(' ')} | head -n 1`], {
+      env: posternEnv(),
+    });
+    let isOver = false;
+    void reader.exited.then(() => (isOver = true));
+    await eventually(async () => {
+      await echo();
+      return isOver;
+    }, SPANS_COME);
+    expect(await reader.exited).toMatchObject({ code: 0 });
+    expect(reader.output.text()).toMatch(/ 200 GET wiki\.postern\.test\/echo /);
+  });
+
+  it('says what is wrong with a filter, a tunnel, or a gateway that does not run', async () => {
+    const { name } = connector.tunnel;
+    expect(await gateway.cli('tunnel', 'tail', name, '--status', '9xx')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('ADMIN_BAD_REQUEST'),
+    });
+    expect(await gateway.cli('tunnel', 'tail', 'nobody')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('STORE_NOT_FOUND'),
+    });
+  });
+});
+
+function tail(...words: readonly string[]): TestProcess {
+  const [node, args] = posternCommand('tunnel', 'tail', connector.tunnel.name, ...words);
+  return startProcess(node, [...args, '--config', gateway.configFile], { env: posternEnv() });
+}
+
+/** Resolves when a request is shown by all of them. */
+async function watchedBy(...tails: readonly TestProcess[]): Promise<void> {
+  await eventually(async () => {
+    await gateway.fetch(DEAD);
+    for (const { output } of tails) expect(output.text()).toContain(DEAD);
+  }, SPANS_COME);
+}
+
+/** What one with `-o json` printed. */
+function linesOf({ stdout }: TestProcess): LogRecord[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line): LogRecord => JSON.parse(line));
+}
 
 describe('a trace', () => {
   it('goes on from the user to the origin, with a span for each part', async () => {

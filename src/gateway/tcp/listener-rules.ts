@@ -11,7 +11,8 @@ export function checkAddress(
   address: string,
 ): void {
   if (isInAny(deny, address)) throw refusal('TCP_DENIED', `${address} is in deny`);
-  if (allow.length > 0 && !isInAny(allow, address)) throw refusal('TCP_DENIED', `${address} is not in allow`);
+  if (allow.length > 0 && !isInAny(allow, address))
+    throw refusal('TCP_DENIED', `${address} is not in allow`);
 }
 
 /** The hostname that a client asks for. Throws TCP_NAME when it is none of the listener's. */
