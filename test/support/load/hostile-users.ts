@@ -29,7 +29,7 @@ export async function startHostileUsers(
   const { port, ca } = gateway.connectOptions(hostname);
   const how = JSON.stringify({ port, hostname, ca, addresses });
   // Elsewhere they would have processors of their own.
-  const users = startProcess('nice', ['-n', '19', process.execPath, PROGRAM], {
+  const users = startProcess('nice', ['-n', '10', process.execPath, PROGRAM], {
     name: 'hostile-users',
     env: { HOSTILE_USERS: how, NODE_OPTIONS: undefined },
   });
