@@ -208,6 +208,8 @@ export const LIMITS = {
   originHttp2SessionMb: 32,
   /** How long an origin may take to begin to speak HTTP/2, ms. http2-origin.test.ts */
   originHttp2SettingsMs: 10_000,
+  /** Requests that may be given up on one HTTP/2 connection to an origin; then others are used. Node's servers end one at 1,000. http2-origin.test.ts */
+  originHttp2GivenUp: 200,
   /** Requests of one ingress rule that wait for a place on an HTTP/2 connection. test/unit/gateway/http/origin/http2-places.test.ts */
   originPlacesAwaited: 10_000,
   /** What is kept of the beginning of such a request, bytes, until it is answered: a usual call of gRPC. http2-origin.test.ts */

@@ -8,11 +8,12 @@ import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 
 import http2 from 'http2-wrapper';
 import type { Dispatcher } from 'undici';
 import type { Clock, Timer } from '../../../core/clock.ts';
-import { PosternError } from '../../../core/error.ts';
+import { PosternError, codeOf } from '../../../core/error.ts';
 import { LIMITS } from '../../../core/limits.ts';
 import { Http2Call, type Http2Body } from './http2-call.ts';
 import { requestHead } from './http2-head.ts';
-import { STALE_CONNECTION } from './origin-error.ts';
+import { Http2Watch } from './http2-watch.ts';
+import { STALE_CONNECTION, toOriginError } from './origin-error.ts';
 import type { OriginStream } from './origin-opener.ts';
 
 export interface Http2ConnectionOptions {
@@ -63,6 +64,9 @@ export class Http2Connection {
   /** What GOAWAY said: requests above this one were not looked at. */
   #lastTaken: number | undefined;
   #idle: Timer | undefined;
+  readonly #watch: Http2Watch;
+  /** Requests that were given up. */
+  #givenUp = 0;
 
   /** Takes over `duplex`. Rejects with ORIGIN_TIMEOUT, ORIGIN_PROTOCOL, and with what ended the stream. */
   static async open(
@@ -88,12 +92,22 @@ export class Http2Connection {
       createConnection: () => duplex,
     });
     this.#session = session;
+    this.#watch = new Http2Watch({
+      session,
+      clock: options.clock,
+      onDead: () => {
+        const message = 'Cannot get a response from the origin: it does not answer any more';
+        session.destroy(new PosternError('ORIGIN_TIMEOUT', message));
+        duplex.destroy();
+      },
+    });
     session.on('error', () => undefined);
     session.on('goaway', (_code: number, lastStreamId: number) => {
       this.#lastTaken = lastStreamId;
       this.#gone();
     });
     session.once('close', () => {
+      this.#watch.stop();
       this.#gone();
       this.#linger();
     });
@@ -124,6 +138,7 @@ export class Http2Connection {
   reserve(): Http2Place {
     if (this.isIdle) {
       this.#idle?.cancel();
+      this.#watch.start();
       this.#options.onBusy(this);
     }
     this.#reserved += 1;
@@ -172,6 +187,7 @@ export class Http2Connection {
     this.#open += 1;
     stream.once('close', () => {
       this.#open -= 1;
+      if (stream.rstCode === http2.constants.NGHTTP2_CANCEL) this.#gaveUp();
       this.#madeRoom();
     });
     const { clock, headersTimeoutMs } = this.#options;
@@ -198,11 +214,29 @@ export class Http2Connection {
     try {
       return this.#session.request(head, { endStream: !hasBody, waitForTrailers: hasBody });
     } catch (cause) {
-      this.#gone();
-      const message = 'the connection was gone before the request was sent';
-      handler.onError?.(Object.assign(new Error(message, { cause }), { code: STALE_CONNECTION }));
+      handler.onError?.(this.#requestError(cause));
       return undefined;
     }
+  }
+
+  /** What one user sends must not end the connection of the others. */
+  #requestError(cause: unknown): Error {
+    if (!this.#session.closed && !this.#session.destroyed) {
+      const message = 'Cannot send the request: it cannot be said in HTTP/2';
+      return new PosternError('HTTP_BAD_REQUEST', message, { cause });
+    }
+    this.#gone();
+    const message = 'the connection was gone before the request was sent';
+    return Object.assign(new Error(message, { cause }), { code: STALE_CONNECTION });
+  }
+
+  /**
+   * Origins end a connection on which too much is given up, with everything on it. So that users who only ask and leave do no
+   * harm to others, the next requests go over another one in time.
+   */
+  #gaveUp(): void {
+    this.#givenUp += 1;
+    if (this.#givenUp === LIMITS.originHttp2GivenUp) this.retire();
   }
 
   /** Waits for the origin's SETTINGS. */
@@ -215,8 +249,7 @@ export class Http2Connection {
       });
       const fail = (cause?: unknown): void => {
         timer.cancel();
-        const message = 'Cannot speak HTTP/2 with the origin: it answers with something else';
-        reject(new PosternError('ORIGIN_PROTOCOL', message, { cause }));
+        reject(openError(cause));
       };
       session.once('remoteSettings', () => {
         timer.cancel();
@@ -240,7 +273,10 @@ export class Http2Connection {
       if (this.isIdle && !this.#session.destroyed) this.#session.close();
       return;
     }
-    if (this.isIdle) this.#waitIdle();
+    if (this.isIdle) {
+      this.#watch.stop();
+      this.#waitIdle();
+    }
     this.#options.onRoom(this);
   }
 
@@ -262,6 +298,18 @@ export class Http2Connection {
     const timer = this.#options.clock.after(LIMITS.http2LingerMs, () => this.#duplex.destroy());
     this.#duplex.once('close', () => timer.cancel());
   }
+}
+
+/** Why a connection did not come to speak HTTP/2. */
+function openError(cause: unknown): PosternError {
+  const code = codeOf(cause);
+  if (code?.startsWith('ERR_HTTP2_') === true) {
+    const message = 'Cannot speak HTTP/2 with the origin: it answers with something else';
+    return new PosternError('ORIGIN_PROTOCOL', message, { cause });
+  }
+  if (cause !== undefined) return toOriginError(cause);
+  const message = 'Cannot speak HTTP/2 with the origin: it closed the connection';
+  return new PosternError('ORIGIN_RESET', message);
 }
 
 function headOf(

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { describe, expect, it } from '@jest/globals';
 import { LIMITS } from '../../../../../src/core/limits.ts';
@@ -59,6 +60,19 @@ describe('an origin that speaks HTTP/2', () => {
       expect(seen).not.toHaveProperty(name);
     }
     expect(summaries[0]).toMatchObject({ status: 404, bytesSent: 4 });
+  });
+
+  it('gets bytes beyond ASCII as they came, and its own arrive so', async () => {
+    let seen: unknown;
+    const { port: origin } = await http2Origin((stream, headers) => {
+      seen = headers['x-bytes'];
+      stream.respond({ ':status': 200, 'x-answer': 'k\u00c3\u00a4se' }, { endStream: true });
+    });
+    const { port } = await startGateway({ origin: http2Target(origin) });
+    const request = `GET / HTTP/1.1\r\n${H}X-Bytes: k\u00c3\u00a4se\r\nConnection: close\r\n\r\n`;
+    const response = await exchangeBytes(port, request);
+    expect(response).toContain('x-answer: k\u00c3\u00a4se\r\n');
+    expect(seen).toBe('k\u00c3\u00a4se');
   });
 
   it('is dialled once for many requests at once', async () => {
@@ -283,6 +297,55 @@ describe('an origin that speaks HTTP/2', () => {
     expect(stream.rstCode).toBe(constants.NGHTTP2_CANCEL);
     // The connection goes on.
     expect(sessions[0]?.closed).toBe(false);
+  });
+
+  it('is spared by users who only ask and leave: others go over another connection', async () => {
+    let answered = 0;
+    const origin = await http2Origin((stream, headers) => {
+      if (headers[':path'] === '/stay')
+        return void setImmediate(() => answer(stream, `${++answered}`));
+    });
+    const { port } = await startGateway({ origin: http2Target(origin.port) });
+    const leave = async (): Promise<void> => {
+      const { length } = origin.requests;
+      const client = await RawClient.connect(port);
+      client.send(GET);
+      await eventually(() => origin.requests.length > length, { everyMs: 1 });
+      client.socket.destroy();
+    };
+    for (let round = 0; round < LIMITS.originHttp2GivenUp; round += 1) await leave();
+    await eventually(() => origin.sessions[0]?.closed === true);
+    const stay = await responseTo(startRequest(port, { path: '/stay' }).end());
+    expect([stay.statusCode, origin.sessions.length]).toEqual([200, 2]);
+  });
+
+  it('that vanishes is noticed, and what is on the connection is answered', async () => {
+    const clock = new FakeClock();
+    const streams: ServerHttp2Stream[] = [];
+    const behind = await http2Origin((stream) => void streams.push(stream));
+    let isCut = false;
+    const origin = await rawOrigin((socket) => {
+      const on = connect(behind.port, '127.0.0.1');
+      socket.on('data', (bytes) => isCut || on.write(bytes));
+      on.on('data', (bytes) => isCut || socket.write(bytes));
+      on.on('error', () => undefined);
+      socket.on('close', () => on.destroy());
+    });
+    const { port } = await startGateway({ origin: http2Target(origin), pools: { clock } });
+    const responses = [exchangeBytes(port, GET), exchangeBytes(port, GET)];
+    await eventually(() => streams.length === 2);
+    // As long as it answers PING it may take its time.
+    for (let round = 0; round < 4; round += 1) {
+      clock.run(LIMITS.http2WatchMs);
+      const [session] = behind.sessions;
+      await once(session as object as NodeJS.EventEmitter, 'ping');
+      await new Promise<void>((resolve) => session?.ping(() => resolve()));
+    }
+    isCut = true;
+    for (let round = 0; round <= LIMITS.http2SilentRounds; round += 1)
+      clock.run(LIMITS.http2WatchMs);
+    const codes = (await Promise.all(responses)).map((text) => `${statusIn(text)} ${codeIn(text)}`);
+    expect(codes).toEqual(['504 ORIGIN_TIMEOUT', '504 ORIGIN_TIMEOUT']);
   });
 
   it('may send no more ahead of a slow user than its window', async () => {
