@@ -19,7 +19,7 @@ const RANGE = 'range.postern.test';
 const SINGLE = 'single.postern.test';
 
 let gateway: Gateway;
-let ports: { readonly range: number; readonly rules: number };
+let ports: { readonly range: number; readonly rules: number; readonly pair: number };
 
 /** Ports beside each other that nothing listens on. */
 async function freePorts(count: number): Promise<number> {
@@ -92,6 +92,7 @@ function listeners(rules: Record<string, unknown>): Record<string, unknown>[] {
   return [
     { listen: `127.0.0.1:${ports.range}-${ports.range + 3}`, hostname: RANGE },
     { listen: `127.0.0.1:${ports.rules}`, hostname: SINGLE, ...rules },
+    { listen: `127.0.0.1:${ports.pair}-${ports.pair + 1}`, hostname: SINGLE },
   ];
 }
 
@@ -99,7 +100,7 @@ beforeAll(async () => {
   const origin = await freePorts(3);
   await startPorts(origin, 3);
   const echo = await startEcho();
-  ports = { range: await freePorts(4), rules: await freePort() };
+  ports = { range: await freePorts(4), rules: await freePort(), pair: await freePorts(2) };
   ({ gateway } = await startPostern({
     config: { tcp: listeners({ deny: ['127.0.0.66'] }) },
     ingress: [
@@ -121,6 +122,13 @@ describe('a range of ports', () => {
     expect(last?.['err']).toMatchObject({
       message: `Cannot reach "${RANGE}": its service has 3 ports, and this is port 4 of the listener`,
     });
+  });
+
+  it('reaches a service of one port with its first', async () => {
+    await carried(ports.pair);
+    await whenRefused(ports.pair + 1, 'ROUTE_NO_RULE');
+    const last = gateway.log.findLast(({ msg }) => msg === 'TCP connection refused');
+    expect(JSON.stringify(last)).toContain('has one port, and this is port 2 of the listener');
   });
 
   it('is one address of the gateway', () => {
