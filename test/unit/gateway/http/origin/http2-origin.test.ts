@@ -133,6 +133,27 @@ describe('an origin that speaks HTTP/2', () => {
     await client.sees('.\r\n');
   });
 
+  it('P8: gets the trailers that may be ones, and its own arrive', async () => {
+    const seen: Record<string, unknown>[] = [];
+    const { port: origin } = await http2Origin((stream) => {
+      stream.on('trailers', (trailers) => void seen.push({ ...trailers }));
+      stream.resume().on('end', () => {
+        stream.respond({ ':status': 200 }, { waitForTrailers: true });
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': 'b', 'set-cookie': 'c=d' }));
+        stream.end('ok');
+      });
+    });
+    const { port } = await startGateway({ origin: http2Target(origin) });
+    const head = `POST / HTTP/1.1\r\n${H}TE: trailers\r\nConnection: close, TE\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    const trailers = 'X-Sum: a\r\nX-Forwarded-User: eve\r\nX_Access_User: eve\r\nHost: other\r\n';
+    const response = await exchangeBytes(port, `${head}2\r\nhi\r\n0\r\n${trailers}\r\n`);
+    expect(response).toMatch(/2\r\nok\r\n0\r\nx-sum: b\r\n\r\n$/);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]).toMatchObject({ 'x-sum': 'a' });
+    expect(seen[0]).not.toHaveProperty('x-forwarded-user');
+    expect(seen[0]).not.toHaveProperty('host');
+  });
+
   it('moves a large body in both directions', async () => {
     const { port: origin } = await http2Origin((stream) => {
       stream.respond({ ':status': 200 });
