@@ -108,7 +108,7 @@ describe('a rule that requires access', () => {
     // Kept ones carry the next request: nothing was signed for that.
     expect((await web.stats()).accepted).toBeLessThan(10);
     const { port, host, ...tls } = gateway.connectOptions(WIKI);
-    const headers = { host: WIKI, cookie: browser.cookies(WIKI) };
+    const headers = { host: WIKI, cookie: browser.cookies(WIKI), origin: `https://${WIKI}` };
     const socket = new WebSocket(`wss://${host}:${port}/ws`, [], { ...tls, headers });
     cleanup(() => socket.terminate());
     await new Promise((resolve, reject) => {
