@@ -15,7 +15,7 @@ export interface WatchedBody {
 }
 
 /** Connections whose users may be slow. */
-export interface WatchedUsers {
+interface WatchedUsers {
   /** Ends what has had something for its user for more than `mostMs`, of which they took nothing. */
   cutStalled(now: number, mostMs: number): void;
 }
