@@ -86,7 +86,7 @@ export class Gateway {
   readonly #stranded = new StrandedRequests({
     clock: systemClock,
     replicasOf: (tunnelId) => this.#registry.replicasOf(tunnelId),
-    leave: (replicaId) => this.#http.leaveReplica(replicaId),
+    leave: (replicaId) => this.#http.running.leaveReplica(replicaId),
   });
   readonly #tracer: Tracer;
   readonly #stickiness = new Stickiness();
@@ -127,7 +127,7 @@ export class Gateway {
       events: {
         onJoin: (replica) => this.#replicaJoined(replica),
         onLeave: (replica, hasBroken) => this.#replicaLeft(replica, hasBroken),
-        onDead: (replica) => this.#endings.died(replica),
+        onDead: (replica) => this.#replicaDied(replica),
       },
     });
     this.#access = this.#createAccess();
@@ -494,6 +494,12 @@ export class Gateway {
       { ...fields, [FIELD.address]: address, [FIELD.count]: count },
       'connector joined',
     );
+  }
+
+  #replicaDied(replica: ConnectedReplica): void {
+    // The one that says so is about to join: what may be made twice need not fail for want of it.
+    this.#arrivals.brokeOff(replica.tunnel.id);
+    this.#endings.died(replica);
   }
 
   #replicaLeft(replica: ConnectedReplica, hasBroken: boolean): void {

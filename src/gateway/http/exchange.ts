@@ -43,10 +43,10 @@ export interface ExchangeHost {
   /** Whether responses should be the last of their connections. */
   readonly isDraining: boolean;
   /**
-   * Finds another replica for a request that failed, or waits for one, and returns what sends it there. Undefined where it
-   * has to end with the error.
+   * Finds another replica for a request, or waits for one where it has failed for good, and returns what sends it there.
+   * Undefined where there is none.
    */
-  elsewhere(arrival: Arrival, error: PosternError): (() => void) | undefined;
+  elsewhere(arrival: Arrival, error: PosternError, hasFailed: boolean): (() => void) | undefined;
   /** The origin has answered 101. */
   onLive(upgrade: LiveUpgrade, socket: Socket): void;
 }
@@ -297,10 +297,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     void this.#openAndSend();
   }
 
-  /** Gives the request to another replica, where it may go there and there is one. False where it stays as it is. */
-  leave(error: PosternError): boolean {
+  /**
+   * Gives the request to another replica, where it may go there and there is one. Otherwise it stays as it is: its stream may
+   * be resumed.
+   */
+  leave(error: PosternError): void {
+    this.#moves(error, false);
+  }
+
+  #moves(error: PosternError, hasFailed: boolean): boolean {
     if (this.#isOver || !mayGoElsewhere(error.code, this.#attempt)) return false;
-    const goOn = this.#host.elsewhere(this.#arrival, error);
+    const goOn = this.#host.elsewhere(this.#arrival, error, hasFailed);
     if (goOn === undefined) return false;
     this.#isOver = true;
     this.#abort?.(error);
@@ -349,7 +356,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #failed(error: PosternError): void {
-    if (!this.leave(error)) this.fail(error);
+    if (!this.#moves(error, true)) this.fail(error);
   }
 
   get #attempt(): Attempt {

@@ -50,6 +50,8 @@ import type { HttpHandlerOptions, HttpStats } from './http-handler-options.ts';
 export class HttpHandler {
   /** The live WebSockets, to be closed at the end of a grace period or when they are no longer allowed. */
   readonly upgrades = new UpgradeRegistry();
+  /** Requests at replicas, to be given to others. */
+  readonly running = new RunningRequests();
   readonly #options: HttpHandlerOptions;
   readonly #proxies: TrustedProxies;
   readonly #pools: OriginPools;
@@ -59,7 +61,6 @@ export class HttpHandler {
   readonly #watch: StallWatch;
   readonly #servers: (Server | HttpsServer)[] = [];
   readonly #http2: UserSessions;
-  readonly #running = new RunningRequests();
   #requests = 0;
   #isDraining = false;
   #onDrained: (() => void) | undefined;
@@ -95,7 +96,7 @@ export class HttpHandler {
       get isDraining() {
         return isDraining();
       },
-      elsewhere: (arrival, error) => this.#elsewhere(arrival, error),
+      elsewhere: (...asked) => this.#elsewhere(...asked),
       onLive: (upgrade, socket) => this.#onLive(upgrade, socket),
     };
   }
@@ -142,15 +143,6 @@ export class HttpHandler {
   /** Forgets the idle origin connections of a replica's rule; those in use close after their request. */
   dropPool(poolKey: string): void {
     this.#pools.drop(poolKey);
-  }
-
-  /**
-   * Gives the requests to another replica that wait for the links of this one and may be made twice, where there is one.
-   * The others stay: their streams may be resumed.
-   */
-  leaveReplica(replicaId: string): void {
-    const message = 'Cannot wait for the connector any longer: its links are gone';
-    this.#running.leaveReplica(replicaId, new PosternError('STREAM_LOST', message));
   }
 
   /** When the oldest request under way began, as performance.now() counts; undefined without any. */
@@ -446,20 +438,20 @@ export class HttpHandler {
     });
     const headers = target.changes?.request(fields) ?? fields;
     const exchange = new Exchange(this.#host, arrival, target, { path, headers, setCookie });
-    this.#running.add(record, { exchange, pass, target });
+    this.running.add(record, { exchange, pass, target });
     this.#connections.setRunning(request.socket, exchange);
     exchange.start();
   }
 
   /** Once for each request. A replica that is gone may come back; an origin that cannot be reached is not waited for. */
-  #elsewhere(arrival: Arrival, error: PosternError): (() => void) | undefined {
+  #elsewhere(arrival: Arrival, error: PosternError, hasFailed: boolean): (() => void) | undefined {
     const { record } = arrival;
-    const left = this.#running.leave(record);
+    const left = this.running.leave(record);
     if (left?.target.replicaId === undefined) return undefined;
     const { pass, target } = left;
     const routed = this.#route(arrival, pass, target.replicaId);
-    const isWaiting =
-      !routed.ok && isReplicaLost(error.code) && this.#waitForRoute(arrival, pass, routed);
+    const mayWait = hasFailed && isReplicaLost(error.code);
+    const isWaiting = !routed.ok && mayWait && this.#waitForRoute(arrival, pass, routed);
     if (!routed.ok && !isWaiting) return undefined;
     this.#options.log.info(
       { [FIELD.request]: record.requestId, [FIELD.replica]: target.replicaId, [FIELD.err]: error },
@@ -507,7 +499,7 @@ export class HttpHandler {
     this.#requests -= 1;
     this.#connections.release(socket);
     this.upgrades.add(upgrade);
-    const held = this.#running.passOf(upgrade.record)?.hold((error) => {
+    const held = this.running.passOf(upgrade.record)?.hold((error) => {
       upgrade.close(CLOSE_REVOKED, error);
     });
     upgrade.onEnd = () => {
@@ -530,7 +522,7 @@ export class HttpHandler {
   }
 
   #finish(record: RequestRecord): void {
-    this.#running.remove(record);
+    this.running.remove(record);
     this.#limits.leave(record);
     const summary = record.summary();
     logRequest(this.#options.log, summary, this.#options.accessLogLevel);

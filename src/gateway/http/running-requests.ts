@@ -4,7 +4,7 @@
  *
  * Bounded by the requests there are: each is removed when it ends.
  */
-import type { PosternError } from '../../core/error.ts';
+import { PosternError } from '../../core/error.ts';
 import type { Exchange } from './exchange.ts';
 import type { OriginTarget } from './origin/origin-opener.ts';
 import type { RequestPass } from './request-gate.ts';
@@ -47,8 +47,13 @@ export class RunningRequests {
     return entry?.hasMoved === true ? undefined : entry;
   }
 
-  /** Has the requests leave a replica that may do so. */
-  leaveReplica(replicaId: string, error: PosternError): void {
+  /**
+   * Gives the requests to another replica that wait for the links of this one and may be made twice, where there is one.
+   * The others stay: their streams may be resumed.
+   */
+  leaveReplica(replicaId: string): void {
+    const message = 'Cannot wait for the connector any longer: its links are gone';
+    const error = new PosternError('STREAM_LOST', message);
     // One that leaves is put back where it was, and is not met again.
     for (const { exchange, target } of this.#entries.values()) {
       if (target.replicaId === replicaId) exchange.leave(error);

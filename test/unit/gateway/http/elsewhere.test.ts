@@ -31,6 +31,8 @@ const LOST = new PosternError('STREAM_LOST', 'Cannot go on: the connector was re
 
 interface Two {
   readonly gateway: Gateway;
+  /** Those who wait for a replica. */
+  readonly waiting: Set<() => void>;
   /** How often each replica was asked for a connection. */
   readonly opened: { first: number; second: number };
 }
@@ -41,6 +43,7 @@ async function startTwo(
   second: (Partial<OriginTarget> & { readonly port?: number }) | undefined,
 ): Promise<Two> {
   const opened = { first: 0, second: 0 };
+  const waiting = new Set<() => void>();
   const made = (name: 'first' | 'second', how: Partial<OriginTarget> & { port?: number }) => {
     const { port = 1, ...changes } = how;
     const target = targetAt(port, { poolKey: name, replicaId: name, ...changes });
@@ -54,9 +57,13 @@ async function startTwo(
   const route = (_hostname: string, _path: string, notAt?: string): RouteResult => {
     const target = targets.find(({ replicaId }) => replicaId !== notAt);
     const error = new PosternError('ROUTE_NO_REPLICA', 'Cannot reach it: none is connected');
-    return target === undefined ? { ok: false, error } : { ok: true, target };
+    const wait = (again: () => void): { release(): void } => {
+      waiting.add(again);
+      return { release: () => void waiting.delete(again) };
+    };
+    return target === undefined ? { ok: false, error, wait } : { ok: true, target };
   };
-  return { gateway: await startGateway({ origin: 1, route }), opened };
+  return { waiting, gateway: await startGateway({ origin: 1, route }), opened };
 }
 
 const refuses = (code: PosternError['code']): Partial<OriginTarget> => ({
@@ -208,22 +215,27 @@ describe('a request whose connector dies before the answer', () => {
     reader.send(GET);
     writer.send(POST);
     await eventually(() => seen().includes('GET /') && seen().includes('body'));
-    gateway.handler.leaveReplica('second');
-    gateway.handler.leaveReplica('first');
+    gateway.handler.running.leaveReplica('second');
+    gateway.handler.running.leaveReplica('first');
     await reader.sees('at the second:');
     expect(writer.text).toBe('');
     die();
     await writer.sees('STREAM_LOST');
   });
 
-  it('stays where there is no other replica', async () => {
+  it('stays where there is no other replica while its stream may be resumed, and waits for one once it is lost', async () => {
     const { target, seen, die } = mortal();
-    const { gateway } = await startTwo(target, undefined);
+    const { gateway, waiting, opened } = await startTwo(target, undefined);
     const client = await RawClient.connect(gateway.port);
     client.send(GET);
     await eventually(() => seen().includes('GET /'));
-    gateway.handler.leaveReplica('first');
-    expect(gateway.handler.stats.requests).toBe(1);
+    gateway.handler.running.leaveReplica('first');
+    expect([gateway.handler.stats.requests, waiting.size]).toEqual([1, 0]);
+    die();
+    await eventually(() => waiting.size === 1);
+    expect(client.text).toBe('');
+    for (const again of waiting) again();
+    await eventually(() => opened.first === 2);
     die();
     await client.sees('STREAM_LOST');
   });
@@ -235,14 +247,14 @@ describe('a request whose connector dies before the answer', () => {
     const user = connect(gateway.port, '127.0.0.1');
     user.write(GET);
     await eventually(() => sockets.length === 1);
-    gateway.handler.leaveReplica('first');
+    gateway.handler.running.leaveReplica('first');
     await eventually(() => sockets.length === 2);
     await eventually(() => sockets[0]?.destroyed === true);
     user.destroy();
     await once(sockets[1] as Socket, 'close');
     await eventually(() => gateway.summaries.length === 1);
     expect(gateway.summaries).toMatchObject([{ code: 'HTTP_ABORTED' }]);
-    gateway.handler.leaveReplica('second');
+    gateway.handler.running.leaveReplica('second');
     expect(sockets).toHaveLength(2);
   });
 });
