@@ -206,7 +206,7 @@ export const LIMITS = {
   originHttp2ConnectionBytes: 8 * MiB,
   /** Memory of one HTTP/2 connection to an origin beside the windows, MB. */
   originHttp2SessionMb: 32,
-  /** How long an origin may take to begin to speak HTTP/2, ms. http2-origin.test.ts */
+  /** How long an origin may take to begin to speak HTTP/2, ms. http2-agreement.test.ts */
   originHttp2SettingsMs: 10_000,
   /** Requests that may be given up on one HTTP/2 connection to an origin; then others are used. Node's servers end one at 1,000. http2-origin.test.ts */
   originHttp2GivenUp: 200,

@@ -52,6 +52,8 @@ export class Http2Call {
   #trailers: Buffer[] = [];
   #error: Error | undefined;
   #hasAnswer = false;
+  /** All of the body was sent. */
+  #isSent = false;
   #isOver = false;
 
   /** Takes over a stream whose head is on its way. */
@@ -94,6 +96,7 @@ export class Http2Call {
       if (!stream.write(chunk)) body.pause();
     });
     body.on('end', () => {
+      this.#isSent = true;
       if (!stream.destroyed) stream.end();
       this.#waitForAnswer();
     });
@@ -150,6 +153,10 @@ export class Http2Call {
     // Undici's types say strings, and its handlers get this.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     this.#handler.onComplete?.(this.#trailers as unknown as string[]);
+    // What is left of the body has nowhere to go, and may never come.
+    if (this.#body !== undefined && !this.#isSent) {
+      this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    }
   }
 
   #onClose(): void {

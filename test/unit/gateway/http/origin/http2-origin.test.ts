@@ -9,7 +9,6 @@ import {
   RawClient,
   codeIn,
   exchangeBytes,
-  httpOrigin,
   rawOrigin,
   responseTo,
   startGateway,
@@ -132,6 +131,25 @@ describe('an origin that speaks HTTP/2', () => {
     client.send('0\r\n\r\n');
     await client.sees('.\r\n');
   });
+
+  it.each([true, false])(
+    'may answer whole before the request ends, and is sent no more of it; a head alone: %s',
+    async (endStream) => {
+      const streams: ServerHttp2Stream[] = [];
+      const { port: origin, sessions } = await http2Origin((stream) => {
+        streams.push(stream);
+        stream.respond({ ':status': 413 }, { endStream });
+        if (!endStream) stream.end('too much');
+      });
+      const { port, handler } = await startGateway({ origin: http2Target(origin) });
+      const client = await RawClient.connect(port);
+      client.send(`POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n`);
+      await client.sees(endStream ? ' 413 ' : 'too much');
+      await eventually(() => streams[0]?.closed === true);
+      await eventually(() => handler.stats.origins.idle === 1);
+      expect([streams[0]?.rstCode, sessions[0]?.closed]).toEqual([0, false]);
+    },
+  );
 
   it('P8: gets the trailers that may be ones, and its own arrive', async () => {
     const seen: Record<string, unknown>[] = [];
@@ -465,67 +483,5 @@ describe('an origin that speaks HTTP/2', () => {
       `GET / HTTP/1.1\r\n${H}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
     );
     await client.sees('101 Switching Protocols');
-  });
-});
-
-describe('an origin that should speak HTTP/2', () => {
-  it('and agreed on HTTP/1.1 gets that, over connections that are kept', async () => {
-    const origin = await httpOrigin((request, response) => response.end(request.httpVersion));
-    const { port, handler } = await startGateway({
-      origin: http2Target(origin, { alpn: 'http/1.1' }),
-    });
-    const responses = await Promise.all(
-      Array.from({ length: 8 }, async () => exchangeBytes(port, GET)),
-    );
-    expect(responses.filter((text) => text.endsWith('\r\n\r\n1.1'))).toHaveLength(8);
-    await eventually(() => handler.stats.origins.busy === 0);
-    const { idle } = handler.stats.origins;
-    expect(idle).toBeGreaterThan(0);
-    expect(statusIn(await exchangeBytes(port, GET))).toBe(200);
-    expect(handler.stats.origins.idle).toBeLessThanOrEqual(idle);
-  });
-
-  it('and agreed on HTTP/1.1 gets no gRPC', async () => {
-    const origin = await httpOrigin((_request, response) => response.end());
-    const { port, summaries } = await startGateway({
-      origin: http2Target(origin, { alpn: 'http/1.1' }),
-    });
-    const head = `POST /a.B/C HTTP/1.1\r\n${H}Content-Type: application/grpc\r\nContent-Length: 5\r\n\r\n`;
-    const response = await exchangeBytes(port, `${head}\0\0\0\0\0`);
-    expect(response).toMatch(/^HTTP\/1\.1 200 .*Grpc-Status: 13\r\n/s);
-    await eventually(() => summaries.length === 1);
-    expect(summaries[0]?.code).toBe('ORIGIN_PROTOCOL');
-  });
-
-  it('and answers with something else is told apart', async () => {
-    const origin = await rawOrigin((socket) => {
-      socket.on('data', () => socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n'));
-    });
-    const { port } = await startGateway({ origin: http2Target(origin) });
-    const response = await exchangeBytes(port, GET);
-    expect([statusIn(response), codeIn(response)]).toEqual([502, 'ORIGIN_PROTOCOL']);
-  });
-
-  it('and says nothing is given up in time', async () => {
-    const clock = new FakeClock();
-    let connections = 0;
-    const origin = await rawOrigin(() => (connections += 1));
-    const { port, handler } = await startGateway({
-      origin: http2Target(origin),
-      pools: { clock },
-    });
-    const response = exchangeBytes(port, GET);
-    await eventually(() => connections === 1 && clock.pending > 0);
-    clock.run(LIMITS.originHttp2SettingsMs);
-    expect([statusIn(await response), codeIn(await response)]).toEqual([504, 'ORIGIN_TIMEOUT']);
-    expect(handler.stats.origins.pools).toBe(0);
-  });
-
-  it('and refuses connections fails all who wait for one', async () => {
-    const { port } = await startGateway({ origin: http2Target(1) });
-    const responses = await Promise.all(
-      Array.from({ length: 20 }, async () => exchangeBytes(port, GET)),
-    );
-    expect(responses.map((text) => codeIn(text))).toEqual(Array(20).fill('ORIGIN_REFUSED'));
   });
 });
