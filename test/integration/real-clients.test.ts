@@ -3,7 +3,6 @@
  * versions of HTTP, Chromium, git with a large push, and the chunks of a container registry.
  */
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
@@ -29,6 +28,8 @@ const GIT = 'git.postern.test';
 const REGISTRY = 'registry.postern.test';
 const MiB = 1024 * 1024;
 const PUSHED = 200 * MiB;
+/** Of them, on a branch of its own. */
+const CLONED = 40 * MiB;
 
 const dir = tempDir('clients');
 let gateway: Gateway;
@@ -211,22 +212,35 @@ describe('git over HTTPS', () => {
     };
     return mustRun(toolPath('git'), [...config, ...args], { cwd, env, deadlineMs: 90_000 });
   };
-  it('pushes 200 MiB and clones them', async () => {
+  it('pushes 200 MiB, and clones a branch of them', async () => {
     const bare = await git.create('large.git');
     const work = tempDir('git-work');
     const { port } = gateway.connectOptions(GIT);
     const url = `https://${GIT}:${port}/large.git`;
     const resolve = ['-c', `http.curloptResolve=${GIT}:${port}:127.0.0.1`];
     await at(work, 'init', '--quiet');
-    writePatternFile(join(work, 'large'), PUSHED);
-    writeFileSync(join(work, 'small'), 'small\n');
-    await at(work, 'add', '.');
-    await at(work, 'commit', '--quiet', '-m', 'large');
+    for (const [name, bytes, offset] of [
+      ['part', CLONED, 0],
+      ['rest', PUSHED - CLONED, CLONED],
+    ] as const) {
+      writePatternFile(join(work, name), bytes, offset);
+      await at(work, 'add', '.');
+      await at(work, 'commit', '--quiet', '-m', name);
+    }
     const started = performance.now();
-    await at(work, ...resolve, 'push', '--quiet', url, 'HEAD:main');
+    await at(
+      work,
+      ...resolve,
+      'push',
+      '--quiet',
+      url,
+      'HEAD:refs/heads/main',
+      'HEAD~1:refs/heads/part',
+    );
     const pushedMs = performance.now() - started;
     // More than its buffer: the pack went in chunks.
     expect(git.pushes).toContain('chunked');
+    // A commit's name is the digest of all that it holds, which git has checked.
     const [here, there] = [
       await at(work, 'rev-parse', 'HEAD'),
       await at(bare, 'rev-parse', 'main'),
@@ -235,9 +249,10 @@ describe('git over HTTPS', () => {
 
     const copy = join(tempDir('git-copy'), 'copy');
     const cloned = performance.now();
-    await at(dir, ...resolve, 'clone', '--quiet', url, copy);
+    const one = ['--single-branch', '--branch', 'part'];
+    await at(dir, ...resolve, 'clone', '--quiet', ...one, url, copy);
     const clonedMs = performance.now() - cloned;
-    expect(await fileSha256(join(copy, 'large'))).toBe(patternSha256(PUSHED));
+    expect(await fileSha256(join(copy, 'part'))).toBe(patternSha256(CLONED));
     say(`pushed in ${(pushedMs / 1000).toFixed(1)} s, cloned in ${(clonedMs / 1000).toFixed(1)} s`);
   }, 120_000);
 });
