@@ -96,7 +96,8 @@ async function openWebSocket(
   const { port, host, ...tls } = gateway.connectOptions(hostname);
   const socket = new WebSocket(`wss://${host}:${port}/ws`, [], {
     ...tls,
-    headers: { host: hostname, ...headers },
+    // A page of the application.
+    headers: { host: hostname, origin: `https://${hostname}`, ...headers },
   });
   cleanup(() => socket.terminate());
   const closed = new Promise<{ code: number; reason: string; at: number }>((resolve) => {
