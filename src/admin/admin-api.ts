@@ -8,7 +8,12 @@ import type { AuthorityKey } from '../access/ssh/ssh-authority.ts';
 import type { AuditEvent } from '../telemetry/audit-event.ts';
 import type { AdminFeed } from './admin-feed.ts';
 import type { TailFilterText } from './tail-filter.ts';
-import type { GatewayStatus, LinkStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
+import type {
+  GatewayStatus,
+  LinkStatus,
+  ReplicaStatus,
+  TunnelStatus,
+} from '../gateway/gateway-status.ts';
 
 /** What is asked for when there is nothing to say. */
 export type NoParams = Readonly<Record<string, never>>;
@@ -18,6 +23,10 @@ export interface GatewaySummary
   extends Omit<GatewayStatus, 'startedAt'>, Partial<Omit<WorkersSummary, 'pid'>> {
   readonly startedAt: string;
   readonly supervisor?: number;
+  /** Tunnels with connectors at this worker, by name; absent in versions before, and of other workers. */
+  readonly tunnels?: readonly TunnelStatus[];
+  /** How many more there are. */
+  readonly moreTunnels?: number;
 }
 
 /** A connected replica. */

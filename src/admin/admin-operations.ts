@@ -7,7 +7,7 @@
  */
 import { systemClock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
-import type { GatewayStatus, ReplicaStatus } from '../gateway/gateway-status.ts';
+import type { GatewayStatus, ReplicaStatus, TunnelStatus } from '../gateway/gateway-status.ts';
 import type { TailListener } from '../gateway/request-tail.ts';
 import type { Route, Store, Tunnel } from '../store/store.ts';
 import { newAuditEvent, type AuditFact } from '../telemetry/audit-event.ts';
@@ -54,6 +54,8 @@ export interface ChangeListener {
 export interface RunningGateway extends ChangeListener {
   status(): GatewayStatus;
   replicas(tunnelId: string): readonly ReplicaStatus[];
+  /** Those that have connectors. */
+  tunnels(): readonly TunnelStatus[];
   /** Tells of each request of a tunnel when it has ended; the result ends that. Throws ADMIN_BUSY. */
   tail(tunnelId: string, listener: TailListener): () => void;
   /** Drains and ends the process; resolves with how much was cut. */
@@ -293,11 +295,22 @@ function routeSummary({ hostname, tunnelName, tunnelId, createdAt }: Route): Rou
   return { hostname, tunnel: tunnelName, tunnelId, createdAt: isoTime(createdAt) };
 }
 
+/** Tunnels that `gateway status` tells of: what a person can read. `tunnel list` has all. */
+const MAX_TUNNELS = 500;
+
 async function gatewaySummary(gateway: RunningGateway): Promise<GatewaySummary> {
   const status = gateway.status();
   const { pid: supervisor, ...processes } = (await gateway.workers()) ?? {};
   const startedAt = isoTime(status.startedAt);
-  return { ...status, startedAt, ...processes, ...(supervisor !== undefined && { supervisor }) };
+  const tunnels = gateway.tunnels();
+  return {
+    ...status,
+    startedAt,
+    ...processes,
+    ...(supervisor !== undefined && { supervisor }),
+    tunnels: tunnels.slice(0, MAX_TUNNELS),
+    ...(tunnels.length > MAX_TUNNELS && { moreTunnels: tunnels.length - MAX_TUNNELS }),
+  };
 }
 
 function replicaSummary(replica: ReplicaStatus): ReplicaSummary {

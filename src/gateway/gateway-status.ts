@@ -28,6 +28,20 @@ export interface ReplicaStatus {
   readonly unhealthy?: readonly string[];
 }
 
+/** A tunnel with connectors, in short. */
+export interface TunnelStatus {
+  readonly name: string;
+  readonly replicas: number;
+  readonly links: number;
+  readonly streams: number;
+  /** Streams that wait for a link. */
+  readonly detached: number;
+  /** The shortest smoothed round trip of its links, ms; absent before the first measurement. */
+  readonly roundTripMs?: number;
+  /** What its connectors say they are, each once. */
+  readonly software: readonly string[];
+}
+
 /** What is under way of one kind. */
 export interface LiveWork {
   readonly count: number;

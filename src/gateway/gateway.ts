@@ -25,9 +25,10 @@ import type { ConnectedReplica } from './links/connected-replica.ts';
 import { Arrivals } from './routing/arrivals.ts';
 import { ConnectorAudit } from './links/connector-audit.ts';
 import { describeReplica } from './links/describe-replica.ts';
+import { describeTunnels } from './links/describe-tunnels.ts';
 import { Drain } from './drain.ts';
 import { TrustedProxies } from './front/trusted-proxies.ts';
-import type { GatewayStatus, LiveWork, ReplicaStatus } from './gateway-status.ts';
+import type { GatewayStatus, LiveWork, ReplicaStatus, TunnelStatus } from './gateway-status.ts';
 import { HttpDestinations } from './routing/http-destinations.ts';
 import { HttpHandler } from './http/http-handler.ts';
 import type { HttpIntercept } from './http/http-handler-options.ts';
@@ -248,6 +249,11 @@ export class Gateway {
     if (reason !== 'deleted') return;
     this.#options.metrics.removeTunnel(tunnel.name);
     this.#audit.forget(tunnel.id);
+  }
+
+  /** The tunnels that have connectors here. */
+  tunnels(): TunnelStatus[] {
+    return describeTunnels(this.#registry.replicas());
   }
 
   /** Tells of each request of a tunnel when it has ended; the result ends that. Throws ADMIN_BUSY. */

@@ -28,6 +28,8 @@ const CLOSED = 'closed.postern.test';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
+/** A link is measured when nothing has come over it for some seconds. */
+const LINKS_MEASURED = { deadlineMs: 20_000, everyMs: 200 };
 const SPANS_COME = { deadlineMs: 10_000, everyMs: 50 };
 
 let gateway: Gateway;
@@ -146,6 +148,39 @@ describe('the metrics', () => {
       const origin = 'postern_gateway_application_origin_seconds_count';
       expect(await gateway.metric(origin, { application: 'wiki' })).toBe(before + 1);
     });
+  });
+});
+
+describe('links', () => {
+  it('are in gateway status, by tunnel, with their round trip and the versions of connectors', async () => {
+    const { name } = connector.tunnel;
+    await eventually(async () => {
+      const tunnel = {
+        name,
+        replicas: 1,
+        links: 4,
+        streams: expect.any(Number),
+        detached: 0,
+        roundTripMs: expect.any(Number),
+        software: [expect.stringMatching(/^postern\/\d/)],
+      };
+      expect(await gateway.json('gateway', 'status')).toMatchObject({ tunnels: [tunnel] });
+    }, LINKS_MEASURED);
+    const { stdout } = await gateway.cli('gateway', 'status');
+    expect(stdout).toMatch(/^TUNNEL +REPLICAS +LINKS +STREAMS +RTT +SOFTWARE$/m);
+    expect(stdout).toMatch(new RegExp(`^${name} +1 +4 +\\d+ +[\\d.]+ ms +postern/\\d`, 'm'));
+  });
+
+  it('are in tunnel info, one by one', async () => {
+    const { stdout } = await gateway.cli('tunnel', 'info', connector.tunnel.name);
+    const rows = stdout
+      .split('\n')
+      .slice(stdout.split('\n').findIndex((row) => /^LINK +REPLICA/.test(row)));
+    const links = rows.filter((row) =>
+      /^\d +[0-9a-f-]{36} +127\.0\.0\.1:\d+ +\S+Z +\d+ +/.test(row),
+    );
+    expect(links.map((row) => row[0])).toEqual(['0', '1', '2', '3']);
+    expect(links.some((row) => / [\d.]+ ms$/.test(row))).toBe(true);
   });
 });
 

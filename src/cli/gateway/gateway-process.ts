@@ -193,6 +193,7 @@ function runningGateway(gateway: Gateway, { control }: GatewayProcessOptions): R
   return {
     status: () => gateway.status(),
     replicas: (tunnelId) => gateway.replicas(tunnelId),
+    tunnels: () => gateway.tunnels(),
     tail: (tunnelId, listener) => gateway.tail(tunnelId, listener),
     routesChanged: async () => gateway.loadRoutes(),
     tunnelRevoked: async ({ id, name, reason }) => {

@@ -30,7 +30,7 @@ import type { RouteResult } from './origin/origin-opener.ts';
 import { OriginPools } from './origin/origin-pool.ts';
 import { RequestLimits, bodyTooLarge } from './limits/request-limits.ts';
 import { StallWatch } from './limits/stall-watch.ts';
-import type { Admission, RequestPass } from './request-gate.ts';
+import { EVERYBODY, type Admission, type RequestPass } from './request-gate.ts';
 import { parserErrorCode, rawErrorResponse, unreadRecord } from './user/raw-error.ts';
 import { servernameOf } from './user/servername-of.ts';
 import { type GuardRefusal, type GuardedRequest, checkRequest } from './request-guard.ts';
@@ -565,16 +565,6 @@ interface Taken {
   readonly record: RequestRecord;
   readonly expectsContinue: boolean;
 }
-
-/** What goes on where nobody is asked. */
-const EVERYBODY: Admission = {
-  kind: 'pass',
-  pass: {
-    identityHeaders: [],
-    ownsAuthorization: false,
-    hold: () => ({ release: () => undefined }),
-  },
-};
 
 /** Whether the user has left while something was looked up. */
 function isGone({ to }: Arrival): boolean {

@@ -52,6 +52,7 @@ const gateway: RunningGateway = {
     { ...REPLICA, id: `replica of ${id}`, links: [LINK, LINK] },
     { ...REPLICA, id: 'waits for its links', links: [] },
   ],
+  tunnels: () => [],
   tail: () => () => undefined,
   reload: async () => HANDED_OVER,
   rollBack: async () => HANDED_OVER,

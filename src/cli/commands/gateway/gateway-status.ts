@@ -1,4 +1,5 @@
 /** `postern gateway status`: what the running gateway says about itself and its workers. */
+import type { GatewaySummary } from '../../../admin/admin-api.ts';
 import { systemClock } from '../../../core/clock.ts';
 import { defineCommand } from '../../command.ts';
 import { configRows } from '../../describe-config.ts';
@@ -6,6 +7,7 @@ import { EXIT } from '../../exit-code.ts';
 import { describeWorker, WORK } from '../../gateway/describe-worker.ts';
 import { ADMIN_OPTIONS, withRunningGateway } from '../../open-admin.ts';
 import { OUTPUT_OPTION, printResult, table } from '../../output.ts';
+import { roundTrip } from '../../round-trip.ts';
 
 export const gatewayStatus = defineCommand({
   positionals: {},
@@ -32,9 +34,31 @@ export const gatewayStatus = defineCommand({
           ...Object.entries(addresses),
         ],
       ),
+      ...tunnelLines(rest),
       ...(workers.length === 0 ? [] : ['']),
       ...workers.flatMap((worker) => describeWorker(worker, systemClock.wall())),
     ]);
     return EXIT.done;
   },
 });
+
+/** A table of the tunnels that have connectors. */
+function tunnelLines({
+  tunnels = [],
+  moreTunnels = 0,
+}: Pick<GatewaySummary, 'tunnels' | 'moreTunnels'>): string[] {
+  if (tunnels.length === 0) return [];
+  const rows = tunnels.map(
+    ({ name, replicas, links, streams, detached, roundTripMs, software }) => [
+      name,
+      String(replicas),
+      String(links),
+      detached === 0 ? String(streams) : `${streams} (${detached} waiting)`,
+      roundTrip(roundTripMs),
+      software.join(', '),
+    ],
+  );
+  const headings = ['TUNNEL', 'REPLICAS', 'LINKS', 'STREAMS', 'RTT', 'SOFTWARE'];
+  const more = moreTunnels === 0 ? [] : [`… and ${moreTunnels} more: postern tunnel list`];
+  return ['', ...table(headings, rows), ...more];
+}

@@ -4,6 +4,7 @@ import { defineCommand } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
 import { ADMIN_OPTIONS, TUNNEL_ARGUMENT, withAdmin } from '../../open-admin.ts';
 import { OUTPUT_OPTION, printResult, table } from '../../output.ts';
+import { roundTrip } from '../../round-trip.ts';
 
 export const tunnelInfo = defineCommand({
   positionals: TUNNEL_ARGUMENT,
@@ -36,19 +37,34 @@ function describe({ id, name, createdAt, rotatedAt, routes, replicas }: TunnelIn
     replica.startedAt,
     String(replica.links.length),
     String(replica.streams),
-    roundTrip(replica.links.map((link) => link.roundTripMs)),
+    roundTrip(...replica.links.map((link) => link.roundTripMs)),
   ]);
   const unhealthy = replicas.flatMap((replica) =>
     (replica.unhealthy ?? []).map((rule) => `unhealthy: ${rule} at ${replica.id}`),
   );
   const headings = ['REPLICA', 'HOST', 'ADDRESS', 'SOFTWARE', 'STARTED', 'LINKS', 'STREAMS', 'RTT'];
-  return [...facts, '', ...table(headings, rows), ...unhealthy];
+  return [...facts, '', ...table(headings, rows), ...unhealthy, '', ...linkTable(replicas)];
 }
 
-/** The best of its links, which is what the network can do. */
-function roundTrip(measured: readonly (number | undefined)[]): string {
-  const known = measured.filter((ms) => ms !== undefined);
-  return known.length === 0 ? '?' : `${Math.round(Math.min(...known))} ms`;
+/** Each link, so that a slow path or one that keeps coming back is seen. */
+function linkTable(replicas: readonly ReplicaSummary[]): string[] {
+  const rows = replicas.flatMap(({ id, links, detached }) => [
+    ...byIndex(links).map(({ index, address, since, streams, roundTripMs }) => [
+      String(index),
+      id,
+      address,
+      since,
+      String(streams),
+      roundTrip(roundTripMs),
+    ]),
+    // Streams of a replica that wait for any of its links.
+    ...(detached === 0 ? [] : [['-', id, 'waiting', '-', String(detached), '-']]),
+  ]);
+  return table(['LINK', 'REPLICA', 'ADDRESS', 'SINCE', 'STREAMS', 'RTT'], rows);
+}
+
+function byIndex(links: ReplicaSummary['links']): ReplicaSummary['links'] {
+  return links.toSorted((a, b) => a.index - b.index);
 }
 
 /** Where its links come from, as the gateway sees it: what it says of itself is one thing, this another. */
