@@ -7,6 +7,7 @@ import type { IpRule } from '../../../../src/config/connector/ip-rule.ts';
 import { OriginStreams } from '../../../../src/connector/origin-streams.ts';
 import { OriginDialer } from '../../../../src/connector/origin/origin-dialer.ts';
 import { systemClock } from '../../../../src/core/clock.ts';
+import { PosternError } from '../../../../src/core/error.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { ConnectorMetrics } from '../../../../src/telemetry/connector-metrics.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
@@ -64,6 +65,12 @@ function lab(rule: IngressRule): { user: AppEnd; log: string[]; clock: FakeClock
     onStream: (stream) => streams.serve(stream),
   });
   ends.connect();
+  cleanup(() => {
+    const why = 'the test is over';
+    ends.opener.failAll(new PosternError('STREAM_CANCELLED', why));
+    ends.accepter.resetAll('STREAM_CANCELLED', why);
+    ends.kill();
+  });
   const request = { kind: 'tcp', hostname: 'socks.test', rule: rule.id, requestId: 'q' } as const;
   return { user: new AppEnd(ends.opener.open(request)), log, clock };
 }
