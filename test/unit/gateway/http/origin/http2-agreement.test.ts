@@ -1,19 +1,55 @@
 import { describe, expect, it } from '@jest/globals';
+import type { ServerHttp2Stream } from 'node:http2';
+import { PosternError } from '../../../../../src/core/error.ts';
+import type { OriginStream } from '../../../../../src/gateway/http/origin/origin-opener.ts';
 import { LIMITS } from '../../../../../src/core/limits.ts';
 import { eventually } from '../../../../support/eventually.ts';
 import { FakeClock } from '../../../../support/fake-clock.ts';
 import {
   codeIn,
+  dial,
   exchangeBytes,
   httpOrigin,
   rawOrigin,
   startGateway,
   statusIn,
 } from '../http-fixture.ts';
-import { http2Target } from './http2-fixture.ts';
+import { http2Origin, http2Target } from './http2-fixture.ts';
 
 const H = 'Host: app.test\r\n';
 const GET = `GET /x?y=1 HTTP/1.1\r\n${H}Connection: close\r\n\r\n`;
+
+describe('the stream to an origin that speaks HTTP/2', () => {
+  it('says what became of it, under a request and before its first one', async () => {
+    const held: ServerHttp2Stream[] = [];
+    const origin = await http2Origin((stream) => void held.push(stream));
+    const target = http2Target(origin.port);
+    const opened: OriginStream[] = [];
+    const open: typeof target.open = async (request) => {
+      const stream = await target.open(request);
+      opened.push(stream);
+      return stream;
+    };
+    const lost = new PosternError('STREAM_LOST', 'Cannot go on: the connector is gone');
+    const { port } = await startGateway({ origin: { ...target, open } });
+    const post = `POST / HTTP/1.1\r\n${H}Connection: close\r\nContent-Length: 2\r\n\r\nhi`;
+    const response = exchangeBytes(port, post);
+    await eventually(() => held.length === 1);
+    opened[0]?.destroy(lost);
+    expect(codeIn(await response)).toBe('STREAM_LOST');
+    const silent = await rawOrigin(() => undefined);
+    const other = await startGateway({
+      origin: http2Target(silent, {
+        open: async () => {
+          const stream = Object.assign(await dial(silent), { alpnProtocol: 'h2c' });
+          setImmediate(() => stream.destroy(lost));
+          return stream;
+        },
+      }),
+    });
+    expect(codeIn(await exchangeBytes(other.port, GET))).toBe('STREAM_LOST');
+  });
+});
 
 describe('an origin that should speak HTTP/2', () => {
   it('and agreed on HTTP/1.1 gets that, over connections that are kept', async () => {
