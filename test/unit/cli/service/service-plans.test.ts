@@ -39,12 +39,14 @@ describe('gatewayPlan()', () => {
 
   it('has systemd hold what has a fixed port at an address', () => {
     const at = (host: string, port: number) => ({ host, port });
-    const tcp = [at('', 2222), at('localhost', 5432), at('10.0.0.1', 0)];
+    const range = { host: '10.0.0.1', port: 5000, lastPort: 5001 };
+    const tcp = [at('', 2222), at('localhost', 5432), at('10.0.0.1', 0), range];
     const addresses = socketAddresses({
       listen: { https: at('', 443), http: at('127.0.0.1', 80), metrics: at('::1', 9180) },
       tcp: tcp.map((listen) => ({ listen, hostname: 'a.postern.test' })),
     });
-    expect(addresses).toEqual(['443', '127.0.0.1:80', '[::1]:9180', '2222']);
+    const ofRange = ['10.0.0.1:5000', '10.0.0.1:5001'];
+    expect(addresses).toEqual(['443', '127.0.0.1:80', '[::1]:9180', '2222', ...ofRange]);
   });
 });
 
