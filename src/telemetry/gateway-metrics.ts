@@ -33,8 +33,8 @@ export class GatewayMetrics {
   readonly noTunnel: TunnelSeries;
   /** How many streams are detached now, asked at each scrape. */
   countDetached: () => number = () => 0;
-  /** How many rules of a tunnel's replicas have an origin that is not well, by its name, asked at each scrape. */
-  countUnhealthy: (tunnel: string) => number = () => 0;
+  /** How many rules of replicas have an origin that is not well, by the name of their tunnel; asked at each scrape. */
+  countUnhealthy: () => ReadonlyMap<string, number> = () => new Map();
 
   readonly #tunnels = new Map<string, TunnelSeries>();
   readonly #otherTunnels: TunnelSeries;
@@ -123,8 +123,10 @@ export class GatewayMetrics {
       name: 'postern_gateway_unhealthy_rules',
       help: 'Rules of connected replicas whose origin is not healthy.',
       labelNames: ['tunnel'],
-      read: () =>
-        [...this.#tunnels.keys()].map((tunnel) => [{ tunnel }, this.countUnhealthy(tunnel)]),
+      read: () => {
+        const counts = this.countUnhealthy();
+        return [...this.#tunnels.keys()].map((tunnel) => [{ tunnel }, counts.get(tunnel) ?? 0]);
+      },
     });
     gauge('postern_gateway_streams_open', 'Streams that are open.', (series) => series.open);
   }

@@ -51,8 +51,7 @@ export class TunnelRegistry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    options.metrics.countUnhealthy = (tunnelName) =>
-      countUnhealthy(this.replicas().filter(({ tunnel }) => tunnel.name === tunnelName));
+    options.metrics.countUnhealthy = () => this.#unhealthyByTunnel();
     options.metrics.countDetached = () =>
       this.replicas().reduce((sum, replica) => sum + replica.detachedCount, 0);
   }
@@ -64,7 +63,7 @@ export class TunnelRegistry {
 
   /** Rules of replicas with a link whose origin is not well. */
   get unhealthyCount(): number {
-    return countUnhealthy(this.replicas());
+    return [...this.#unhealthyByTunnel().values()].reduce((sum, count) => sum + count, 0);
   }
 
   /** The replicas of one tunnel, by its id. */
@@ -189,6 +188,16 @@ export class TunnelRegistry {
     return replica;
   }
 
+  /** By name. Those without any are left out. */
+  #unhealthyByTunnel(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { linkCount, tunnel, unhealthyRules } of this.replicas()) {
+      if (linkCount === 0 || unhealthyRules.length === 0) continue;
+      counts.set(tunnel.name, (counts.get(tunnel.name) ?? 0) + unhealthyRules.length);
+    }
+    return counts;
+  }
+
   #forgetWhenDone(replica: ConnectedReplica): void {
     if (replica.linkCount > 0) return;
     // The opener tells the end of a stream before it forgets the stream, so count in a later turn.
@@ -200,12 +209,6 @@ export class TunnelRegistry {
       if (replicas.size === 0) this.#tunnels.delete(replica.tunnel.id);
     });
   }
-}
-
-function countUnhealthy(replicas: readonly ConnectedReplica[]): number {
-  return replicas
-    .filter(({ linkCount }) => linkCount > 0)
-    .reduce((sum, { unhealthyRules }) => sum + unhealthyRules.length, 0);
 }
 
 function limit(why: string): PosternError {
