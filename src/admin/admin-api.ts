@@ -194,7 +194,7 @@ export interface AdminCalls {
   'tunnel.create': { params: { readonly name: string }; result: CreatedTunnel };
   'tunnel.list': { params: NoParams; result: readonly TunnelSummary[] };
   'tunnel.info': { params: { readonly tunnel: string }; result: TunnelInfo };
-  /** Lines of a `TailLine` each, as requests end. Filters: tail-filter.ts. */
+  /** A `TailedRequest` a line, as requests end. Filters: tail-filter.ts. */
   'tunnel.tail': { params: { readonly tunnel: string } & TailFilterText; result: AdminFeed };
   'tunnel.rotate': { params: { readonly tunnel: string }; result: CreatedTunnel };
   'tunnel.delete': { params: { readonly tunnel: string }; result: DeletedTunnel };

@@ -1,5 +1,8 @@
 /**
  * What whoever watches a tunnel is told of each request. Names of fields are API: `tunnel tail -o json` prints them as they are.
+ *
+ * Other lines are of the feed itself (admin-feed.ts): `ready` at the beginning, `lost` with a count where lines were left out, and
+ * `end` where this process of the gateway tells no more.
  */
 import type { RequestSummary } from '../gateway/http/request-record.ts';
 
@@ -34,16 +37,6 @@ export interface TailedRequest {
   readonly bytesSent: number;
   readonly isWebSocket: boolean;
 }
-
-/** What else is told. */
-export type TailLine =
-  | TailedRequest
-  /** The gateway tells from now on. */
-  | { readonly type: 'ready' }
-  /** So many lines were left out: they came faster than they were read. */
-  | { readonly type: 'lost'; readonly count: number }
-  /** This process of the gateway tells no more; another one may. */
-  | { readonly type: 'end' };
 
 /** The line of a request that ended at `wallMs`. */
 export function tailedRequest(summary: RequestSummary, wallMs: number): TailedRequest {

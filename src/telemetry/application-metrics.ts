@@ -13,7 +13,7 @@ import { Tally } from './tally.ts';
 export const MAX_APPLICATION_LABELS = 200;
 
 /** The label of applications beyond MAX_APPLICATION_LABELS. */
-export const OTHER_APPLICATIONS = 'other';
+const OTHER_APPLICATIONS = 'other';
 
 /** From a page out of a cache to a long download, seconds. */
 const SECONDS_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

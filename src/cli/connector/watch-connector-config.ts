@@ -13,7 +13,7 @@ import type { Log } from '../../telemetry/log.ts';
 import { watchConfig, type ConfigChange } from '../config-watch.ts';
 
 /** What a running connector can change. */
-export interface ChangeableConnector {
+interface ChangeableConnector {
   setRules(rules: readonly IngressRule[]): void;
   /** PEM text of authorities that vouch for gateways, for links that are dialled from now on. Returns whether it is another one. */
   setTrust(ca: string | undefined): boolean;
