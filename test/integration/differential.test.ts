@@ -8,47 +8,73 @@ import fc from 'fast-check';
 import { tableNames } from '../arch/markdown-table.ts';
 import { fuzzOptions } from '../fuzz/fuzz-runs.ts';
 import { Comparison } from '../support/differential/comparison.ts';
-import { corpus, isRefused } from '../support/differential/corpus.ts';
+import { corpus, isRefused, type Case } from '../support/differential/corpus.ts';
 import { DIFFERENCES } from '../support/differential/differences.ts';
+import { isSayable, openHttp2 } from '../support/differential/http2-user.ts';
 import { REFUSED } from '../support/differential/refused.ts';
 import { APP, BODIES, FIELD_SETS, METHODS, TARGETS } from '../support/differential/requests.ts';
 import { RESPONSES } from '../support/differential/responses.ts';
 import { startScriptedOrigin } from '../support/differential/scripted-origin.ts';
 import { guardLinks } from '../support/disconnect-guard.ts';
+import type { Gateway } from '../support/gateway.ts';
 import { startPostern } from '../support/postern.ts';
 import { say } from '../support/say.ts';
 
+let gateway: Gateway;
 let comparison: Comparison;
 
 beforeAll(async () => {
   const origin = await startScriptedOrigin();
-  const { gateway, connector } = await startPostern({
+  const started = await startPostern({
     ingress: [{ hostname: APP, service: `http://127.0.0.1:${origin.port}` }],
   });
-  guardLinks(connector);
+  ({ gateway } = started);
+  guardLinks(started.connector);
   comparison = new Comparison(gateway, origin);
 }, 60_000);
 
 const CASES = corpus();
 
-describe('directly and through Postern', () => {
-  it(`${CASES.length} requests and their answers are the same but for what is documented`, async () => {
-    expect(CASES.length).toBeGreaterThanOrEqual(300);
-    const before = performance.now();
-    const odd: unknown[] = [];
-    for (const one of CASES) {
+const SAYABLE = CASES.filter(isSayable);
+
+/** The cases in which the two sides differ; prints how long it took. */
+async function differencesIn(
+  cases: readonly Case[],
+  compare: (one: Case) => Promise<{ readonly expected: unknown; readonly actual: unknown }>,
+): Promise<unknown[]> {
+  const before = performance.now();
+  const odd: unknown[] = [];
+  const left = cases.values();
+  const work = async (): Promise<void> => {
+    for (const one of left) {
       try {
         // oxlint-disable-next-line no-await-in-loop
-        const { expected, actual } = await comparison.compare(one);
+        const { expected, actual } = await compare(one);
         if (JSON.stringify(expected) !== JSON.stringify(actual))
           odd.push({ name: one.name, expected, actual });
       } catch (error) {
         odd.push({ name: one.name, error: String(error) });
       }
     }
-    const seconds = ((performance.now() - before) / 1_000).toFixed(1);
-    say(`${CASES.length} requests, each said twice, in ${seconds} s: ${odd.length} differences`);
+  };
+  await Promise.all(Array.from({ length: 8 }, work));
+  const seconds = ((performance.now() - before) / 1_000).toFixed(1);
+  say(`${cases.length} requests, each said twice, in ${seconds} s: ${odd.length} differences`);
+  return odd;
+}
+
+describe('directly and through Postern', () => {
+  it(`${CASES.length} requests and their answers are the same but for what is documented`, async () => {
+    expect(CASES.length).toBeGreaterThanOrEqual(300);
+    const odd = await differencesIn(CASES, async (one) => comparison.compare(one));
     expect(odd).toEqual([]);
+  }, 120_000);
+
+  it(`${SAYABLE.length} of them are the same over HTTP/2, but for what only one of the protocols can say`, async () => {
+    const session = await openHttp2(gateway);
+    const odd = await differencesIn(SAYABLE, async (one) => comparison.compareHttp2(session, one));
+    expect(odd).toEqual([]);
+    session.close();
   }, 120_000);
 
   it(`${REFUSED.length} requests that could be read in two ways are refused, and the origin sees nothing of them`, async () => {

@@ -227,6 +227,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return true;
     }
     record.status = status;
+    if (status === 204 || status === 304) this.#endWithoutBody(isChunked, contentLength);
     process.nextTick(flushHead, this);
     return true;
   }
@@ -449,6 +450,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** The user's connection is gone, or has had the whole response. */
+  /**
+   * A 304 may say how long a body would be (RFC 9110 §8.6), and none comes. Undici's parser waits for it, except after HEAD:
+   * the response ends here, and so does the connection.
+   */
+  #endWithoutBody(isChunked: boolean, contentLength = 0): void {
+    if (!isChunked && contentLength === 0) return;
+    if (this.#arrival.request.method === 'HEAD') return;
+    if (!(this.#connection instanceof OriginConnection)) return;
+    this.#isOver = true;
+    this.#isFlushed = true;
+    this.#abort?.();
+    this.#body?.destroy();
+    this.#response?.end();
+  }
+
   #userGone(): void {
     if (this.#isOver) return;
     this.#isOver = true;

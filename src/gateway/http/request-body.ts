@@ -128,6 +128,8 @@ export class RequestBody extends EventEmitter {
     this.#request.on('data', this.#onData);
     this.#request.on('end', this.#onEnd);
     this.#request.on('error', this.#onError);
+    // An HTTP/2 stream without a byte ends by itself, before anybody has asked for it.
+    if (this.#request.readableEnded) process.nextTick(this.#onEnd);
     if (!this.#isPaused) {
       this.#options.meter?.wanted();
       this.#request.resume();
@@ -161,7 +163,7 @@ export class RequestBody extends EventEmitter {
 
   readonly #onEnd = (): void => {
     // An HTTP/2 stream that its user gives up ends as well.
-    if (!this.#request.complete) return;
+    if (!this.#request.complete || this.#isDetached || this.#isEnded) return;
     this.#isEnded = true;
     this.#options.meter?.over();
     this.emit('end');

@@ -17,6 +17,8 @@ export interface Http2Arrival {
   readonly headers: IncomingHttpHeaders;
   /** Names and values in turn, as sent. */
   readonly rawHeaders: readonly string[];
+  /** Filled when they come, which is before the stream ends. */
+  readonly rawTrailers: string[];
   /** The connection that the stream belongs to. */
   readonly socket: Socket;
 }
@@ -26,29 +28,27 @@ export class Http2Request implements UserRequest {
   readonly method: string;
   readonly url: string;
   readonly rawHeaders: string[];
-  readonly rawTrailers: string[] = [];
+  readonly rawTrailers: string[];
   readonly headers: IncomingHttpHeaders;
   readonly socket: Socket;
   readonly http2: Http2Framing;
   readonly #stream: ServerHttp2Stream;
   #isComplete: boolean;
 
-  constructor({ stream, headers, rawHeaders, socket }: Http2Arrival) {
+  constructor({ stream, headers, rawHeaders, rawTrailers, socket }: Http2Arrival) {
     const { method, path, scheme, authority, protocol, fields, bytes } = readHead(rawHeaders);
     const isWebSocket = protocol === 'websocket';
     this.method = isWebSocket ? 'GET' : method;
     this.url = path;
     this.rawHeaders = isWebSocket ? asHandshake(fields) : fields;
+    this.rawTrailers = rawTrailers;
     this.headers = headers;
     this.socket = socket;
     this.#stream = stream;
-    this.#isComplete = stream.endAfterHeaders;
+    // One without a byte may have ended already.
+    this.#isComplete = stream.endAfterHeaders || (stream.readableEnded && !stream.closed);
     const hasBody = !stream.endAfterHeaders && headers['content-length'] !== '0';
     this.http2 = { scheme, authority, protocol, headBytes: bytes, hasBody };
-    // Node's types do not know of the last.
-    stream.once('trailers', (_fields: unknown, _flags: number, raw?: string[]) => {
-      this.rawTrailers.push(...(raw ?? []));
-    });
     // A stream that is given up ends too, but it has closed by then.
     stream.once('end', () => {
       this.#isComplete ||= !stream.closed;
@@ -57,6 +57,10 @@ export class Http2Request implements UserRequest {
 
   get complete(): boolean {
     return this.#isComplete;
+  }
+
+  get readableEnded(): boolean {
+    return this.#stream.readableEnded;
   }
 
   get headersDistinct(): NodeJS.Dict<string[]> {

@@ -16,6 +16,9 @@ import { writeHead, writeTrailers } from './http2-fields.ts';
 /** Node's constants do not know it. */
 const EARLY_HINTS = 103;
 
+/** The last that RFC 9110 §15 has a class for. */
+const MAX_STATUS = 599;
+
 export interface Http2ResponseHooks {
   /** Called before the end is sent. */
   onLastBytes(): void;
@@ -72,6 +75,8 @@ export class Http2Response extends EventEmitter implements UserResponse {
   }
 
   writeHead(status: number, _reason: string, headers: string[]): this {
+    // Node sends no other, and would say so too late.
+    if (status > MAX_STATUS) throw new RangeError(`HTTP/2 has no status ${status}`);
     this.#head = writeHead(status, headers);
     return this;
   }

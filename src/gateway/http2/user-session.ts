@@ -62,7 +62,12 @@ export class UserSession {
       // Node's types do not know of the last.
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion
       const [stream, headers, , rawHeaders] = args as StreamEvent;
-      this.#onStream({ stream, headers, rawHeaders, socket });
+      const rawTrailers: string[] = [];
+      // Node's types do not know of the last.
+      stream.once('trailers', (_fields: unknown, _flags: number, raw?: string[]) => {
+        rawTrailers.push(...(raw ?? []));
+      });
+      this.#onStream({ stream, headers, rawHeaders, rawTrailers, socket });
     });
     const onControl = (): void => this.#onControl();
     session.on('ping', onControl);

@@ -1,6 +1,7 @@
 /**
  * One request said twice, to the origin itself and through Postern, and what the documented differences do not explain.
  */
+import type { ClientHttp2Session } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
@@ -8,6 +9,7 @@ import type { Gateway } from '../gateway.ts';
 import { eventually } from '../eventually.ts';
 import { requestBytes, responseBytes, type Case } from './corpus.ts';
 import { DIFFERENCES, type Difference } from './differences.ts';
+import { asEither, sayOverHttp2 } from './http2-user.ts';
 import { read, type Message } from './message.ts';
 import { APP } from './requests.ts';
 import type { ScriptedOrigin } from './scripted-origin.ts';
@@ -29,8 +31,8 @@ export class Comparison {
 
   /** Both sides of a case, the first as the second should be. */
   async compare(one: Case): Promise<{ readonly expected: unknown; readonly actual: unknown }> {
-    const direct = await this.#say(one, async () => this.#toOrigin());
-    const through = await this.#say(one, async () => this.toGateway());
+    const direct = await this.#sayTo(one, async () => this.#toOrigin());
+    const through = await this.#sayTo(one, async () => this.toGateway());
     return {
       expected: {
         origin: this.#explained('origin', 'direct', direct.origin, one),
@@ -39,6 +41,25 @@ export class Comparison {
       actual: {
         origin: this.#explained('origin', 'through', through.origin, one),
         user: this.#explained('user', 'through', through.user, one),
+      },
+    };
+  }
+
+  /** The same where the user of Postern speaks HTTP/2: without what only one of the protocols can say. */
+  async compareHttp2(
+    session: ClientHttp2Session,
+    one: Case,
+  ): Promise<{ readonly expected: unknown; readonly actual: unknown }> {
+    const direct = await this.#sayTo(one, async () => this.#toOrigin());
+    const through = await this.#say(one, async (id) => sayOverHttp2(session, one.request, id));
+    return {
+      expected: {
+        origin: asEither(this.#explained('origin', 'direct', direct.origin, one)),
+        user: asEither(this.#explained('user', 'direct', direct.user, one)),
+      },
+      actual: {
+        origin: asEither(this.#explained('origin', 'through', through.origin, one)),
+        user: asEither(this.#explained('user', 'through', through.user, one)),
       },
     };
   }
@@ -66,25 +87,34 @@ export class Comparison {
     return connected(connect({ port, host: '127.0.0.1' }), 'connect');
   }
 
-  async #say(
+  async #sayTo(
     one: Case,
     dial: () => Promise<Socket>,
   ): Promise<{ readonly origin: Message; readonly user: Message }> {
+    const isHead = one.request.method === 'HEAD';
+    return this.#say(one, async (id) =>
+      answerTo(await dial(), requestBytes(one.request, id), isHead),
+    );
+  }
+
+  async #say(
+    one: Case,
+    ask: (id: string) => Promise<Message>,
+  ): Promise<{ readonly origin: Message; readonly user: Message }> {
     const id = this.#nextId();
     const { request, response } = one;
-    const isHead = request.method === 'HEAD';
     const endsConnection = response.body.framing === 'close';
     this.#origin.answers.set(id, {
       bytes: responseBytes(response, request.method),
       endsConnection,
     });
-    const user = await answerTo(await dial(), requestBytes(request, id), isHead);
+    const user = await ask(id);
     const [origin, ...more] = this.#origin.seen.get(id) ?? [];
     if (origin === undefined || more.length > 0)
       throw new Error(`it reached the origin ${more.length} times; the user got ${user.start}`);
     this.#origin.answers.delete(id);
     this.#origin.seen.delete(id);
-    const fields = origin.fields.filter(([name]) => name !== 'X-Case');
+    const fields = origin.fields.filter(([name]) => name.toLowerCase() !== 'x-case');
     return { origin: { ...origin, fields }, user };
   }
 

@@ -26,6 +26,8 @@ export interface UserRequest {
   readonly socket: Socket;
   /** All of it has come. */
   readonly complete: boolean;
+  /** Its `end` has come. */
+  readonly readableEnded: boolean;
   /** What only HTTP/2 says. */
   readonly http2?: Http2Framing | undefined;
   on(event: string, listener: BodyListener): unknown;

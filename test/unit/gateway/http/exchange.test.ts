@@ -68,6 +68,30 @@ describe('a response', () => {
     },
   );
 
+  it.each(['Content-Length: 9', 'Transfer-Encoding: chunked'])(
+    'with status 304 and %s ends without a body, and its connection goes on',
+    async (framing) => {
+      const origin = await rawOrigin((socket) =>
+        onHeads(socket, () => socket.write(`HTTP/1.1 304 X\r\nETag: "a"\r\n${framing}\r\n\r\n`)),
+      );
+      const { port, handler, summaries } = await startGateway({ origin });
+      const client = await RawClient.connect(port);
+      for (const round of [1, 2, 3]) {
+        client.send(GET);
+        // oxlint-disable-next-line no-await-in-loop
+        await eventually(() => client.text.split('ETag: "a"').length === round + 1);
+        // oxlint-disable-next-line no-await-in-loop
+        await eventually(() => summaries.length === round);
+      }
+      expect(summaries.map(({ status, code }) => [status, code])).toEqual([
+        [304, undefined],
+        [304, undefined],
+        [304, undefined],
+      ]);
+      expect(handler.stats).toMatchObject({ requests: 0, origins: { busy: 0, idle: 0 } });
+    },
+  );
+
   it('to HEAD keeps its length and has no body', async () => {
     const origin = await httpOrigin((_request, response) => {
       response.setHeader('Content-Length', 1_000);

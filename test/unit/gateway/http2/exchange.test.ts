@@ -88,6 +88,22 @@ describe('a request over HTTP/2', () => {
     expect(summaries[0]).toMatchObject({ bytesReceived: 7, code: undefined });
   });
 
+  it('whose body ends without a byte arrives', async () => {
+    const origin = await httpOrigin((request, response) => {
+      void textOf(request).then((text) => response.end(`${request.method}:${text}`));
+    });
+    const { port } = await startHttp2Gateway({ origin });
+    const session = await openSession(port);
+    const methods = ['POST', 'GET', 'PUT', 'DELETE'];
+    const answers = methods.map(async (method) => {
+      const head = { ':method': method, ':authority': 'app.test', ':path': '/' };
+      const stream = session.request(head, { endStream: false });
+      stream.end();
+      return (await answerOf(stream)).body.toString();
+    });
+    expect(await Promise.all(answers)).toEqual(methods.map((method) => `${method}:`));
+  });
+
   it('that its user gives up ends at the origin at once', async () => {
     let isClosed = false;
     let response: ServerResponse | undefined;
@@ -322,6 +338,16 @@ describe('a response over HTTP/2', () => {
     expect(client.frames.filter(({ type, flags }) => type === FRAME.data && flags !== 0)).toEqual(
       [],
     );
+  });
+
+  it('with a status that HTTP/2 does not have is not passed on', async () => {
+    const origin = await rawOrigin((socket) =>
+      onHeads(socket, () => socket.write('HTTP/1.1 999 Odd\r\nContent-Length: 1\r\n\r\nx')),
+    );
+    const { port } = await startHttp2Gateway({ origin });
+    const session = await openSession(port);
+    expect(await ask(session)).toMatchObject({ status: 502 });
+    expect(session.closed).toBe(false);
   });
 
   it('with fields that are not valid HTTP is not passed on', async () => {
