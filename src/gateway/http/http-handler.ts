@@ -1,5 +1,5 @@
 /**
- * The gateway's HTTP path: takes the events of Node's servers, lets the guard and the router decide, and starts exchanges.
+ * The gateway's HTTP path: takes the events of Node's servers, lets the guard decide, and has the rest served (request-course.ts).
  *
  * Owns the pools of origin connections, the live WebSockets and the drain. Every request, refused ones too, ends in one
  * RequestSummary. Knows nothing of links: see origin-opener.ts for what it is given. See design.md §4 "HTTP".
@@ -7,7 +7,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import type { WebResponse } from '../../access/web-message.ts';
 import { type HttpLimits, HTTP_LIMITS_DEFAULTS } from '../../config/http-limits.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError, codeOf } from '../../core/error.ts';
@@ -22,19 +21,15 @@ import { answerError } from './answer-error.ts';
 import { ClientConnections } from './user/client-connections.ts';
 import { clientOf } from '../front/client-address.ts';
 import { TrustedProxies } from '../front/trusted-proxies.ts';
-import { closeAfter, responseOn } from './user/client-response.ts';
-import { internalError } from './answer/internal-error.ts';
-import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
-import { isReplicaLost } from './may-go-elsewhere.ts';
-import type { RouteResult } from './origin/origin-opener.ts';
+import { responseOn } from './user/client-response.ts';
+import type { Arrival } from './exchange.ts';
 import { OriginPools } from './origin/origin-pool.ts';
-import { RequestLimits, bodyTooLarge } from './limits/request-limits.ts';
+import { RequestLimits } from './limits/request-limits.ts';
 import { StallWatch } from './limits/stall-watch.ts';
-import { EVERYBODY, type Admission, type RequestPass } from './request-gate.ts';
 import { parserErrorCode, rawErrorResponse, unreadRecord } from './user/raw-error.ts';
 import { servernameOf } from './user/servername-of.ts';
 import { type GuardRefusal, type GuardedRequest, checkRequest } from './request-guard.ts';
-import { requestHeaders } from './fields/request-headers.ts';
+import { RequestCourse } from './request-course.ts';
 import { RequestRecord } from './request-record.ts';
 import { RunningRequests } from './running-requests.ts';
 import { HTTP_SERVER_PROPERTIES, serverLimits } from './user/server-options.ts';
@@ -44,7 +39,6 @@ import type { PendingUpgrade } from './websocket/pending-upgrade.ts';
 import { SocketUpgrade } from './websocket/socket-upgrade.ts';
 import type { UserRequest, UserResponse } from './user/user-message.ts';
 import { WholeBodies } from './whole-body.ts';
-import { sendWebResponse, toWebRequest } from './web-exchange.ts';
 import type { HttpHandlerOptions, HttpStats } from './http-handler-options.ts';
 
 export class HttpHandler {
@@ -55,7 +49,7 @@ export class HttpHandler {
   readonly #options: HttpHandlerOptions;
   readonly #proxies: TrustedProxies;
   readonly #pools: OriginPools;
-  readonly #host: ExchangeHost;
+  readonly #course: RequestCourse;
   readonly #connections = new ClientConnections();
   readonly #limits: RequestLimits;
   readonly #watch: StallWatch;
@@ -88,17 +82,26 @@ export class HttpHandler {
     this.#watch = watch;
     const isDraining = (): boolean => this.#isDraining;
     this.#pools = pools;
-    this.#host = {
-      pools,
-      bodies: new WholeBodies(),
-      limits,
-      watch,
-      get isDraining() {
-        return isDraining();
+    const { gate, router, log, onRequestMoved } = options;
+    this.#course = new RequestCourse({
+      ...(gate && { gate }),
+      router,
+      log,
+      ...(onRequestMoved && { onRequestMoved }),
+      host: {
+        pools,
+        bodies: new WholeBodies(),
+        limits,
+        watch,
+        get isDraining() {
+          return isDraining();
+        },
+        onLive: (upgrade, socket) => this.#onLive(upgrade, socket),
       },
-      elsewhere: (...asked) => this.#elsewhere(...asked),
-      onLive: (upgrade, socket) => this.#onLive(upgrade, socket),
-    };
+      limits,
+      connections: this.#connections,
+      running: this.running,
+    });
   }
 
   get stats(): HttpStats {
@@ -241,7 +244,7 @@ export class HttpHandler {
       return;
     }
     if (this.#options.intercept?.request?.(request, response, guarded) === true) return;
-    this.#serve({ request, guarded, record, to: response, expectsContinue });
+    this.#course.serve({ request, guarded, record, to: response, expectsContinue });
   }
 
   #onExpectation(request: IncomingMessage, response: ServerResponse): void {
@@ -293,8 +296,8 @@ export class HttpHandler {
     };
     const arrival: Arrival = { request, guarded, record, to, expectsContinue: false };
     const error = this.#limits.enter(record, true);
-    if (error === undefined) this.#serve(arrival);
-    else this.#answer(arrival, error);
+    if (error === undefined) this.#course.serve(arrival);
+    else this.#course.answer(arrival, error);
   }
 
   /** An Upgrade to anything else is served as if it had not been asked for, and is the last request of its connection. */
@@ -325,174 +328,6 @@ export class HttpHandler {
     record.isTls = isTls;
     record.trace = this.#options.trace?.(request);
     return record;
-  }
-
-  #serve(arrival: Arrival): void {
-    try {
-      const admission = this.#options.gate?.admit(arrival) ?? EVERYBODY;
-      if (admission instanceof Promise) this.#serveLater(arrival, admission);
-      else this.#serveAdmitted(arrival, admission);
-    } catch (error) {
-      this.#answer(arrival, internalError(error));
-    }
-  }
-
-  #serveLater(arrival: Arrival, admission: Promise<Admission>): void {
-    admission
-      .then((admitted) => {
-        if (!isGone(arrival)) this.#serveAdmitted(arrival, admitted);
-      })
-      .catch((error: unknown) => {
-        if (!isGone(arrival)) this.#answer(arrival, internalError(error));
-      });
-  }
-
-  #serveAdmitted(arrival: Arrival, admission: Admission): void {
-    switch (admission.kind) {
-      case 'pass':
-        this.#pass(arrival, admission.pass);
-        break;
-      case 'refuse':
-        this.#answer(arrival, admission.error);
-        break;
-      case 'answer':
-        this.#send(arrival, admission.response, arrival.guarded.hasBody);
-        break;
-      case 'own':
-        this.#answerOwn(arrival, admission).catch((error: unknown) => {
-          if (!isGone(arrival)) this.#answer(arrival, internalError(error));
-        });
-    }
-  }
-
-  /** Goes on to an origin, where the limits of the application allow it. */
-  #pass(arrival: Arrival, pass: RequestPass): void {
-    const { request, guarded, record } = arrival;
-    const { application } = pass;
-    const maxBodyBytes = this.#limits.maxBodyBytes(application);
-    const isTooLarge = guarded.hasBody && Number(request.headers['content-length']) > maxBodyBytes;
-    const error = isTooLarge
-      ? bodyTooLarge(maxBodyBytes)
-      : application && this.#limits.enterApplication(record, application);
-    if (error !== undefined) this.#answer(arrival, error);
-    else this.#routeAndStart({ ...arrival, maxBodyBytes }, pass);
-  }
-
-  async #answerOwn(arrival: Arrival, own: Extract<Admission, { kind: 'own' }>): Promise<void> {
-    const { to, expectsContinue } = arrival;
-    if (expectsContinue && !('respond' in to)) to.writeContinue();
-    const response = await own.answer(await toWebRequest(arrival));
-    if (!isGone(arrival)) this.#send(arrival, response, false);
-  }
-
-  #send(arrival: Arrival, answer: WebResponse, isBodyUnread: boolean): void {
-    const { request, record, to } = arrival;
-    const response = 'respond' in to ? to.respond() : to;
-    record.status = answer.status;
-    if (isBodyUnread || this.#isDraining) closeAfter(request, response);
-    sendWebResponse(request, response, answer);
-  }
-
-  #routeAndStart(arrival: Arrival, pass: RequestPass): void {
-    const routed = this.#route(arrival, pass);
-    if (routed.ok) this.#start(arrival, pass, routed);
-    else if (!this.#waitForRoute(arrival, pass, routed)) this.#answer(arrival, routed.error);
-  }
-
-  #route(
-    { request, guarded, record }: Arrival,
-    { right }: RequestPass,
-    notAt?: string,
-  ): RouteResult {
-    const { hostname, path } = guarded;
-    const { requestId, client } = record;
-    const { cookie } = request.headers;
-    return this.#options.router.route({ hostname, path, requestId, client, right, notAt, cookie });
-  }
-
-  #start(arrival: Arrival, pass: RequestPass, routed: Extract<RouteResult, { ok: true }>): void {
-    const { target, setCookie } = routed;
-    const { request, guarded, record } = arrival;
-    const { requestId, forwardedFor, isTls } = record;
-    record.tunnelId = target.tunnelId;
-    record.tunnelName = target.tunnelName;
-    record.replicaId = target.replicaId;
-    let path: string;
-    try {
-      path = target.changes?.target(guarded.target) ?? guarded.target;
-    } catch (error) {
-      this.#answer(arrival, internalError(error));
-      return;
-    }
-    const fields = requestHeaders({
-      rawHeaders: request.rawHeaders,
-      host: guarded.host,
-      hostHeader: target.hostHeader,
-      forwardedFor,
-      isTls,
-      requestId,
-      hasBody: guarded.hasBody,
-      identity: pass.identityHeaders,
-      ownsAuthorization: pass.ownsAuthorization,
-      trace: record.trace?.fields,
-    });
-    const headers = target.changes?.request(fields) ?? fields;
-    const exchange = new Exchange(this.#host, arrival, target, { path, headers, setCookie });
-    this.running.add(record, { exchange, pass, target });
-    this.#connections.setRunning(request.socket, exchange);
-    exchange.start();
-  }
-
-  /** Once for each request. A replica that is gone may come back; an origin that cannot be reached is not waited for. */
-  #elsewhere(arrival: Arrival, error: PosternError, hasFailed: boolean): (() => void) | undefined {
-    const { record } = arrival;
-    const left = this.running.leave(record);
-    if (left?.target.replicaId === undefined) return undefined;
-    const { pass, target } = left;
-    const routed = this.#route(arrival, pass, target.replicaId);
-    const mayWait = hasFailed && isReplicaLost(error.code);
-    const isWaiting = !routed.ok && mayWait && this.#waitForRoute(arrival, pass, routed);
-    if (!routed.ok && !isWaiting) return undefined;
-    this.#options.log.info(
-      { [FIELD.request]: record.requestId, [FIELD.replica]: target.replicaId, [FIELD.err]: error },
-      'the request goes to another replica',
-    );
-    this.#options.onRequestMoved?.(target.tunnelName, error);
-    return () => {
-      if (routed.ok) this.#start(arrival, pass, routed);
-    };
-  }
-
-  /** Routes the request again when that may help. False where nothing is to be waited for. */
-  #waitForRoute(
-    arrival: Arrival,
-    pass: RequestPass,
-    { wait }: Extract<RouteResult, { ok: false }>,
-  ): boolean {
-    const waiting = wait?.(() => {
-      if (isGone(arrival)) return;
-      try {
-        this.#routeAndStart(arrival, pass);
-      } catch (error) {
-        this.#answer(arrival, internalError(error));
-      }
-    });
-    if (waiting === undefined) return false;
-    const { to, record } = arrival;
-    const leave = (): void => {
-      waiting.release();
-      record.fail('HTTP_ABORTED');
-    };
-    if ('respond' in to) to.onAbort = leave;
-    else to.once('close', () => waiting.release());
-    return true;
-  }
-
-  #answer(arrival: Arrival, error: PosternError): void {
-    const { request, guarded, record, to } = arrival;
-    const response = 'respond' in to ? to.respond() : to;
-    const isLast = guarded.hasBody || this.#isDraining;
-    answerError(request, response, record, { error, isLast });
   }
 
   #onLive(upgrade: LiveUpgrade, socket: Socket): void {
@@ -564,9 +399,4 @@ interface Taken {
   readonly response: UserResponse;
   readonly record: RequestRecord;
   readonly expectsContinue: boolean;
-}
-
-/** Whether the user has left while something was looked up. */
-function isGone({ to }: Arrival): boolean {
-  return 'respond' in to ? to.isSettled : to.destroyed || to.headersSent;
 }
