@@ -4,7 +4,7 @@
  * Other lines are of the feed itself (admin-feed.ts): `ready` at the beginning, `lost` with a count where lines were left out, and
  * `end` where this process of the gateway tells no more.
  */
-import type { RequestSummary } from '../gateway/http/request-record.ts';
+import type { RequestSummary } from '../gateway/http/record/request-record.ts';
 
 /** Longest path that is told, characters. */
 const MAX_PATH_CHARS = 2_048;

@@ -194,7 +194,7 @@ export const LIMITS = {
   http2GoawayMs: 10_000,
   http2GoneMs: 1_000,
 
-  /** Largest request that is gathered whole for an origin that wants its length before it, bytes, and all at once. test/unit/gateway/http/whole-body.test.ts */
+  /** Largest request that is gathered whole for an origin that wants its length before it, bytes, and all at once. test/unit/gateway/http/body/whole-body.test.ts */
   wholeBodyBytes: 16 * MiB,
   wholeBodiesBytes: 128 * MiB,
   /** Largest head of a response of an origin, bytes. Users may send half of that; origins set more cookies. test/unit/gateway/http/origin/http2-origin.test.ts */

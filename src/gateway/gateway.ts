@@ -32,8 +32,8 @@ import type { GatewayStatus, LiveWork, ReplicaStatus, TunnelStatus } from './gat
 import { HttpDestinations } from './routing/http-destinations.ts';
 import { HttpHandler } from './http/http-handler.ts';
 import type { HttpIntercept } from './http/http-handler-options.ts';
-import { countRequest } from './http/count-request.ts';
-import { requestSpans } from './http/request-spans.ts';
+import { countRequest } from './http/record/count-request.ts';
+import { requestSpans } from './http/record/request-spans.ts';
 import { CLOSE_RESTART } from './http/websocket/upgrade-registry.ts';
 import { LinkDoor } from './links/link-door.ts';
 import { Listeners } from './listeners.ts';

@@ -5,7 +5,7 @@
  */
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { RequestSummary } from './http/request-record.ts';
+import type { RequestSummary } from './http/record/request-record.ts';
 
 /** Told of each request of a tunnel. */
 export type TailListener = (summary: RequestSummary) => void;

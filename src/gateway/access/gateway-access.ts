@@ -32,7 +32,7 @@ import type { Store } from '../../store/store.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { RequestRecord } from '../http/request-record.ts';
+import type { RequestRecord } from '../http/record/request-record.ts';
 import { ClientGate } from '../relay/client-gate.ts';
 import { createKeyCertificate } from '../tls/make-certificate.ts';
 import { AuditWriter } from './audit-writer.ts';

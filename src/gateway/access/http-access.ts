@@ -15,7 +15,7 @@ import type { Session } from '../../access/sign-in/sign-in-ports.ts';
 import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import { PosternError } from '../../core/error.ts';
 import type { Admission, GateRequest, RequestGate, RequestPass } from '../http/request-gate.ts';
-import type { RequestRecord } from '../http/request-record.ts';
+import type { RequestRecord } from '../http/record/request-record.ts';
 import type { UserRequest } from '../http/user/user-message.ts';
 import type { IdentityHeaders } from './identity-headers.ts';
 import { BAD_CREDENTIAL, type KnownRequester, type PrincipalReader } from './request-principal.ts';

@@ -2,7 +2,7 @@
 import type { Verdict } from '../../access/gate.ts';
 import { displayName } from '../../access/pages/display-name.ts';
 import type { AuditFact } from '../../telemetry/audit-event.ts';
-import type { RequestRecord } from '../http/request-record.ts';
+import type { RequestRecord } from '../http/record/request-record.ts';
 
 /** Writes the start; the result writes the end. */
 export function auditWebSocket(

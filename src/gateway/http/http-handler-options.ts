@@ -11,7 +11,7 @@ import type { HttpRouter } from './origin/origin-opener.ts';
 import type { OriginPoolsOptions, OriginPoolsStats } from './origin/origin-pool.ts';
 import type { RequestGate } from './request-gate.ts';
 import type { GuardedRequest } from './request-guard.ts';
-import type { RequestSummary } from './request-record.ts';
+import type { RequestSummary } from './record/request-record.ts';
 import type { UserRequest, UserResponse } from './user/user-message.ts';
 
 /** Lets other parts of the gateway answer some requests themselves. Asked after the guard, before the router. */

@@ -16,8 +16,8 @@ import type { Http2Request } from '../http2/http2-request.ts';
 import type { Http2Response } from '../http2/http2-response.ts';
 import { StreamUpgrade } from '../http2/stream-upgrade.ts';
 import { UserSessions } from '../http2/user-sessions.ts';
-import { logRequest } from './access-log.ts';
-import { answerError } from './answer-error.ts';
+import { logRequest } from './record/access-log.ts';
+import { answerError } from './answer/answer-error.ts';
 import { ClientConnections } from './user/client-connections.ts';
 import { clientOf } from '../front/client-address.ts';
 import { TrustedProxies } from '../front/trusted-proxies.ts';
@@ -30,7 +30,7 @@ import { parserErrorCode, rawErrorResponse, unreadRecord } from './user/raw-erro
 import { servernameOf } from './user/servername-of.ts';
 import { type GuardRefusal, type GuardedRequest, checkRequest } from './request-guard.ts';
 import { RequestCourse } from './request-course.ts';
-import { RequestRecord } from './request-record.ts';
+import { RequestRecord } from './record/request-record.ts';
 import { RunningRequests } from './running-requests.ts';
 import { HTTP_SERVER_PROPERTIES, serverLimits } from './user/server-options.ts';
 import { CLOSE_REVOKED, UpgradeRegistry } from './websocket/upgrade-registry.ts';
@@ -38,7 +38,7 @@ import type { LiveUpgrade } from './websocket/live-upgrade.ts';
 import type { PendingUpgrade } from './websocket/pending-upgrade.ts';
 import { SocketUpgrade } from './websocket/socket-upgrade.ts';
 import type { UserRequest, UserResponse } from './user/user-message.ts';
-import { WholeBodies } from './whole-body.ts';
+import { WholeBodies } from './body/whole-body.ts';
 import type { HttpHandlerOptions, HttpStats } from './http-handler-options.ts';
 
 export class HttpHandler {

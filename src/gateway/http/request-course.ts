@@ -8,7 +8,7 @@
 import type { WebResponse } from '../../access/web-message.ts';
 import type { PosternError } from '../../core/error.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
-import { answerError } from './answer-error.ts';
+import { answerError } from './answer/answer-error.ts';
 import { internalError } from './answer/internal-error.ts';
 import { type Arrival, Exchange, type ExchangeHost } from './exchange.ts';
 import { requestHeaders } from './fields/request-headers.ts';

@@ -8,7 +8,7 @@ import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import type { PosternError } from '../../core/error.ts';
 import type { ApplicationLimits } from './limits/request-limits.ts';
 import type { GuardedRequest } from './request-guard.ts';
-import type { RequestRecord } from './request-record.ts';
+import type { RequestRecord } from './record/request-record.ts';
 import type { UserRequest } from './user/user-message.ts';
 
 /** A request that the guard has let pass. */

@@ -8,7 +8,7 @@ import { PosternError } from '../../core/error.ts';
 import type { Exchange } from './exchange.ts';
 import type { OriginTarget } from './origin/origin-opener.ts';
 import type { RequestPass } from './request-gate.ts';
-import type { RequestRecord } from './request-record.ts';
+import type { RequestRecord } from './record/request-record.ts';
 
 /** A request where it is now. */
 interface RunningRequest {

@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 import { constants } from 'node:http2';
 import { findHeader, responseHeaders } from '../http/fields/response-headers.ts';
-import type { RequestRecord } from '../http/request-record.ts';
+import type { RequestRecord } from '../http/record/request-record.ts';
 import type { UserResponse } from '../http/user/user-message.ts';
 import { LiveUpgrade } from '../http/websocket/live-upgrade.ts';
 import type { PendingUpgrade } from '../http/websocket/pending-upgrade.ts';

@@ -10,7 +10,7 @@ import type { Tunnel } from '../../store/store.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ConnectedReplica, ProvenTunnel } from './connected-replica.ts';
-import type { RequestRecord } from '../http/request-record.ts';
+import type { RequestRecord } from '../http/record/request-record.ts';
 import { CLOSE_RESTART, type UpgradeRegistry } from '../http/websocket/upgrade-registry.ts';
 import type { LinkDoor } from './link-door.ts';
 import type { ClientStreams } from '../relay/client-streams.ts';

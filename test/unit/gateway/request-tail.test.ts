@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { LIMITS } from '../../../src/core/limits.ts';
-import { RequestRecord, type RequestSummary } from '../../../src/gateway/http/request-record.ts';
+import {
+  RequestRecord,
+  type RequestSummary,
+} from '../../../src/gateway/http/record/request-record.ts';
 import { RequestTail } from '../../../src/gateway/request-tail.ts';
 
 function summary(hostname: string, tunnelId?: string): RequestSummary {

@@ -8,7 +8,7 @@ import { addressKey } from '../../../access/sign-in/address-limit.ts';
 import type { HttpLimits } from '../../../config/http-limits.ts';
 import { formatByteSize } from '../../../core/byte-size.ts';
 import { PosternError } from '../../../core/error.ts';
-import type { RequestRecord } from '../request-record.ts';
+import type { RequestRecord } from '../record/request-record.ts';
 import { Places } from './places.ts';
 
 /** What an application allows; a limit that it leaves out is that of all requests, or none. */

@@ -9,8 +9,8 @@ import type { ErrorCode } from '../../../core/error-codes.ts';
 import { PosternError } from '../../../core/error.ts';
 import { newRequestId } from '../../../core/id.ts';
 import { statusOf } from '../answer/error-text.ts';
-import { errorPage } from '../error-page.ts';
-import { RequestRecord } from '../request-record.ts';
+import { errorPage } from '../answer/error-page.ts';
+import { RequestRecord } from '../record/request-record.ts';
 import { clientOf } from '../../front/client-address.ts';
 
 /** The code for an error of Node's HTTP parser; undefined where the connection itself broke and nobody is left to answer. */

@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../../../core/error.ts';
 import { toOriginError } from '../origin/origin-error.ts';
-import type { RequestRecord } from '../request-record.ts';
+import type { RequestRecord } from '../record/request-record.ts';
 import { FrameFollower, closeFrame } from './websocket-frames.ts';
 
 /** How long one direction may live on after the other has ended, ms. WebSocket peers close at once. */

@@ -5,7 +5,7 @@
  * than 101 is an ordinary response, after which the user's side closes (P14).
  */
 import type { Duplex } from 'node:stream';
-import type { RequestRecord } from '../request-record.ts';
+import type { RequestRecord } from '../record/request-record.ts';
 import type { UserResponse } from '../user/user-message.ts';
 import type { LiveUpgrade } from './live-upgrade.ts';
 

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { responseHeaders } from '../fields/response-headers.ts';
-import type { RequestRecord } from '../request-record.ts';
+import type { RequestRecord } from '../record/request-record.ts';
 import { responseOn } from '../user/client-response.ts';
 import type { UserResponse } from '../user/user-message.ts';
 import { LiveUpgrade } from './live-upgrade.ts';

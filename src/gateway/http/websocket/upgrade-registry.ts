@@ -4,7 +4,7 @@
  * Holds no socket longer than it lives. Who may stay is decided elsewhere.
  */
 import type { PosternError } from '../../../core/error.ts';
-import type { RequestRecord } from '../request-record.ts';
+import type { RequestRecord } from '../record/request-record.ts';
 import type { LiveUpgrade } from './live-upgrade.ts';
 
 /** Close status for a gateway that goes away: the user's program should connect again (RFC 6455 §7.4, IANA 1012). */

@@ -25,7 +25,7 @@ import type {
 } from '../../../../src/gateway/http/origin/origin-opener.ts';
 import type { OriginPoolsOptions } from '../../../../src/gateway/http/origin/origin-pool.ts';
 import type { RequestGate } from '../../../../src/gateway/http/request-gate.ts';
-import type { RequestSummary } from '../../../../src/gateway/http/request-record.ts';
+import type { RequestSummary } from '../../../../src/gateway/http/record/request-record.ts';
 import { HTTP_SERVER_OPTIONS } from '../../../../src/gateway/http/user/server-options.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
 import { cleanup } from '../../../support/cleanup.ts';

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { HTTP_LIMITS_DEFAULTS } from '../../../../../src/config/http-limits.ts';
 import { RequestLimits } from '../../../../../src/gateway/http/limits/request-limits.ts';
-import { RequestRecord } from '../../../../../src/gateway/http/request-record.ts';
+import { RequestRecord } from '../../../../../src/gateway/http/record/request-record.ts';
 import { eventually } from '../../../../support/eventually.ts';
 import { ask, begin, openSession, startHttp2Gateway } from '../../http2/http2-fixture.ts';
 import {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { ERROR_CODES, type ErrorCode } from '../../../../src/core/error-codes.ts';
-import { isPosternError } from '../../../../src/core/error.ts';
-import { statusOf } from '../../../../src/gateway/http/answer/error-text.ts';
-import { errorPage } from '../../../../src/gateway/http/error-page.ts';
+import { ERROR_CODES, type ErrorCode } from '../../../../../src/core/error-codes.ts';
+import { isPosternError } from '../../../../../src/core/error.ts';
+import { statusOf } from '../../../../../src/gateway/http/answer/error-text.ts';
+import { errorPage } from '../../../../../src/gateway/http/answer/error-page.ts';
 
 const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 

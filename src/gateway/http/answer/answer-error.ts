@@ -1,12 +1,12 @@
 /** Answers a request with an error of ours, in the form that its client reads, and says so in its record. */
-import type { PosternError } from '../../core/error.ts';
-import { closeAfter, sendPage } from './user/client-response.ts';
-import type { Answer } from './answer/answer.ts';
-import { grpcAnswer, grpcKind } from './answer/grpc-answer.ts';
+import type { PosternError } from '../../../core/error.ts';
+import { closeAfter, sendPage } from '../user/client-response.ts';
+import type { Answer } from './answer.ts';
+import { grpcAnswer, grpcKind } from './grpc-answer.ts';
 import { errorPage } from './error-page.ts';
-import { ALLOWED_METHODS } from './request-guard.ts';
-import type { RequestRecord } from './request-record.ts';
-import type { UserRequest, UserResponse } from './user/user-message.ts';
+import { ALLOWED_METHODS } from '../request-guard.ts';
+import type { RequestRecord } from '../record/request-record.ts';
+import type { UserRequest, UserResponse } from '../user/user-message.ts';
 
 export interface ErrorAnswer {
   readonly error: PosternError;

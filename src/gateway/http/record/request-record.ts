@@ -3,10 +3,10 @@
  *
  * The path is kept without its query, which may hold secrets. Written to by whoever learns something; finished once.
  */
-import type { ErrorCode } from '../../core/error-codes.ts';
-import type { Place } from './limits/places.ts';
-import type { RequestTrace } from '../../telemetry/tracing/tracer.ts';
-import type { ClientAddress } from '../front/client-address.ts';
+import type { ErrorCode } from '../../../core/error-codes.ts';
+import type { Place } from '../limits/places.ts';
+import type { RequestTrace } from '../../../telemetry/tracing/tracer.ts';
+import type { ClientAddress } from '../../front/client-address.ts';
 import { RequestTimes } from './request-times.ts';
 
 /** What the gate decided, for the access log. */

@@ -4,9 +4,9 @@
  * The one place where bodies are kept in memory. Bounded for one and for all together; what is too large is refused before the
  * origin hears of it.
  */
-import { PosternError } from '../../core/error.ts';
-import { LIMITS } from '../../core/limits.ts';
-import { ByteBudget } from '../../protocol/byte-budget.ts';
+import { PosternError } from '../../../core/error.ts';
+import { LIMITS } from '../../../core/limits.ts';
+import { ByteBudget } from '../../../protocol/byte-budget.ts';
 import type { RequestBody } from './request-body.ts';
 
 /** What a gateway keeps of bodies at one time. */

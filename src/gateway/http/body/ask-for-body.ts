@@ -3,10 +3,10 @@
  *
  * An origin that says nothing for LIMITS.continueMs is taken for one that does not know of it: many only wait for the body.
  */
-import { LIMITS } from '../../core/limits.ts';
-import { OriginConnection } from './origin/origin-connection.ts';
-import type { PooledConnection } from './origin/http2-places.ts';
-import type { UserResponse } from './user/user-message.ts';
+import { LIMITS } from '../../../core/limits.ts';
+import { OriginConnection } from '../origin/origin-connection.ts';
+import type { PooledConnection } from '../origin/http2-places.ts';
+import type { UserResponse } from '../user/user-message.ts';
 
 export interface WaitingBody {
   readonly connection: PooledConnection | undefined;

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import { LIMITS } from '../../../../src/core/limits.ts';
-import { RequestBody } from '../../../../src/gateway/http/request-body.ts';
-import { WholeBodies } from '../../../../src/gateway/http/whole-body.ts';
-import { eventually } from '../../../support/eventually.ts';
+import { LIMITS } from '../../../../../src/core/limits.ts';
+import { RequestBody } from '../../../../../src/gateway/http/body/request-body.ts';
+import { WholeBodies } from '../../../../../src/gateway/http/body/whole-body.ts';
+import { eventually } from '../../../../support/eventually.ts';
 import {
   RawClient,
   exchangeBytes,
@@ -12,8 +12,8 @@ import {
   statusIn,
   targetAt,
   textOf,
-} from './http-fixture.ts';
-import { http2Origin, http2Target } from './origin/http2-fixture.ts';
+} from '../http-fixture.ts';
+import { http2Origin, http2Target } from '../origin/http2-fixture.ts';
 
 const HEAD = 'POST / HTTP/1.1\r\nHost: app.test\r\n';
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n`;

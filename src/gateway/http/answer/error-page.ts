@@ -6,11 +6,11 @@
  * the request id, which is ours. See docs/errors.md.
  */
 import { createHash } from 'node:crypto';
-import type { ErrorCode } from '../../core/error-codes.ts';
-import { escapeHtml } from '../../core/escape-html.ts';
-import type { Answer } from './answer/answer.ts';
-import { type ErrorText, errorText } from './answer/error-text.ts';
-import { pageKind } from './answer/page-kind.ts';
+import type { ErrorCode } from '../../../core/error-codes.ts';
+import { escapeHtml } from '../../../core/escape-html.ts';
+import type { Answer } from './answer.ts';
+import { type ErrorText, errorText } from './error-text.ts';
+import { pageKind } from './page-kind.ts';
 
 /** What is shown. */
 export interface ErrorPageInput {

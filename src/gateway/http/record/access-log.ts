@@ -3,8 +3,8 @@
  *
  * Field names are those of telemetry/log-field.ts. A request that failed on our side or the origin's is a warning.
  */
-import { FIELD } from '../../telemetry/log-field.ts';
-import type { Log } from '../../telemetry/log.ts';
+import { FIELD } from '../../../telemetry/log-field.ts';
+import type { Log } from '../../../telemetry/log.ts';
 import type { RequestSummary } from './request-record.ts';
 
 /** Failures that say nothing about the gateway or an origin: users leave, mistype and are refused. */

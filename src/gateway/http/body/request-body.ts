@@ -7,9 +7,9 @@
  * out only when the origin is connected.
  */
 import { EventEmitter } from 'node:events';
-import { requestTrailers } from './fields/trailers.ts';
-import type { BodyMeter } from './limits/body-meter.ts';
-import type { UserRequest } from './user/user-message.ts';
+import { requestTrailers } from '../fields/trailers.ts';
+import type { BodyMeter } from '../limits/body-meter.ts';
+import type { UserRequest } from '../user/user-message.ts';
 
 export interface RequestBodyOptions {
   /** Called when the origin could take the first byte, which comes after `begin()`. Default at once. */

@@ -1,5 +1,5 @@
 /** Counts a request that has ended: for its tunnel, and for its application. */
-import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
+import type { GatewayMetrics } from '../../../telemetry/gateway-metrics.ts';
 import type { RequestSummary } from './request-record.ts';
 
 /** Adds it to the metrics. The outcome is a code of docs/errors.md, so a user cannot make up a label. */

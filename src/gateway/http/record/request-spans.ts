@@ -4,8 +4,8 @@
  *
  * Attributes are those of OpenTelemetry's HTTP conventions, and `postern.…`. Neither the query nor the user is among them.
  */
-import { SPAN_KIND, type Span, type SpanAttributes } from '../../telemetry/tracing/span.ts';
-import { newSpanId } from '../../telemetry/tracing/trace-context.ts';
+import { SPAN_KIND, type Span, type SpanAttributes } from '../../../telemetry/tracing/span.ts';
+import { newSpanId } from '../../../telemetry/tracing/trace-context.ts';
 import type { RequestSummary } from './request-record.ts';
 
 /** Methods that may name a span: others are anybody's invention. */
