@@ -129,7 +129,11 @@ class Cleaner {
   cleanObject(value: object, depth: number): Record<string, unknown> {
     const cleaned: Record<string, unknown> = {};
     try {
-      for (const [key, field] of Object.entries(value)) {
+      // Not Object.entries(), which makes an array for each field of each line.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      const fields = value as Readonly<Record<string, unknown>>;
+      for (const key of Object.keys(fields)) {
+        const field = fields[key];
         if (this.#left <= 0) {
           cleaned['…'] = 'more was left out';
           break;

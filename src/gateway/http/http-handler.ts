@@ -314,8 +314,16 @@ export class HttpHandler {
     const { method = '', url = '', httpVersion, rawHeaders, socket, http2 } = request;
     const servername = servernameOf(socket);
     const { maxHeaderBytes } = this.#limits.limits;
-    const head = { method, url, httpVersion, rawHeaders, servername, isUpgrade };
-    return checkRequest({ ...head, http2, maxHeaderBytes });
+    return checkRequest({
+      method,
+      url,
+      httpVersion,
+      rawHeaders,
+      servername,
+      isUpgrade,
+      http2,
+      maxHeaderBytes,
+    });
   }
 
   #begin(request: UserRequest): RequestRecord {

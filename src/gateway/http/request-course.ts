@@ -98,7 +98,8 @@ export class RequestCourse {
       ? bodyTooLarge(maxBodyBytes)
       : application && this.#options.limits.enterApplication(record, application);
     if (error !== undefined) this.answer(arrival, error);
-    else this.#routeAndStart({ ...arrival, maxBodyBytes }, pass);
+    else if (guarded.hasBody) this.#routeAndStart({ ...arrival, maxBodyBytes }, pass);
+    else this.#routeAndStart(arrival, pass);
   }
 
   async #answerOwn(arrival: Arrival, own: Extract<Admission, { kind: 'own' }>): Promise<void> {

@@ -18,32 +18,42 @@ interface RunningRequest {
 }
 
 interface Entry extends RunningRequest {
+  readonly record: RequestRecord;
   /** It was at another replica before. */
   readonly hasMoved: boolean;
 }
 
 export class RunningRequests {
-  readonly #entries = new Map<RequestRecord, Entry>();
+  /**
+   * In no order; each record knows its place. Not a Map: what thousands of entries a second leave behind in the tables of one
+   * keeps finished requests alive until they are old, and collecting those cost more than a Map does.
+   */
+  readonly #entries: Entry[] = [];
 
   /** It is at a replica, for the first time or again. */
-  add(record: RequestRecord, running: RunningRequest): void {
-    const hasMoved = this.#entries.has(record);
-    this.#entries.set(record, { ...running, hasMoved });
+  add(record: RequestRecord, { exchange, pass, target }: RunningRequest): void {
+    const hasMoved = this.#entryOf(record) !== undefined;
+    if (!hasMoved) record.runningAt = this.#entries.length;
+    this.#entries[record.runningAt] = { record, exchange, pass, target, hasMoved };
   }
 
   /** It is over. */
   remove(record: RequestRecord): void {
-    this.#entries.delete(record);
+    if (this.#entryOf(record) === undefined) return;
+    const last = this.#entries.pop();
+    if (last === undefined || last.record === record) return;
+    this.#entries[record.runningAt] = last;
+    last.record.runningAt = record.runningAt;
   }
 
   /** What let it in. */
   passOf(record: RequestRecord): RequestPass | undefined {
-    return this.#entries.get(record)?.pass;
+    return this.#entryOf(record)?.pass;
   }
 
   /** Where it is, if it may leave there; undefined where it has moved before. */
   leave(record: RequestRecord): RunningRequest | undefined {
-    const entry = this.#entries.get(record);
+    const entry = this.#entryOf(record);
     return entry?.hasMoved === true ? undefined : entry;
   }
 
@@ -54,9 +64,13 @@ export class RunningRequests {
   leaveReplica(replicaId: string): void {
     const message = 'Cannot wait for the connector any longer: its links are gone';
     const error = new PosternError('STREAM_LOST', message);
-    // One that leaves is put back where it was, and is not met again.
-    for (const { exchange, target } of this.#entries.values()) {
+    for (const { exchange, target } of this.#entries.slice()) {
       if (target.replicaId === replicaId) exchange.leave(error);
     }
+  }
+
+  #entryOf(record: RequestRecord): Entry | undefined {
+    const entry = this.#entries[record.runningAt];
+    return entry?.record === record ? entry : undefined;
   }
 }

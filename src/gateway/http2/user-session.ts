@@ -40,8 +40,8 @@ export class UserSession {
   readonly #controls = new RateLimit(LIMITS.http2ControlFramesPerSecond, LIMITS.http2ControlFrames);
   /** Requests that came just now: at most `LIMITS.http2Streams`. */
   readonly #arrived: Http2Arrival[] = [];
-  /** Since when each request has been under way, the oldest first. */
-  readonly #open = new Map<Http2Response, number>();
+  /** Requests under way and since when, the oldest first. Few, and not in a Map: see http/running-requests.ts. */
+  readonly #open: { readonly response: Http2Response; readonly since: number }[] = [];
   /** Streams that carry WebSockets now. */
   readonly #webSockets = new Set<Http2Response>();
   /** Ends it when it is idle, or drains. */
@@ -82,8 +82,7 @@ export class UserSession {
 
   /** Since when the oldest request has been under way, as performance.now() counts; undefined without any. */
   get busySince(): number | undefined {
-    const [oldest] = this.#open.values();
-    return oldest;
+    return this.#open[0]?.since;
   }
 
   /**
@@ -100,7 +99,7 @@ export class UserSession {
 
   /** Breaks off responses of which the user has taken nothing for more than `mostMs`. */
   cutStalled(now: number, mostMs: number): void {
-    for (const response of this.#open.keys()) response.cutStalled(now, mostMs);
+    for (const { response } of this.#open.slice()) response.cutStalled(now, mostMs);
   }
 
   /** Ends it at once. */
@@ -111,11 +110,11 @@ export class UserSession {
 
   readonly #hooks: Http2ResponseHooks = {
     onLastBytes: () => {
-      if (this.#isDraining && this.#open.size === 1 && !this.#session.destroyed)
+      if (this.#isDraining && this.#open.length === 1 && !this.#session.destroyed)
         this.#session.close();
     },
     onTakenOver: (response) => {
-      this.#open.delete(response);
+      this.#forget(response);
       this.#webSockets.add(response);
     },
   };
@@ -145,13 +144,13 @@ export class UserSession {
     if (!this.#isDraining) this.#idle?.cancel();
     const request = new Http2Request(arrival);
     const response = new Http2Response(stream, request, this.#hooks);
-    this.#open.set(response, performance.now());
+    this.#open.push({ response, since: performance.now() });
     stream.once('close', () => this.#onStreamClosed(response));
     this.#options.onRequest(request, response);
   }
 
   #onStreamClosed(response: Http2Response): void {
-    this.#open.delete(response);
+    this.#forget(response);
     this.#webSockets.delete(response);
     // Whoever broke it off: frames that make us reset a stream cost as much as a reset (CVE-2025-8671).
     if (!response.writableFinished && !response.isCut) this.#onReset();
@@ -159,8 +158,13 @@ export class UserSession {
     this.#closeAfter(this.#options.limits().idleTimeoutMs);
   }
 
+  #forget(response: Http2Response): void {
+    const index = this.#open.findIndex((open) => open.response === response);
+    if (index !== -1) this.#open.splice(index, 1);
+  }
+
   get #isCarrying(): boolean {
-    return this.#open.size + this.#webSockets.size > 0;
+    return this.#open.length + this.#webSockets.size > 0;
   }
 
   #onReset(): void {

@@ -82,6 +82,8 @@ export class RequestRecord {
   readonly times = new RequestTimes();
   /** What it takes of the limits, until it has ended. */
   readonly places: Place[] = [];
+  /** Its place among the running requests; means nothing where it is none of them. */
+  runningAt = 0;
   /** Set once, before it is sent to an origin. */
   trace: RequestTrace | undefined;
 
