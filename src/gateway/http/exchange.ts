@@ -399,8 +399,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** gRPC cannot be said in HTTP/1.1. Where the rule does not speak of HTTP/2, what is sent is its own affair. */
   #needsHttp2(): boolean {
-    const contentType = this.#arrival.request.headers['content-type'];
-    return this.#target.http2 === true && grpcKind(contentType) === 'application/grpc';
+    // First what is at hand: Node makes the object of fields when it is asked for one, and this is asked of each request.
+    if (this.#target.http2 !== true) return false;
+    return grpcKind(this.#arrival.request.headers['content-type']) === 'application/grpc';
   }
 
   /** An origin may close an idle connection just when a request is on its way: nobody's fault, so it is sent again. */
