@@ -4,6 +4,7 @@
  * What frames a message or speaks about one connection is not to be changed, and what the gateway says of users is not to be
  * said by anybody else. Read by connectors from their file, and by gateways from the wire.
  */
+import { HOP_BY_HOP } from '../../core/hop-by-hop.ts';
 import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 
@@ -24,18 +25,9 @@ export interface HeaderChanges {
 const FRAMING: ReadonlyMap<string, string> = new Map([
   ['host', 'write originRequest.httpHostHeader'],
   ...[
-    'connection',
+    ...HOP_BY_HOP,
     'content-length',
     'expect',
-    'http2-settings',
-    'keep-alive',
-    'proxy-authenticate',
-    'proxy-authorization',
-    'proxy-connection',
-    'te',
-    'trailer',
-    'transfer-encoding',
-    'upgrade',
     'sec-websocket-accept',
     'sec-websocket-key',
     'sec-websocket-version',

@@ -5,20 +5,6 @@
  * that other one. Pure. See RFC 9110 §7.6.1 and anchors P18–P20.
  */
 
-/** Fields that speak about one connection and never cross a proxy. What TE and Trailer say is said anew. */
-export const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
 /**
  * Request fields that origins believe because a proxy set them. `x-original-url` and `x-rewrite-url` would change the
  * path behind the back of the path rules; `proxy` becomes HTTP_PROXY in CGI programs.

@@ -5,13 +5,9 @@
  * everything hop-by-hop and everything only we may set is removed, then ours is added, so that nothing a user sends can
  * add to or take away from what the gateway says (P18–P20).
  */
+import { HOP_BY_HOP } from '../../../core/hop-by-hop.ts';
 import { withoutOwnCookies } from '../../../access/app-sign-in/app-cookies.ts';
-import {
-  HOP_BY_HOP,
-  connectionOptions,
-  isGatewayOwned,
-  isOrdinaryConnection,
-} from './header-rules.ts';
+import { connectionOptions, isGatewayOwned, isOrdinaryConnection } from './header-rules.ts';
 
 export interface RequestHeadersInput {
   /** Names and values in turn, as sent. Checked by checkRequest(). */

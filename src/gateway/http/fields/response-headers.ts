@@ -5,9 +5,10 @@
  * its Connection and Transfer-Encoding go, and Trailer is told apart: only a body in chunks can have any. Nor are our
  * cookies (P25).
  */
+import { HOP_BY_HOP } from '../../../core/hop-by-hop.ts';
 import { isOwnCookie } from '../../../access/app-sign-in/app-cookies.ts';
 import { announcedTrailers } from './trailers.ts';
-import { HOP_BY_HOP, connectionOptions, isOrdinaryConnection } from './header-rules.ts';
+import { connectionOptions, isOrdinaryConnection } from './header-rules.ts';
 
 /** What is passed on, and what the gateway needs to know of it. */
 export interface ResponseHeaders {

@@ -4,7 +4,8 @@
  * Pure. The invariant: a trailer never says what only a head may say. Whoever reads trailers into the head, as some
  * programs do, finds no identity, no route, no framing and no cookie there that the gateway did not look at.
  */
-import { HOP_BY_HOP, connectionOptions, isGatewayOwned } from './header-rules.ts';
+import { HOP_BY_HOP } from '../../../core/hop-by-hop.ts';
+import { connectionOptions, isGatewayOwned } from './header-rules.ts';
 
 /** Fields that frame, route, authenticate, describe or control a message: too late behind its body. */
 const HEAD_ONLY: ReadonlySet<string> = new Set(

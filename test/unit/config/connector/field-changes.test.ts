@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { applyChanges, parseChanges } from '../../../../src/config/connector/field-changes.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
-import { HOP_BY_HOP } from '../../../../src/gateway/http/fields/header-rules.ts';
+import { HOP_BY_HOP } from '../../../../src/core/hop-by-hop.ts';
 
 const refused = expect.objectContaining({ code: 'CONFIG_INVALID' });
 
