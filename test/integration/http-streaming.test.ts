@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import type { Connector } from '../support/connector.ts';
 import { guardLinks } from '../support/disconnect-guard.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, untilStill } from '../support/eventually.ts';
 import type { Gateway } from '../support/gateway.ts';
 import { answerTo, ask, bodyOf } from '../support/https-client.ts';
 import { PatternCheck, patternBytes } from '../support/pattern.ts';
@@ -158,14 +158,10 @@ function closeOf(message: IncomingMessage): Promise<unknown> {
 async function fill(response: ServerResponse): Promise<void> {
   const chunk = patternBytes(MiB);
   const { socket } = response;
-  let before = -1;
-  await eventually(
+  await untilStill(
     () => {
       while (response.writableLength < 8 * MiB) response.write(chunk);
-      const moved = (socket?.bytesWritten ?? 0) - (socket?.writableLength ?? 0);
-      const isStill = moved === before;
-      before = moved;
-      return isStill;
+      return (socket?.bytesWritten ?? 0) - (socket?.writableLength ?? 0);
     },
     { everyMs: 300, deadlineMs: 20_000, what: 'every buffer to be full' },
   );

@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanup } from '../support/cleanup.ts';
 import type { Connector } from '../support/connector.ts';
 import { guardLinks } from '../support/disconnect-guard.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, untilStill } from '../support/eventually.ts';
 import type { Gateway } from '../support/gateway.ts';
 import { patternBytes, PatternCheck } from '../support/pattern.ts';
 import { startPostern } from '../support/postern.ts';
@@ -229,14 +229,10 @@ function whenEnded(socket: Socket): Promise<PeerEnd> {
 /** Writes until nothing moves any more: every window and buffer on the way is full. */
 async function fill(socket: Socket): Promise<void> {
   const chunk = patternBytes(MiB);
-  let before = -1;
-  await eventually(
+  await untilStill(
     () => {
       while (socket.writableLength < 8 * MiB) socket.write(chunk);
-      const moved = socket.bytesWritten - socket.writableLength;
-      const isStill = moved === before;
-      before = moved;
-      return isStill;
+      return socket.bytesWritten - socket.writableLength;
     },
     { everyMs: 300, deadlineMs: 20_000, what: 'every buffer to be full' },
   );

@@ -51,6 +51,20 @@ export async function eventually<T>(
   }
 }
 
+/** Waits until `measure` gives the same number twice, `everyMs` apart: nothing moves any more. */
+export async function untilStill(
+  measure: () => number,
+  options: EventuallyOptions & Required<Pick<EventuallyOptions, 'everyMs'>>,
+): Promise<void> {
+  let before: number | undefined;
+  await eventually(() => {
+    const now = measure();
+    const isStill = now === before;
+    before = now;
+    return isStill;
+  }, options);
+}
+
 const UNSETTLED = new Error('the probe did not settle');
 
 async function within<T>(limitMs: number, probe: () => T | Promise<T>): Promise<T> {

@@ -1,63 +1,16 @@
 /** What users choose, and what origins learn about them. */
-import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
 import { parseIpRange } from '../../../../src/config/access/ip-range.ts';
-import {
-  OriginDialer,
-  type OriginConnection,
-} from '../../../../src/connector/origin/origin-dialer.ts';
+import type { OriginConnection } from '../../../../src/connector/origin/origin-dialer.ts';
 import type { Lookup } from '../../../../src/connector/origin/origin-resolver.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 import { TestAuthority } from '../../../support/test-authority.ts';
 import { aRule } from '../a-rule.ts';
 import { listen } from './deaf-server.ts';
-
-const forever = new AbortController().signal;
-const request = { hostname: 'app.example.com' };
-
-function aDialer(options: { readonly lookup?: Lookup } = {}): OriginDialer {
-  const dialer = new OriginDialer({ identity: { tunnel: 'office', replica: 'r1' }, ...options });
-  cleanup(() => dialer.close());
-  return dialer;
-}
-
-/** Echoes until the client ends, then says goodbye. */
-async function startEcho(
-  where: Parameters<typeof listen>[1] = {},
-): Promise<{ port: number; accepted: number }> {
-  const echo = { port: 0, accepted: 0 };
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    echo.accepted += 1;
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk: Buffer) => socket.write(chunk));
-    socket.on('end', () => socket.end(' bye'));
-  });
-  echo.port = await listen(server, where);
-  return echo;
-}
-
-/** All that comes back after `text` was sent and our side was ended. */
-async function talk(socket: Duplex, text: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  socket.end(text);
-  await once(socket, 'end');
-  return Buffer.concat(chunks).toString();
-}
-
-async function startTls(identity: { cert: string; key: string }): Promise<number> {
-  return listen(createTlsServer(identity, (socket) => void socket.on('error', () => undefined)));
-}
-
-/** A resolver that always gives the same answer. */
-function answering(...addresses: readonly string[]): Lookup {
-  return () => Promise.resolve(addresses.map((address) => ({ address })));
-}
+import { aDialer, answering, forever, request, startEcho, startTls, talk } from './dialer-lab.ts';
 
 describe('OriginDialer, for a bastion,', () => {
   const here = { range: parseIpRange('127.0.0.1'), ports: [], allow: true };

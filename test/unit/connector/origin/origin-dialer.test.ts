@@ -3,16 +3,14 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
 import type { Clock } from '../../../../src/core/clock.ts';
 import { systemClock } from '../../../../src/core/clock.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
-import {
+import type {
+  OriginConnection,
   OriginDialer,
-  type OriginConnection,
-  type OriginDialerOptions,
 } from '../../../../src/connector/origin/origin-dialer.ts';
 import type { Lookup } from '../../../../src/connector/origin/origin-resolver.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
@@ -22,15 +20,7 @@ import { tempDir } from '../../../support/temp-dir.ts';
 import { aRule, type RuleOptions } from '../a-rule.ts';
 import { selfSigned, TestAuthority } from '../../../support/test-authority.ts';
 import { closedPort, listen, startDeafServer, startSilentServer } from './deaf-server.ts';
-
-const forever = new AbortController().signal;
-const request = { hostname: 'app.example.com' };
-
-function aDialer(options: Partial<OriginDialerOptions> = {}): OriginDialer {
-  const dialer = new OriginDialer({ identity: { tunnel: 'office', replica: 'r1' }, ...options });
-  cleanup(() => dialer.close());
-  return dialer;
-}
+import { aDialer, answering, forever, request, startEcho, startTls, talk } from './dialer-lab.ts';
 
 async function dial(
   service: string,
@@ -40,39 +30,6 @@ async function dial(
   const connection = await dialer.dial(aRule(service, rule), request, { signal });
   cleanup(() => connection.socket.destroy());
   return connection;
-}
-
-/** Echoes until the client ends, then says goodbye. */
-async function startEcho(
-  where: Parameters<typeof listen>[1] = {},
-): Promise<{ port: number; accepted: number }> {
-  const echo = { port: 0, accepted: 0 };
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    echo.accepted += 1;
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk: Buffer) => socket.write(chunk));
-    socket.on('end', () => socket.end(' bye'));
-  });
-  echo.port = await listen(server, where);
-  return echo;
-}
-
-/** All that comes back after `text` was sent and our side was ended. */
-async function talk(socket: Duplex, text: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  socket.end(text);
-  await once(socket, 'end');
-  return Buffer.concat(chunks).toString();
-}
-
-async function startTls(identity: { cert: string; key: string }): Promise<number> {
-  return listen(createTlsServer(identity, (socket) => void socket.on('error', () => undefined)));
-}
-
-/** A resolver that always gives the same answer. */
-function answering(...addresses: readonly string[]): Lookup {
-  return () => Promise.resolve(addresses.map((address) => ({ address })));
 }
 
 const GET = 'GET / HTTP/1.1\r\nhost: app.example.com\r\nconnection: close\r\n\r\n';

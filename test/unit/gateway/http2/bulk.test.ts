@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { HTTP_LIMITS_DEFAULTS } from '../../../../src/config/http-limits.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
-import { eventually } from '../../../support/eventually.ts';
+import { eventually, untilStill } from '../../../support/eventually.ts';
 import { FRAME, FLAG, frame, headersFrame, uint32 } from '../../../support/http2-frames.ts';
 import { dial, httpOrigin, onHeads, rawOrigin, targetAt } from '../http/http-fixture.ts';
 import {
@@ -98,15 +98,7 @@ it('a user who does not read holds up the origin after a little, and nobody else
   const slow = begin(session, { ':path': '/bulk' });
   await headOf(slow);
   slow.pause();
-  let before = -1;
-  await eventually(
-    () => {
-      const isStill = sent === before;
-      before = sent;
-      return isStill;
-    },
-    { everyMs: 250 },
-  );
+  await untilStill(() => sent, { everyMs: 250 });
   // Socket buffers of the kernel, on the way from the origin, take several MiB.
   expect(sent).toBeLessThan(32 * MIB);
   expect(await ask(session)).toMatchObject({ status: 200 });
@@ -144,15 +136,7 @@ it('an origin that does not read holds up its user after a window, and no other 
     }
   }
   push();
-  let before = -1;
-  await eventually(
-    () => {
-      const isStill = sent === before;
-      before = sent;
-      return isStill;
-    },
-    { everyMs: 250 },
-  );
+  await untilStill(() => sent, { everyMs: 250 });
   expect(sent).toBeLessThan(32 * MIB);
   expect(windows.stream).toBeLessThan(part.length);
   // The connection's own window stays open for the others.

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import type { Socket } from 'node:net';
 import { describe, expect, it, jest } from '@jest/globals';
-import { WebSocketServer } from 'ws';
 import { HTTP_LIMITS_DEFAULTS } from '../../../../src/config/http-limits.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { PosternError } from '../../../../src/core/error.ts';
@@ -12,10 +11,10 @@ import {
   CLOSE_RESTART,
   CLOSE_REVOKED,
 } from '../../../../src/gateway/http/websocket/upgrade-registry.ts';
-import { cleanup } from '../../../support/cleanup.ts';
-import { eventually } from '../../../support/eventually.ts';
+import { eventually, untilStill } from '../../../support/eventually.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { fieldsIn, httpOrigin, onHeads, rawOrigin } from '../http/http-fixture.ts';
+import { echoServer, switchingOrigin } from '../http/websocket-origins.ts';
 import { answerOf, ask, headOf, openSession, startHttp2Gateway } from './http2-fixture.ts';
 
 jest.setTimeout(30_000);
@@ -63,38 +62,6 @@ function switching(head: string, extra = ''): string {
   return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${extra}\r\n`;
 }
 
-/** An origin that hands out its sockets once it has answered 101. */
-async function switchingOrigin(
-  extra = '',
-): Promise<{ port: number; sockets: Socket[]; heads: string[] }> {
-  const sockets: Socket[] = [];
-  const heads: string[] = [];
-  const port = await rawOrigin((socket) => {
-    socket.once('data', (bytes) => {
-      const head = bytes.toString('latin1');
-      heads.push(head);
-      socket.write(switching(head, extra));
-      sockets.push(socket);
-    });
-  });
-  return { port, sockets, heads };
-}
-
-async function echoServer(): Promise<number> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  server.on('connection', (socket) => {
-    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
-  });
-  await once(server, 'listening');
-  cleanup(() => {
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
 /** A frame as clients send it, masked with zeros. */
 function masked(opcode: number, payload: Buffer | string): Buffer {
   const bytes = Buffer.from(payload);
@@ -107,7 +74,9 @@ function masked(opcode: number, payload: Buffer | string): Buffer {
 
 describe('a WebSocket over HTTP/2', () => {
   it('reaches the origin as over HTTP/1.1, with a key of ours, and its user with what the origin chose', async () => {
-    const origin = await switchingOrigin('Sec-WebSocket-Protocol: b\r\nX-Odd: 1\r\n');
+    const origin = await switchingOrigin((head) =>
+      switching(head, 'Sec-WebSocket-Protocol: b\r\nX-Odd: 1\r\n'),
+    );
     const { port } = await startHttp2Gateway({ origin: origin.port });
     const stream = beginWebSocket(await openSession(port), {
       'sec-websocket-protocol': 'a, b',
@@ -275,7 +244,7 @@ describe('the end of a WebSocket over HTTP/2', () => {
   });
 
   it('is visible to its user when the origin breaks, and only that stream ends', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin((head) => switching(head));
     const { port, summaries } = await startHttp2Gateway({ origin: origin.port });
     const session = await openSession(port);
     const [one, two] = [beginWebSocket(session), beginWebSocket(session)];
@@ -292,7 +261,7 @@ describe('the end of a WebSocket over HTTP/2', () => {
   });
 
   it('keeps half-close both ways', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin((head) => switching(head));
     const { port, summaries } = await startHttp2Gateway({ origin: origin.port });
     const stream = beginWebSocket(await openSession(port));
     await headOf(stream);
@@ -311,7 +280,7 @@ describe('the end of a WebSocket over HTTP/2', () => {
   });
 
   it.each([CLOSE_RESTART, CLOSE_REVOKED])('says status %i where we end it', async (status) => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin((head) => switching(head));
     const { port, handler, summaries } = await startHttp2Gateway({ origin: origin.port });
     const stream = beginWebSocket(await openSession(port));
     await headOf(stream);
@@ -329,7 +298,7 @@ describe('the end of a WebSocket over HTTP/2', () => {
   });
 
   it('may take its time: neither idleness nor a drain ends it', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin((head) => switching(head));
     const clock = new FakeClock();
     const { port, handler } = await startHttp2Gateway({ origin: origin.port, clock });
     const session = await openSession(port);
@@ -367,7 +336,7 @@ describe('the end of a WebSocket over HTTP/2', () => {
 });
 
 it('a reader that does not read holds up a WebSocket over HTTP/2, in both directions', async () => {
-  const origin = await switchingOrigin();
+  const origin = await switchingOrigin((head) => switching(head));
   const { port } = await startHttp2Gateway({ origin: origin.port });
   const stream = beginWebSocket(await openSession(port));
   await headOf(stream);
@@ -379,7 +348,6 @@ it('a reader that does not read holds up a WebSocket over HTTP/2, in both direct
   ] as const) {
     reader.pause();
     let accepted = 0;
-    let before = -1;
     const chunk = randomBytes(64 * 1024);
     const fill = (): void => {
       while (!writer.writableNeedDrain && accepted < 64 * 1024 * 1024) {
@@ -390,14 +358,7 @@ it('a reader that does not read holds up a WebSocket over HTTP/2, in both direct
     writer.on('drain', fill);
     fill();
     // oxlint-disable-next-line no-await-in-loop
-    await eventually(
-      () => {
-        const isStill = accepted === before;
-        before = accepted;
-        return isStill;
-      },
-      { everyMs: 200 },
-    );
+    await untilStill(() => accepted, { everyMs: 200 });
     writer.off('drain', fill);
     expect(accepted).toBeLessThan(32 * 1024 * 1024);
     let read = 0;

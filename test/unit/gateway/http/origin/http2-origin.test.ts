@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { describe, expect, it } from '@jest/globals';
 import { LIMITS } from '../../../../../src/core/limits.ts';
-import { eventually } from '../../../../support/eventually.ts';
+import { eventually, untilStill } from '../../../../support/eventually.ts';
 import { FakeClock } from '../../../../support/fake-clock.ts';
 import {
   RawClient,
@@ -404,15 +404,7 @@ describe('an origin that speaks HTTP/2', () => {
     const { port } = await startGateway({ origin: http2Target(origin) });
     const response = await responseTo(startRequest(port).end());
     response.pause();
-    let before = -1;
-    await eventually(
-      () => {
-        const isStill = sent === before;
-        before = sent;
-        return isStill;
-      },
-      { everyMs: 150 },
-    );
+    await untilStill(() => sent, { everyMs: 150 });
     // Its own window, what the sockets on the way hold, and a little in each process.
     expect(sent).toBeLessThan(LIMITS.originHttp2WindowBytes + 12 * 1024 * 1024);
     response.destroy();

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it, jest } from '@jest/globals';
-import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocket } from 'ws';
 import { PosternError } from '../../../../../src/core/error.ts';
 import {
   CLOSE_RESTART,
@@ -22,6 +22,7 @@ import {
   statusIn,
   targetAt,
 } from '../http-fixture.ts';
+import { echoServer, switchingOrigin } from '../websocket-origins.ts';
 
 jest.setTimeout(30_000);
 
@@ -32,35 +33,6 @@ const UPGRADE =
 const SWITCHING =
   'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
   'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: b\r\n\r\n';
-
-/** An origin that hands out its sockets once it has answered 101. */
-async function switchingOrigin(): Promise<{ port: number; sockets: Socket[]; heads: string[] }> {
-  const sockets: Socket[] = [];
-  const heads: string[] = [];
-  const port = await rawOrigin((socket) => {
-    socket.once('data', (bytes) => {
-      heads.push(bytes.toString('latin1'));
-      socket.write(SWITCHING);
-      sockets.push(socket);
-    });
-  });
-  return { port, sockets, heads };
-}
-
-async function echoServer(): Promise<number> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  server.on('connection', (socket) => {
-    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
-  });
-  await once(server, 'listening');
-  cleanup(() => {
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 async function openWebSocket(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { Host: 'app.test' } });
@@ -84,7 +56,7 @@ describe('a WebSocket', () => {
   });
 
   it('reaches the origin with its fields and ours, and the user with what the origin chose', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin(() => SWITCHING);
     const { port } = await startGateway({ origin: origin.port });
     const client = await RawClient.connect(port);
     client.send(UPGRADE);
@@ -131,7 +103,7 @@ describe('a WebSocket', () => {
   });
 
   it('is held up by a reader that does not read, in both directions', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin(() => SWITCHING);
     const { port } = await startGateway({ origin: origin.port });
     const client = await RawClient.connect(port);
     client.send(UPGRADE);
@@ -166,7 +138,7 @@ describe('a WebSocket', () => {
   });
 
   it('keeps half-close both ways', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin(() => SWITCHING);
     const { port } = await startGateway({ origin: targetAt(origin.port) });
     const client = await RawClient.connect(port);
     client.send(UPGRADE);
@@ -181,7 +153,7 @@ describe('a WebSocket', () => {
   });
 
   it('ends on one side when the other breaks', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin(() => SWITCHING);
     const { port, summaries } = await startGateway({ origin: origin.port });
     const open = async (): Promise<RawClient> => {
       const client = await RawClient.connect(port);
@@ -361,7 +333,7 @@ describe('closing live WebSockets', () => {
   });
 
   it('waits for the end of the frame under way', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin(() => SWITCHING);
     const { port, handler } = await startGateway({ origin: origin.port });
     const client = await RawClient.connect(port);
     client.send(UPGRADE);
@@ -379,7 +351,7 @@ describe('closing live WebSockets', () => {
   });
 
   it('does not wait for ever: neither for a frame nor for the user', async () => {
-    const origin = await switchingOrigin();
+    const origin = await switchingOrigin(() => SWITCHING);
     const { port, handler, summaries } = await startGateway({ origin: origin.port });
     const client = await RawClient.connect(port);
     client.send(UPGRADE);
