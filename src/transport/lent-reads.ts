@@ -8,6 +8,7 @@
  */
 import { Socket, type ConnectOpts, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { takeTurns } from './read-turns.ts';
 
 /** What libuv asks the kernel for at once, bytes. */
 const READ_BYTES = 64 * 1024;
@@ -33,21 +34,23 @@ const keys = findKeys();
 
 /**
  * From now on `socket` gives what it reads to `onLent`. False when it cannot lend, being no socket or of a Node that does it in
- * another way; then all of it comes out of 'data' events, in which nobody sees what `onLent` returns.
+ * another way; then all of it comes out of 'data' events, in which nobody sees what `onLent` returns. It takes turns with the others,
+ * with so many `shares` (`read-turns.ts`).
  */
-export function lendReads(socket: Duplex, onLent: OnLent): boolean {
+export function lendReads(socket: Duplex, onLent: OnLent, shares = 1): boolean {
   socket.on('data', onLent);
   const lending = socket as unknown as Lending;
   // oxlint-disable-next-line no-underscore-dangle -- Node's own name.
   const handle = lending._handle;
   if (keys === undefined || typeof handle?.useUserBuffer !== 'function') return false;
+  const mayReadOn = takeTurns(socket, shares);
   lending[keys.buffer] = memory;
   lending[keys.callback] = (bytes: number): boolean => {
     const lent = memory.subarray(0, bytes);
     // What was read before is still to come, and comes first; and nobody is there yet, or no longer, for what comes to a pause.
     if (socket.readableLength > 0 || socket.readableFlowing !== true)
       return socket.push(Buffer.from(lent));
-    return onLent(lent);
+    return onLent(lent) && mayReadOn(bytes);
   };
   handle.useUserBuffer(memory);
   return true;

@@ -17,6 +17,7 @@ import {
 } from '../protocol/frame-channel.ts';
 import { lendReads } from './lent-reads.ts';
 import { MessageReader } from './message-reader.ts';
+import { LINK_SHARES } from './read-turns.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** The WebSocket subprotocol of version 1 of the link protocol. */
@@ -235,10 +236,11 @@ function readAhead(
       for (const listener of ofWs) listener.call(socket, bytes);
     },
   });
-  lendReads(socket, (bytes) => {
+  const onLent = (bytes: Buffer): boolean => {
     reader.push(bytes);
     return !ws.isPaused;
-  });
+  };
+  lendReads(socket, onLent, LINK_SHARES);
   return reader;
 }
 

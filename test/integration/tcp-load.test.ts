@@ -99,8 +99,9 @@ describe('a hundred fast streams and two slow ones', () => {
       expect(paced).toBeGreaterThan(3);
       expect(paced).toBeLessThan(12);
     }
-    // Shares differ, because those whose window grew first have more of the budget; who is left out of the turns has nothing.
-    expect(pace.slowest).toBeGreaterThan(pace.fast / (2 * FAST) / 20);
+    // Shares differ, because those whose window grew first have more of the budget: a third was measured, and a twentieth where sockets
+    // did not take turns.
+    expect(pace.slowest).toBeGreaterThan(pace.fast / (2 * FAST) / 8);
     for (const samples of rss) {
       expect(samples.mostMib).toBeLessThan(MOST_MIB);
       // The collector takes its time; what was not bounded would have grown by the gigabytes that were moved meanwhile.
