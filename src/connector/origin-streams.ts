@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { IngressRule } from '../config/connector/ingress-rule.ts';
 import { systemClock, type Clock } from '../core/clock.ts';
 import { codeOf, messageOf } from '../core/error.ts';
-import type { StreamRequest } from '../protocol/control-message.ts';
+import type { StreamRequest } from '../protocol/message/stream-request.ts';
 import { isResetCode, type ResetCode } from '../protocol/reset-code.ts';
 import type { Stream } from '../protocol/stream.ts';
 import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';

@@ -4,15 +4,15 @@
 import type { Clock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
+import type { AnnouncedRule } from '../protocol/message/announced-rule.ts';
 import type {
-  AnnouncedRule,
   ControlMessage,
   DrainMessage,
-  GatewayKey,
   HostnamesMessage,
   RegisteredMessage,
-  ReplicaInfo,
-} from '../protocol/control-message.ts';
+} from '../protocol/message/control-message.ts';
+import type { GatewayKey } from '../protocol/message/gateway-key.ts';
+import type { ReplicaInfo } from '../protocol/message/register-message.ts';
 import type { FrameChannel } from '../protocol/frame-channel.ts';
 import type { StreamAccepter } from '../protocol/stream-accepter.ts';
 import { registerLink, type RegisteredLink } from '../transport/dial/register-link.ts';

@@ -13,7 +13,7 @@ export const LIMITS = {
   dataBytes: 64 * KiB,
   /** Largest frame of any type, bytes: a DATA frame with its header. test/fuzz/frame.test.ts */
   frameBytes: 64 * KiB + 13,
-  /** Largest control message, OPEN or ACCEPT, bytes of JSON. `register` carries every ingress rule. test/unit/protocol/control-message.test.ts */
+  /** Largest control message, OPEN or ACCEPT, bytes of JSON. `register` carries every ingress rule. test/unit/protocol/message/control-message.test.ts */
   controlBytes: 60 * KiB,
   /** Longest reason in a RESET, bytes of UTF-8; longer ones are cut by the sender. test/unit/protocol/frame.test.ts */
   reasonBytes: 1 * KiB,
@@ -93,7 +93,7 @@ export const LIMITS = {
   relayOwners: 20_000,
   /** Streams of clients that this process relays at once. test/unit/gateway/relay/client-streams.test.ts */
   relayedStreams: 50_000,
-  /** Keys in one `end` message, which must fit a control message. test/unit/protocol/control-message.test.ts */
+  /** Keys in one `end` message, which must fit a control message. test/unit/protocol/message/control-message.test.ts */
   endedKeys: 500,
   /** Keys that a connector which is away has yet to be told; the oldest go. test/unit/gateway/relay/ended-streams.test.ts */
   endedKeysOwed: 20_000,
@@ -128,7 +128,7 @@ export const LIMITS = {
   replicasPerTunnel: 100,
   /** Links of one replica. */
   linksPerReplica: 16,
-  /** Words in `heeds` of a stream: there is one for each part of a rule's `http`. test/unit/protocol/control-message.test.ts */
+  /** Words in `heeds` of a stream: there is one for each part of a rule's `http`. test/unit/protocol/message/stream-request.test.ts */
   heededWords: 16,
   /** Longest replacement of a path in a rule, characters, and longest path that comes out of one. test/unit/config/connector/path-rewrite.test.ts */
   rewriteChars: 500,
@@ -349,9 +349,9 @@ export const LIMITS = {
   streamAssertionMs: 60_000,
   /** How far the clocks of gateway and connector may differ, ms. test/unit/connector/ingress/stream-access.test.ts */
   clockSkewMs: 60_000,
-  /** Longest statement about a stream, characters: it travels in OPEN. test/unit/protocol/control-message.test.ts */
+  /** Longest statement about a stream, characters: it travels in OPEN. test/unit/protocol/message/stream-request.test.ts */
   streamAssertionChars: 2 * KiB,
-  /** Public keys that a gateway may tell a connector at once: one signs, one is next, those of the last day are checked. control-message.test.ts */
+  /** Public keys that a gateway may tell a connector at once: one signs, one is next, those of the last day are checked. test/unit/protocol/message/gateway-key.test.ts */
   gatewayKeys: 16,
   /** Hostnames whose applications need not be looked for again. test/unit/access/gate.test.ts */
   hostnamesKnown: 1_000,
@@ -414,7 +414,7 @@ export const LIMITS = {
   connectorRuns: 256,
   /** How long the files of a dead run are kept for one that comes after it, ms: the longest that a stream waits. run-record.test.ts */
   runRecordMs: 86_400_000,
-  /** Dead runs that a connector may name when it registers. run-record.test.ts, control-message.test.ts */
+  /** Dead runs that a connector may name when it registers. run-record.test.ts, register-message.test.ts */
   replacedRuns: 16,
   /** Dead runs of a tunnel that a gateway remembers, and tunnels with any, for clients that come back: 40 bytes each. test/unit/gateway/links/dead-runs.test.ts */
   deadRuns: 64,

@@ -9,13 +9,8 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { codeOf, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import {
-  parseControl,
-  parseOpen,
-  type AcceptMessage,
-  type ControlMessage,
-  type OpenMessage,
-} from './control-message.ts';
+import { parseControl, type ControlMessage } from './message/control-message.ts';
+import { parseOpen, type AcceptMessage, type OpenMessage } from './message/stream-opening.ts';
 import type { FrameChannel, OutgoingFrame } from './frame-channel.ts';
 import {
   decodeFrame,

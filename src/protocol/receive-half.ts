@@ -9,7 +9,7 @@
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { ByteBudget } from './byte-budget.ts';
-import type { Position } from './control-message.ts';
+import type { Position } from './message/stream-opening.ts';
 
 /** What the receiver owes the peer: nothing, an ACK within 100 ms, or one at once. */
 export type AckUrgency = 'none' | 'soon' | 'now';

@@ -8,7 +8,7 @@
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { ByteBudget } from './byte-budget.ts';
-import type { Position } from './control-message.ts';
+import type { Position } from './message/stream-opening.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import { encodeAck, encodeDataHeader, encodeFin } from './frame.ts';
 import { giveBackSlab } from './slab.ts';

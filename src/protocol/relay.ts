@@ -13,8 +13,8 @@ import {
   parseAccept,
   type AcceptInfo,
   type OpenMessage,
-  type StreamRequest,
-} from './control-message.ts';
+} from './message/stream-opening.ts';
+import type { StreamRequest } from './message/stream-request.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import type { StreamFrame } from './frame.ts';
 import type { Link, Slot, StreamHolder } from './link.ts';

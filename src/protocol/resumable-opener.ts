@@ -12,7 +12,8 @@ import { formatDuration } from '../core/duration.ts';
 import { PosternError } from '../core/error.ts';
 import { newSecret } from '../core/id.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { OpenMessage, StreamRequest } from './control-message.ts';
+import type { OpenMessage } from './message/stream-opening.ts';
+import type { StreamRequest } from './message/stream-request.ts';
 import type { Link } from './link.ts';
 import { Stream, type StreamBudgets, type StreamKeeper, type StreamMeter } from './stream.ts';
 

@@ -7,7 +7,7 @@
  */
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { Position } from './control-message.ts';
+import type { Position } from './message/stream-opening.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import { DATA_HEADER_BYTES, encodeDataHeader, encodeFin } from './frame.ts';
 import { giveBackSlab, takeSlab } from './slab.ts';

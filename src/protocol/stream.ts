@@ -14,8 +14,8 @@ import {
   type AcceptMessage,
   type OpenMessage,
   type Position,
-  type StreamRequest,
-} from './control-message.ts';
+} from './message/stream-opening.ts';
+import type { StreamRequest } from './message/stream-request.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import { encodeAck, type StreamFrame } from './frame.ts';
 import type { Slot, StreamHolder } from './link.ts';

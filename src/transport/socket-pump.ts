@@ -8,7 +8,7 @@
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import { codeOf, messageOf } from '../core/error.ts';
-import type { AcceptInfo } from '../protocol/control-message.ts';
+import type { AcceptInfo } from '../protocol/message/stream-opening.ts';
 import type { Stream } from '../protocol/stream.ts';
 import { lendReads } from './lent-reads.ts';
 import { giveBackSlab } from '../protocol/slab.ts';

@@ -8,7 +8,7 @@
  */
 import { Duplex } from 'node:stream';
 import { PosternError } from '../core/error.ts';
-import type { AcceptInfo } from '../protocol/control-message.ts';
+import type { AcceptInfo } from '../protocol/message/stream-opening.ts';
 import type { Stream } from '../protocol/stream.ts';
 
 /** Bytes the readable side holds before the rest has to wait. */

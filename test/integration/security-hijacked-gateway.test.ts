@@ -7,7 +7,8 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
 
-import type { AnnouncedRule, GatewayKey } from '../../src/protocol/control-message.ts';
+import type { AnnouncedRule } from '../../src/protocol/message/announced-rule.ts';
+import type { GatewayKey } from '../../src/protocol/message/gateway-key.ts';
 import { encodeJson } from '../../src/protocol/frame.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { startConnector, type Connector } from '../support/connector.ts';

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 
 import { WebSocketServer } from 'ws';
 
-import type { ConnectorRegisterMessage, GatewayKey } from '../../src/protocol/control-message.ts';
+import type { GatewayKey } from '../../src/protocol/message/gateway-key.ts';
+import type { ConnectorRegisterMessage } from '../../src/protocol/message/register-message.ts';
 import { LINK_PATH, LINK_SUBPROTOCOL } from '../../src/transport/ws-frame-channel.ts';
 import { cleanup } from './cleanup.ts';
 import { eventually } from './eventually.ts';

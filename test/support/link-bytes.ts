@@ -6,7 +6,7 @@ import { connect, type TLSSocket } from 'node:tls';
 
 import { WebSocket, type ClientOptions } from 'ws';
 
-import type { ControlMessage } from '../../src/protocol/control-message.ts';
+import type { ControlMessage } from '../../src/protocol/message/control-message.ts';
 import { decodeFrame, encodeJson, type Frame } from '../../src/protocol/frame.ts';
 import { LINK_PATH, LINK_SUBPROTOCOL } from '../../src/transport/ws-frame-channel.ts';
 import { cleanup } from './cleanup.ts';

@@ -2,7 +2,7 @@
  * A client without scruples: it attaches any stream whose key it has, at any position and epoch, and then plays by the rules
  * as if the stream were its own. What it sends and expects is the pattern, so it can go on from wherever it is let in.
  */
-import type { AcceptMessage } from '../../src/protocol/control-message.ts';
+import type { AcceptMessage } from '../../src/protocol/message/stream-opening.ts';
 import { encodeAck, encodeDataHeader, encodeFin, encodeJson } from '../../src/protocol/frame.ts';
 import { eventually } from './eventually.ts';
 import type { Gateway } from './gateway.ts';

@@ -11,7 +11,7 @@ import { newId, newRequestId } from '../../core/id.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { withResolvers } from '../../core/with-resolvers.ts';
 import { ByteBudget } from '../../protocol/byte-budget.ts';
-import { FEATURE, type AdmittedMessage } from '../../protocol/control-message.ts';
+import { FEATURE, type AdmittedMessage } from '../../protocol/message/control-message.ts';
 import { CLOSE_CODE, NOBODY, type Link } from '../../protocol/link.ts';
 import { ResumableOpener } from '../../protocol/resumable-opener.ts';
 import type { Stream } from '../../protocol/stream.ts';

@@ -6,7 +6,7 @@
  */
 import type { HeaderChanges } from '../../config/connector/field-changes.ts';
 import type { IngressRule } from '../../config/connector/ingress-rule.ts';
-import type { AnnouncedHttp } from '../../protocol/control-message.ts';
+import type { AnnouncedHttp } from '../../protocol/message/announced-rule.ts';
 
 /** What a gateway is told of a rule whose service speaks HTTP. */
 export function announceHttp({ originRequest, rewrite, headers }: IngressRule): AnnouncedHttp {

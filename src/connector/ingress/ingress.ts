@@ -9,7 +9,8 @@ import type { IngressRule } from '../../config/connector/ingress-rule.ts';
 import type { OriginService } from '../../config/connector/origin-service.ts';
 import { PosternError } from '../../core/error.ts';
 import { announceHttp, unheededOf } from './announced-http.ts';
-import type { AnnouncedRule, StreamRequest } from '../../protocol/control-message.ts';
+import type { AnnouncedRule } from '../../protocol/message/announced-rule.ts';
+import type { StreamRequest } from '../../protocol/message/stream-request.ts';
 
 /**
  * The rule that `request` names. Throws ORIGIN_NO_RULE when there is none with this id (also one that was right before a

@@ -10,7 +10,8 @@ import type { RequiredAccess } from '../../config/connector/origin-request.ts';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { GatewayKey, StreamRequest } from '../../protocol/control-message.ts';
+import type { GatewayKey } from '../../protocol/message/gateway-key.ts';
+import type { StreamRequest } from '../../protocol/message/stream-request.ts';
 
 /** By what right the gateway may have let somebody in; `bypass` is none. */
 const SIGNED_IN: ReadonlySet<unknown> = new Set(['user', 'service']);

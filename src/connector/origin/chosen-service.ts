@@ -7,7 +7,7 @@ import type { IngressRule } from '../../config/connector/ingress-rule.ts';
 import type { OriginService } from '../../config/connector/origin-service.ts';
 import { destinationOf, formatDestination } from '../../config/destination.ts';
 import { PosternError } from '../../core/error.ts';
-import type { StreamRequest } from '../../protocol/control-message.ts';
+import type { StreamRequest } from '../../protocol/message/stream-request.ts';
 import { mayBeDialled, refusalOf } from './destination-rules.ts';
 import type { IpAddress } from './ip-address.ts';
 import { notAllowed } from './origin-resolver.ts';

@@ -27,7 +27,7 @@ import type { WebRequest, WebResponse } from '../../access/web-message.ts';
 import type { GatewayConfig } from '../../config/gateway-config.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { GatewayKey } from '../../protocol/control-message.ts';
+import type { GatewayKey } from '../../protocol/message/gateway-key.ts';
 import type { Store } from '../../store/store.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import { FIELD } from '../../telemetry/log-field.ts';

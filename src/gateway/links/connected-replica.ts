@@ -10,12 +10,10 @@ import { compilePath, type PathPattern } from '../../config/connector/path-patte
 import type { Clock } from '../../core/clock.ts';
 import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type {
-  AnnouncedRule,
-  HealthMessage,
-  ReplicaInfo,
-  StreamRequest,
-} from '../../protocol/control-message.ts';
+import type { AnnouncedRule } from '../../protocol/message/announced-rule.ts';
+import type { HealthMessage } from '../../protocol/message/control-message.ts';
+import type { ReplicaInfo } from '../../protocol/message/register-message.ts';
+import type { StreamRequest } from '../../protocol/message/stream-request.ts';
 import type { Link } from '../../protocol/link.ts';
 import { ResumableOpener, type OpenerObserver } from '../../protocol/resumable-opener.ts';
 import type { Stream, StreamBudgets, StreamMeter } from '../../protocol/stream.ts';

@@ -5,11 +5,11 @@
 import { messageOf, PosternError } from '../../core/error.ts';
 import type {
   ControlMessage,
-  ConnectorRegisterMessage,
   HealthMessage,
   HelloMessage,
   HostnameState,
-} from '../../protocol/control-message.ts';
+} from '../../protocol/message/control-message.ts';
+import type { ConnectorRegisterMessage } from '../../protocol/message/register-message.ts';
 import {
   CLOSE_CODE,
   NOBODY,

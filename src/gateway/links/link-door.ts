@@ -11,10 +11,10 @@ import { VERSION } from '../../core/version.ts';
 import {
   FEATURE,
   type ControlMessage,
-  type GatewayKey,
   type HelloMessage,
-  type RegisterMessage,
-} from '../../protocol/control-message.ts';
+} from '../../protocol/message/control-message.ts';
+import type { GatewayKey } from '../../protocol/message/gateway-key.ts';
+import type { RegisterMessage } from '../../protocol/message/register-message.ts';
 import type { FrameChannel } from '../../protocol/frame-channel.ts';
 import { CLOSE_CODE, NOBODY, Link } from '../../protocol/link.ts';
 import type { Tunnel } from '../../store/store.ts';

@@ -2,7 +2,8 @@
  * What a link is once its `register` said so: a connector's, or a client's. The door hands it what arrives.
  */
 import type { PosternError } from '../../core/error.ts';
-import type { ControlMessage, OpenMessage } from '../../protocol/control-message.ts';
+import type { ControlMessage } from '../../protocol/message/control-message.ts';
+import type { OpenMessage } from '../../protocol/message/stream-opening.ts';
 import type { Link, Slot, StreamHolder } from '../../protocol/link.ts';
 
 export interface LinkRole {

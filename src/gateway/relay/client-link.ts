@@ -3,7 +3,8 @@
  */
 import { isPosternError, messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { ClientRegisterMessage, OpenMessage } from '../../protocol/control-message.ts';
+import type { ClientRegisterMessage } from '../../protocol/message/register-message.ts';
+import type { OpenMessage } from '../../protocol/message/stream-opening.ts';
 import {
   CLOSE_CODE,
   NOBODY,

@@ -4,7 +4,7 @@
  * The only place where HTTP and streams meet. A target is made once for each rule of a replica and then found again.
  */
 import type { StreamRight } from '../../access/tokens/stream-assertions.ts';
-import type { AnnouncedHttp } from '../../protocol/control-message.ts';
+import type { AnnouncedHttp } from '../../protocol/message/announced-rule.ts';
 import { StreamDuplex } from '../../transport/stream-duplex.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { ConnectedReplica, ReplicaRule } from '../links/connected-replica.ts';

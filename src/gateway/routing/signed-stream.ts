@@ -3,7 +3,7 @@
  * connectors with `originRequest.access` refuse those without.
  */
 import type { StreamRight, StreamSubject } from '../../access/tokens/stream-assertions.ts';
-import type { StreamRequest } from '../../protocol/control-message.ts';
+import type { StreamRequest } from '../../protocol/message/stream-request.ts';
 import type { ReplicaRule } from '../links/connected-replica.ts';
 
 /** What signs: access/tokens/stream-assertions.ts. */

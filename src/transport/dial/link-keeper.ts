@@ -10,7 +10,7 @@ import { Backoff } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
 import { isPosternError, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { DrainMessage } from '../../protocol/control-message.ts';
+import type { DrainMessage } from '../../protocol/message/control-message.ts';
 import { CLOSE_CODE, type Link } from '../../protocol/link.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';

@@ -10,10 +10,10 @@ import { VERSION } from '../../core/version.ts';
 import type {
   AdmittedMessage,
   ControlMessage,
-  OpenMessage,
   RegisteredMessage,
-  RegisterMessage,
-} from '../../protocol/control-message.ts';
+} from '../../protocol/message/control-message.ts';
+import type { RegisterMessage } from '../../protocol/message/register-message.ts';
+import type { OpenMessage } from '../../protocol/message/stream-opening.ts';
 import type { FrameChannel } from '../../protocol/frame-channel.ts';
 import { CLOSE_CODE, Link, type Slot, type StreamHolder } from '../../protocol/link.ts';
 

@@ -2,7 +2,8 @@
  * A link with nothing but bytes on its other side, so that a test can send what no honest peer would.
  */
 import type { PosternError } from '../../../src/core/error.ts';
-import type { ControlMessage, OpenMessage } from '../../../src/protocol/control-message.ts';
+import type { ControlMessage } from '../../../src/protocol/message/control-message.ts';
+import type { OpenMessage } from '../../../src/protocol/message/stream-opening.ts';
 import { decodeFrame, encodeJson, encodePing, type Frame } from '../../../src/protocol/frame.ts';
 import {
   Link,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../src/core/limits.ts';
-import type { OpenMessage } from '../../../src/protocol/control-message.ts';
+import type { OpenMessage } from '../../../src/protocol/message/stream-opening.ts';
 import {
   encodeAck,
   encodeDataHeader,

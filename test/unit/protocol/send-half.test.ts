@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import type { Position } from '../../../src/protocol/control-message.ts';
+import type { Position } from '../../../src/protocol/message/stream-opening.ts';
 import type { OutgoingFrame } from '../../../src/protocol/frame-channel.ts';
 import { decodeFrame } from '../../../src/protocol/frame.ts';
 import { SendHalf } from '../../../src/protocol/send-half.ts';

@@ -4,7 +4,7 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { PosternError } from '../../../src/core/error.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
 import { ByteBudget } from '../../../src/protocol/byte-budget.ts';
-import type { OpenMessage, Position } from '../../../src/protocol/control-message.ts';
+import type { OpenMessage, Position } from '../../../src/protocol/message/stream-opening.ts';
 import {
   encodeAck,
   encodeDataHeader,

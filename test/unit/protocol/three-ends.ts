@@ -4,7 +4,7 @@
  */
 import { LIMITS } from '../../../src/core/limits.ts';
 import { ByteBudget } from '../../../src/protocol/byte-budget.ts';
-import type { OpenMessage } from '../../../src/protocol/control-message.ts';
+import type { OpenMessage } from '../../../src/protocol/message/stream-opening.ts';
 import { Link, NOBODY, type Slot, type StreamHolder } from '../../../src/protocol/link.ts';
 import { Relay, type RelayEnd } from '../../../src/protocol/relay.ts';
 import { ResumableOpener } from '../../../src/protocol/resumable-opener.ts';

@@ -4,7 +4,7 @@
 import type { Clock } from '../../../src/core/clock.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
 import { ByteBudget } from '../../../src/protocol/byte-budget.ts';
-import type { AcceptInfo } from '../../../src/protocol/control-message.ts';
+import type { AcceptInfo } from '../../../src/protocol/message/stream-opening.ts';
 import { Link } from '../../../src/protocol/link.ts';
 import { ResumableOpener } from '../../../src/protocol/resumable-opener.ts';
 import { StreamAccepter } from '../../../src/protocol/stream-accepter.ts';

@@ -9,7 +9,7 @@ import {
   type FieldChanges,
 } from '../../../config/connector/field-changes.ts';
 import { compileRewrite, type PathRewrite } from '../../../config/connector/path-rewrite.ts';
-import type { AnnouncedHttp } from '../../../protocol/control-message.ts';
+import type { AnnouncedHttp } from '../../../protocol/message/announced-rule.ts';
 
 export class OriginChanges {
   readonly #rewrite: PathRewrite | undefined;

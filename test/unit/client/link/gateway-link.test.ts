@@ -3,7 +3,7 @@ import { expect, it } from '@jest/globals';
 
 import { GatewayLink } from '../../../../src/client/link/gateway-link.ts';
 import { systemClock } from '../../../../src/core/clock.ts';
-import type { StreamRequest } from '../../../../src/protocol/control-message.ts';
+import type { StreamRequest } from '../../../../src/protocol/message/stream-request.ts';
 import { Link, NOBODY } from '../../../../src/protocol/link.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
 import { cleanup } from '../../../support/cleanup.ts';

@@ -11,7 +11,8 @@ import {
 } from 'jose';
 
 import { StreamAccess } from '../../../../src/connector/ingress/stream-access.ts';
-import type { GatewayKey, StreamRequest } from '../../../../src/protocol/control-message.ts';
+import type { GatewayKey } from '../../../../src/protocol/message/gateway-key.ts';
+import type { StreamRequest } from '../../../../src/protocol/message/stream-request.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
 const TYP = 'postern-stream+jwt';

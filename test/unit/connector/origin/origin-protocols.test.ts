@@ -2,7 +2,7 @@ import { createServer as createNetServer } from 'node:net';
 import { createSecureContext, createServer, type TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { OriginDialer } from '../../../../src/connector/origin/origin-dialer.ts';
-import type { AcceptInfo } from '../../../../src/protocol/control-message.ts';
+import type { AcceptInfo } from '../../../../src/protocol/message/stream-opening.ts';
 import { cleanup } from '../../../support/cleanup.ts';
 import { TestAuthority } from '../../../support/test-authority.ts';
 import { aRule, type RuleOptions } from '../a-rule.ts';

@@ -20,12 +20,12 @@ import { RouteTable } from '../../../../src/gateway/routing/route-table.ts';
 import type { StreamSigner } from '../../../../src/gateway/routing/signed-stream.ts';
 import { TunnelRegistry } from '../../../../src/gateway/links/tunnel-registry.ts';
 import { ByteBudget } from '../../../../src/protocol/byte-budget.ts';
+import type { AnnouncedRule } from '../../../../src/protocol/message/announced-rule.ts';
 import type {
   AdmittedMessage,
-  AnnouncedRule,
   ControlMessage,
   RegisteredMessage,
-} from '../../../../src/protocol/control-message.ts';
+} from '../../../../src/protocol/message/control-message.ts';
 import { decodeFrame, encodeJson, type Frame } from '../../../../src/protocol/frame.ts';
 import { NOBODY, type Link } from '../../../../src/protocol/link.ts';
 import { ResumableOpener } from '../../../../src/protocol/resumable-opener.ts';

@@ -3,7 +3,7 @@
  *
  * Every getter throws PROTO_BAD_CONTROL and names the key. Keys that nobody reads are ignored; inherited ones do not exist.
  */
-import { PosternError } from '../core/error.ts';
+import { PosternError } from '../../core/error.ts';
 
 /** Longest string where the caller names no limit, characters. */
 const MAX_TEXT = 1_024;
@@ -97,4 +97,9 @@ export class JsonFields {
 /** The error of every malformed control message. */
 export function badControl(why: string, cause?: unknown): PosternError {
   return new PosternError('PROTO_BAD_CONTROL', `Cannot take a control message: ${why}`, { cause });
+}
+
+/** A key of an object where there is a value for it, and nothing where there is none. */
+export function optional<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : ({ [key]: value } as Record<K, V>);
 }
