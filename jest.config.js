@@ -1,9 +1,10 @@
 export default {
   testEnvironment: 'node',
   // Processes start slowly on a busy machine; a hang still ends.
-  testTimeout: 30_000,
-  // Suites mostly wait for other processes: two at a time on two cores halve the time and no suite minds.
-  maxWorkers: 2,
+  testTimeout: 90_000,
+  // Many suites mostly wait for time-outs: three at a time keep two cores busy.
+  maxWorkers: 3,
+  testSequencer: '<rootDir>/test/support/longest-first.js',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist'],
