@@ -145,7 +145,7 @@ export class Connector {
   }
 
   /** Resolves when that many links are registered: all of them, unless told otherwise. */
-  linksUp(count = this.#links, deadlineMs = 10_000): Promise<void> {
+  linksUp(count = this.#links, deadlineMs = 30_000): Promise<void> {
     return metricBecomes(this.metricsPort, 'postern_connector_links', count, deadlineMs);
   }
 

@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface EventuallyOptions {
-  /** Give up after this long, in ms. Default 4_000: less than Jest gives a test, whose message would say nothing. */
+  /** Give up after this long, in ms. Default 20_000: less than Jest gives a test, whose message would say nothing. */
   readonly deadlineMs?: number;
   /** Time between two looks, in ms. Default 20. */
   readonly everyMs?: number;
@@ -15,7 +15,7 @@ export interface EventuallyOptions {
 }
 
 export const EVENTUALLY_DEFAULTS = {
-  deadlineMs: 4_000,
+  deadlineMs: 20_000,
   everyMs: 20,
   what: 'the condition',
 } as const satisfies Required<EventuallyOptions>;

@@ -38,7 +38,7 @@ export async function metricBecomes(
   port: number,
   name: string,
   value: number,
-  deadlineMs = 10_000,
+  deadlineMs = 30_000,
 ): Promise<void> {
   await eventually(
     async () => {

@@ -88,9 +88,9 @@ export class TestProcess {
 
   /**
    * The match of the first line, printed already or yet to come, on either stream. Rejects with the end of the output
-   * at the deadline (default 10_000 ms) or when the process ends without such a line.
+   * at the deadline (default 30_000 ms) or when the process ends without such a line.
    */
-  async waitForLine(pattern: RegExp, deadlineMs = 10_000): Promise<RegExpExecArray> {
+  async waitForLine(pattern: RegExp, deadlineMs = 30_000): Promise<RegExpExecArray> {
     const abort = new AbortController();
     let stop: (() => void) | undefined;
     const found = new Promise<RegExpExecArray>((resolve) => {
