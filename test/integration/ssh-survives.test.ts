@@ -23,6 +23,10 @@ import { startTerminal, type Terminal } from '../support/terminal.ts';
 const HOST = 'ssh.postern.test';
 const GATEWAY = 'gw.postern.test';
 const BLACK_HOLE_MS = 60_000;
+/** What is told at once is not waited for: less than a silent peer is given (15 s), and ample where the machine is busy. */
+const AT_ONCE_MS = 12_000;
+/** What waits for a process to start, or for the next attempt to connect. Far from the minutes that a lost stream is kept. */
+const SOON_MS = 25_000;
 const ANN = {
   provider: 'local',
   subject: 'ann',
@@ -105,7 +109,7 @@ beforeAll(async () => {
   counter = new Counter();
   terminal = startSession(sshd, { ...env, POSTERN_GATEWAY: `https://${GATEWAY}:${https}` });
   await advanced(20);
-}, 60_000);
+});
 
 function startSession(sshd: Sshd, env: Record<string, string>): Terminal {
   const options = sshd.clientOptions();
@@ -161,31 +165,31 @@ function notes(): string[] {
 describe('a live ssh session', () => {
   it('goes on when the links of the connector are cut', async () => {
     const ms = await through('connector links cut', async () => far.cutAll());
-    expect(ms).toBeLessThan(5_000);
-  }, 60_000);
+    expect(ms).toBeLessThan(AT_ONCE_MS);
+  });
 
   it('goes on when the gateway hands over to a new process', async () => {
     const ms = await through('gateway reloaded', async () => {
       worker = pidOf(await gateway.json('gateway', 'reload'));
     });
-    expect(ms).toBeLessThan(5_000);
-  }, 60_000);
+    expect(ms).toBeLessThan(AT_ONCE_MS);
+  });
 
   it('goes on after a kill -9 of the process that serves', async () => {
     const ms = await through('gateway killed', async () => process.kill(worker, 'SIGKILL'));
-    expect(ms).toBeLessThan(10_000);
-  }, 60_000);
+    expect(ms).toBeLessThan(SOON_MS);
+  });
 
   it('goes on when the address of the laptop changes', async () => {
     const ms = await through('address changed', laptop.changeAddress);
     // The change is seen within a second, and a link takes a few round trips.
-    expect(ms).toBeLessThan(5_000);
-  }, 60_000);
+    expect(ms).toBeLessThan(AT_ONCE_MS);
+  });
 
   it('has said nothing so far: nothing lasted', () => {
     // Three seconds are told; a machine that is very busy may have needed them.
     if (longestMs < 2_500) expect(notes()).toEqual([]);
-    expect(longestMs).toBeLessThan(10_000);
+    expect(longestMs).toBeLessThan(SOON_MS);
   });
 
   it(`goes on after ${BLACK_HOLE_MS / 1000} s in a black hole, and says what it waits for`, async () => {
@@ -204,14 +208,15 @@ describe('a live ssh session', () => {
     });
     const back = counter.seenAt.slice(before).find((at) => at > healedAt) ?? Infinity;
     say(`black hole: went on ${Math.round(back - healedAt)} ms after it was over`);
-    expect(back - healedAt).toBeLessThan(10_000);
-    await terminal.shows(/postern: the gateway is back after \d+/);
-    expect(notes().slice(saidBefore)).toEqual([
-      expect.stringMatching(
-        /^postern: the gateway is away; what is open waits for it, 4m\d+s more \(LINK_/,
-      ),
-      expect.stringMatching(/^postern: the gateway is back after (1m|5\ds|1m\ds)$/),
-    ]);
+    expect(back - healedAt).toBeLessThan(SOON_MS);
+    await eventually(() =>
+      expect(notes().slice(saidBefore)).toEqual([
+        expect.stringMatching(
+          /^postern: the gateway is away; what is open waits for it, 4m\d+s more \(LINK_/,
+        ),
+        expect.stringMatching(/^postern: the gateway is back after (5\ds|1m(\d+s)?)$/),
+      ]),
+    );
   }, 120_000);
 
   it('ends like any other, with every number once and in order', async () => {
@@ -219,5 +224,5 @@ describe('a live ssh session', () => {
     expect(await terminal.exited).toMatchObject({ code: 0 });
     expect(counter.wrong).toBeUndefined();
     expect(counter.next).toBeGreaterThan(1_000);
-  }, 30_000);
+  });
 });
