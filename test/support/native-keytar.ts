@@ -21,6 +21,12 @@ export function hasKeytar(): boolean {
   return existsSync(resolve(PACKAGE, 'build/Release/keytar.node'));
 }
 
+/** The Debian packages that building it needs and that are not installed. */
+export function packagesForKeytar(): string[] {
+  if (existsSync('/usr/include/libsecret-1')) return [];
+  return ['libsecret-1-dev', 'pkg-config'];
+}
+
 /** Builds it; libsecret's headers are there. Rejects with what npm said. */
 export async function buildKeytar(): Promise<void> {
   const manifest: unknown = JSON.parse(readFileSync(resolve(ROOT, 'package.json'), 'utf8'));
