@@ -22,7 +22,7 @@ beforeAll(async () => {
   });
   await addUser(gateway, 'ann', { email: 'ann@postern.test' });
   browser = await startBrowser();
-}, 60_000);
+});
 
 /** The command, and the browser of its user. */
 async function startLogin(...words: string[]): Promise<{

@@ -33,7 +33,7 @@ beforeAll(async () => {
   });
   const tunnel = await gateway.createTunnel('all', ['*.postern.test']);
   await startConnector({ gateway, tunnel, ingress: [{ hostname: ROBOTS, service: web.service }] });
-}, 60_000);
+});
 
 /** The status of a request over a connection that shows this certificate. */
 async function ask(certificate: {

@@ -48,7 +48,7 @@ beforeAll(async () => {
   });
   await addUser(gateway, 'ann', { email: 'ann@postern.test', groups: ['staff', 'ops team'] });
   await addUser(gateway, 'bob', { email: 'bob@postern.test' });
-}, 60_000);
+});
 
 function url(hostname: string, path = '/echo'): string {
   return `https://${hostname}:${gateway.ports.https}${path}`;

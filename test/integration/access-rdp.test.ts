@@ -19,7 +19,7 @@ beforeAll(async () => {
   const origin = await startHalfCloseServer();
   const ingress = [{ hostname: HOST, service: `rdp://127.0.0.1:${origin.port}` }];
   ({ gateway } = await startPostern({ ingress }));
-}, 60_000);
+});
 
 function start(...words: readonly string[]): TestProcess {
   const [program, args] = posternCommand('access', 'rdp', '--hostname', HOST, ...words);
@@ -32,11 +32,11 @@ it('prints the address, and leads from there to the desktop', async () => {
   const socket = connect(Number(port), '127.0.0.1');
   socket.end('hello');
   expect(await text(socket)).toContain('"bytes":5');
-}, 30_000);
+});
 
 it('L12 listens on this machine alone unless it is told otherwise, and says what that means', async () => {
   const [program, args] = posternCommand('access', 'rdp', '--help');
   expect((await mustRun(program, args)).stdout).toContain('[default: "127.0.0.1:3389"]');
   const open = start('--listen', '0.0.0.0:0');
   await open.waitForLine(/0\.0\.0\.0:\d+ is not a loopback address: others can connect as you$/);
-}, 30_000);
+});

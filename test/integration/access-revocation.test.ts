@@ -60,7 +60,7 @@ beforeAll(async () => {
   await startConnector({ gateway, tunnel, ingress });
   await addUser(gateway, 'ann', { email: 'ann@postern.test', groups: ['staff'] });
   await addUser(gateway, 'bob', { email: 'bob@postern.test', groups: ['staff'] });
-}, 60_000);
+});
 
 beforeEach(async () => edit(applications({})));
 
@@ -161,7 +161,7 @@ describe('C10 a live WebSocket', () => {
     expect(ends.at(-1)).toMatchObject({
       detail: { application: 'wiki', reason: 'ACCESS_REVOKED' },
     });
-  }, 30_000);
+  });
 
   it('ends when a service token is removed', async () => {
     const { id, secret } = (await gateway.json('gateway', 'service-token', 'create', 'ci')) as {

@@ -52,7 +52,7 @@ beforeAll(async () => {
   });
   await addUser(gateway, 'ann', { email: 'ann@postern.test', groups: ['staff'] });
   await addUser(gateway, 'bob', { email: 'bob@postern.test', groups: ['staff'] });
-}, 60_000);
+});
 
 function url(hostname: string, path = '/echo'): string {
   return `https://${hostname}:${gateway.ports.https}${path}`;

@@ -66,7 +66,7 @@ beforeAll(async () => {
   }));
   writeFileSync(trusted, (await gateway.cli('gateway', 'ssh-ca')).stdout);
   ({ env } = await signedInClient(gateway, ANN));
-}, 60_000);
+});
 
 /** ssh's options for this sshd, without the key that it knows. */
 function sshOptions(): string[] {
@@ -119,7 +119,7 @@ describe('access ssh', () => {
     await terminal.shows(/still=2/);
     terminal.type('exit 7\r');
     expect(await terminal.exited).toMatchObject({ code: 7 });
-  }, 60_000);
+  });
 
   it('forwards a local port', async () => {
     const port = await freePort();
@@ -130,7 +130,7 @@ describe('access ssh', () => {
     const socket = connect(port, '127.0.0.1');
     socket.end('SSH-2.0-test\r\n');
     expect(await text(socket)).toMatch(/^SSH-2\.0-OpenSSH/);
-  }, 30_000);
+  });
 
   it("forwards the user's agent with the user's keys, and not ours", async () => {
     const agentSocket = join(tempDir('agent'), 'socket');
@@ -144,7 +144,7 @@ describe('access ssh', () => {
     const result = await run(program, args, { env: posternEnv({ ...env, ...agent }) });
     expect(result.code).toBe(0);
     expect(result.stdout).toMatch(/^256 SHA256:\S+ user \(ED25519\)\n$/);
-  }, 30_000);
+  });
 
   it('works for a service token', async () => {
     const token = await serviceTokenClient(gateway, 'backup');
@@ -156,14 +156,14 @@ describe('access ssh', () => {
     expect(result.stderr).toBe('');
     const actors = (await auditEvents(gateway)).map(({ actor }) => actor);
     expect(actors).toContain('service:backup');
-  }, 30_000);
+  });
 
   it('goes without a certificate where the application issues none', async () => {
     const [program, args] = accessSsh(BARE_HOST, ...sshOptions(), 'true');
     expect(await run(program, args, { env: posternEnv(env) })).toMatchObject({ code: 255 });
     const own = accessSsh(BARE_HOST, ...sshd.clientOptions(), 'echo in');
     expect(await run(...own, { env: posternEnv(env) })).toMatchObject({ code: 0, stdout: 'in\n' });
-  }, 30_000);
+  });
 
   it('says so, and runs nothing, when the policies keep somebody out', async () => {
     const bob = await signedInClient(gateway, { ...ANN, subject: 'bob', groups: [] });
@@ -186,7 +186,7 @@ describe('access ssh', () => {
     client.kill('SIGTERM');
     expect(await client.exited).toMatchObject({ code: 255 });
     expect(readdirSync(runtime)).toEqual([]);
-  }, 30_000);
+  });
 
   it('L10 takes no option for a host', async () => {
     const dir = tempDir('pwned');
@@ -222,14 +222,14 @@ describe('plain ssh, after ssh-config', () => {
   it('runs commands', async () => {
     const result = await plain('ssh', [...options(), HOST, 'cat; exit 3'], { input: 'through' });
     expect(result).toMatchObject({ code: 3, stdout: 'through', stderr: '' });
-  }, 30_000);
+  });
 
   it('uses a certificate until it is about to end', async () => {
     const file = join(env['POSTERN_HOME'] ?? '', 'ssh', `${HOST}-cert.pub`);
     const before = readFileSync(file, 'utf8');
     expect(await plain('ssh', [...options(), HOST, 'true'])).toMatchObject({ code: 0 });
     expect(readFileSync(file, 'utf8')).toBe(before);
-  }, 30_000);
+  });
 
   it('copies files with scp, both ways', async () => {
     const dir = tempDir('scp');
@@ -239,7 +239,7 @@ describe('plain ssh, after ssh-config', () => {
     expect(await plain('scp', [...scp, from ?? '', `${HOST}:${there}`])).toMatchObject({ code: 0 });
     expect(await plain('scp', [...scp, `${HOST}:${there}`, back ?? ''])).toMatchObject({ code: 0 });
     expect(readFileSync(back ?? '').equals(readFileSync(from ?? ''))).toBe(true);
-  }, 60_000);
+  });
 
   it('copies a tree with rsync', async () => {
     const dir = tempDir('rsync');
@@ -249,7 +249,7 @@ describe('plain ssh, after ssh-config', () => {
     const args = ['-a', '-e', shell, `${dir}/from/`, `${HOST}:${dir}/to/`];
     expect(await plain('rsync', args)).toMatchObject({ code: 0 });
     expect(readFileSync(join(dir, 'to', 'file'), 'utf8')).toBe('rsync');
-  }, 30_000);
+  });
 
   it('runs ten at a time with one key', async () => {
     // Each starts two processes of ours; on a busy machine that is more than the 20 seconds of the other tests.

@@ -70,7 +70,7 @@ beforeAll(async () => {
     ],
   });
   await connector.linksUp();
-}, 60_000);
+});
 
 function pipe(hostname: string, input = ''): Promise<RunResult> {
   const [command, args] = posternCommand('access', 'tcp', '--hostname', hostname);
@@ -152,7 +152,7 @@ describe('a file of forwards', () => {
     expect(gateway.log.filter(({ msg }) => msg === 'client connected').length).toBeGreaterThan(0);
     const { code } = await client.stop();
     expect(code).toBe(0);
-  }, 30_000);
+  });
 });
 
 describe('links that break', () => {
@@ -212,7 +212,7 @@ describe('links that break', () => {
     // The stream of the one that died: nobody says that it is over, so it waits for its time to be up.
     const { code } = await forward.process.stop();
     expect(code).toBe(0);
-  }, 60_000);
+  });
 });
 
 describe('a long path', () => {
@@ -320,7 +320,7 @@ describe('a hostile client', () => {
     expect(connector.log.filter(({ msg }) => msg === 'link lost')).toEqual([]);
     neighbour.finish();
     await neighbour.done;
-  }, 60_000);
+  });
 });
 
 function startClient(words: readonly string[]): TestProcess {

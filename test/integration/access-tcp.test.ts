@@ -48,7 +48,7 @@ beforeAll(async () => {
   });
   await connector.linksUp();
   forward = await startForward({ gateway, hostname: HOSTNAME, via: near });
-}, 60_000);
+});
 
 describe('postern access tcp', () => {
   it('carries standard input and output, each ending by itself', async () => {
@@ -81,7 +81,7 @@ describe('postern access tcp', () => {
     // Not the five minutes for which a client that may come back is waited for.
     await metricBecomes(connector.metricsPort, 'postern_connector_streams_open', 0);
     expect(gateway.log.map(({ msg }) => msg)).not.toContain('client stream detached');
-  }, 20_000);
+  });
 
   it(`loses nothing in ${CUTS} cuts of either link`, async () => {
     const random = new SeededRandom();
@@ -124,7 +124,7 @@ describe('postern access tcp', () => {
     say(`ended ${ms} ms after the command was started, which took ${ofCommand} ms`);
     expect(performance.now() - rotated).toBeLessThan(1000);
     await doomed.stop();
-  }, 30_000);
+  });
 
   it('goes on after a kill -9 of the gateway', async () => {
     const exchange = exchanges.begin(forward.port, { up: Infinity, down: Infinity, paceMs: 5 });
@@ -138,5 +138,5 @@ describe('postern access tcp', () => {
     exchange.finish();
     await exchange.done;
     say(`stood still for ${Math.round(exchange.longestGapMs)} ms, most of it the gateway's start`);
-  }, 60_000);
+  });
 });

@@ -127,21 +127,21 @@ describe('messages', () => {
     expect(run.confirmations()).toBe(10_000);
     await eventually(() => run.arrived.length >= 10_000, { deadlineMs: 30_000 });
     expect(run.arrived).toEqual(numbersTo(10_000));
-  }, 90_000);
+  });
 
   it('arrive through a port that ends TLS', async () => {
     const run = await publishAndConsume(2000, SECURE);
     await run.confirmed;
     await eventually(() => run.arrived.length >= 2000, { deadlineMs: 30_000 });
     expect(run.arrived).toEqual(numbersTo(2000));
-  }, 60_000);
+  });
 
   it('arrive through `postern access tcp`', async () => {
     const run = await publishAndConsume(5000, FORWARDED);
     await run.confirmed;
     await eventually(() => run.arrived.length >= 5000, { deadlineMs: 30_000 });
     expect(run.arrived).toEqual(numbersTo(5000));
-  }, 60_000);
+  });
 
   it.each([
     ['a TCP port', PLAIN],
@@ -184,4 +184,4 @@ it('a broker that stops ends its connections', async () => {
   await rabbit.stop();
   // It says why, and often resets the connection right behind that.
   expect(String(await closed)).toMatch(/CONNECTION-FORCED|CONNECTION_FORCED|shutdown|ECONNRESET/);
-}, 60_000);
+});

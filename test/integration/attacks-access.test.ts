@@ -37,7 +37,7 @@ beforeAll(async () => {
   const url = `https://${WIKI}:${lab.gateway.ports.https}/`;
   await browser.signIn(await browser.visit(url), 'ann');
   cookie = browser.cookies(WIKI);
-}, 60_000);
+});
 
 const head = (hostname: string, target: string, ...fields: string[]): string =>
   [`GET ${target} HTTP/1.1`, `Host: ${hostname}`, ...fields, '', ''].join('\r\n');

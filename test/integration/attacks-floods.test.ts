@@ -57,7 +57,7 @@ beforeAll(async () => {
     if (index % 2 === 0) socket.write(begun);
     return socket.resume();
   });
-}, 60_000);
+});
 
 /** How long somebody else waits for an answer, ms. */
 async function served(): Promise<number> {

@@ -11,7 +11,7 @@ let lab: AttackLab;
 
 beforeAll(async () => {
   lab = await startAttackLab();
-}, 60_000);
+});
 
 const H = `Host: ${APP}\r\n`;
 /** What an attacker hopes that the origin takes for a request of its own. */

@@ -76,7 +76,7 @@ beforeAll(async () => {
       ...tlsRules,
     ],
   });
-}, 60_000);
+});
 
 function tlsRulesOf(name: string, port: number, { caFile }: TestCertificates): IngressEntry[] {
   const service = `https://127.0.0.1:${port}`;

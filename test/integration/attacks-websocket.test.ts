@@ -53,7 +53,7 @@ beforeAll(async () => {
   cookie = browser.cookies(WIKI);
   token = /postern_app_[^=]+=([^;]+)/.exec(cookie)?.[1] ?? '';
   lab.origin.answer('/socket', (socket) => socket.end(SWITCHING));
-}, 60_000);
+});
 
 const SWITCHING = [
   'HTTP/1.1 101 Switching Protocols',

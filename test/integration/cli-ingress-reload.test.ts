@@ -27,7 +27,7 @@ beforeAll(async () => {
     ingress: [echo, { hostname: 'web.postern.test', service: 'http_status:201' }],
   }));
   await connector.linksUp();
-}, 60_000);
+});
 
 async function status(): Promise<number> {
   return (await gateway.fetch('web.postern.test')).status;

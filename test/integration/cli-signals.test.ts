@@ -216,7 +216,7 @@ describe('a connector', () => {
 
   beforeAll(async () => {
     gateway = await startGateway();
-  }, 60_000);
+  });
 
   it('finishes its streams on SIGTERM', async () => {
     const { connector, answered } = await connectorWithRequest(gateway);

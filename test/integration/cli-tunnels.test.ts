@@ -47,7 +47,7 @@ describe.each([
   beforeAll(async () => {
     gateway = await Gateway.create();
     if (isRunning) await gateway.start();
-  }, 60_000);
+  });
 
   it('tunnels and routes live and die', async () => {
     const created = await gateway.json('tunnel', 'create', 'web');

@@ -27,7 +27,7 @@ describe.each([
   beforeAll(async () => {
     gateway = await Gateway.create();
     if (isRunning) await gateway.start();
-  }, 60_000);
+  });
 
   it('users are added, listed, given a new password and removed', async () => {
     const words = ['add', 'ann', '--email', 'Ann@Example.com', '--groups', 'staff,ops'];

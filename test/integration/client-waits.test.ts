@@ -47,7 +47,7 @@ beforeAll(async () => {
     ],
   });
   await connector.linksUp();
-}, 60_000);
+});
 
 interface Client extends RunningForward {
   readonly near: LinkProxy;
@@ -89,7 +89,7 @@ describe('a stream that waits', () => {
     near.cutAll();
     await echo.round(1_000);
     expect(notes()).toHaveLength(2);
-  }, 30_000);
+  });
 
   it('for its connector: says so, and not that the gateway is away', async () => {
     const { process, echo, notes } = await start('bob');
@@ -103,7 +103,7 @@ describe('a stream that waits', () => {
     await echo.round(1_000);
     expect(notes()).toHaveLength(2);
     await connector.linksUp();
-  }, 30_000);
+  });
 
   it('for as long as its application allows, and then says that it is lost', async () => {
     const { near, process } = await start('cleo', { hostname: HASTY });
@@ -114,7 +114,7 @@ describe('a stream that waits', () => {
       /^postern: hasty\.postern\.test: Cannot resume the stream: no way to its other end within 2s \(STREAM_LOST\)$/,
     );
     expect(performance.now() - since).toBeLessThan(4_000);
-  }, 30_000);
+  });
 
   it('not beyond the session of its user, and says that access has ended', async () => {
     const { near, process } = await start('dora', { lastsMs: 10_000 });
@@ -124,7 +124,7 @@ describe('a stream that waits', () => {
     await process.waitForLine(
       /^postern: db\.postern\.test: Cannot resume the stream: access to it has ended \(ACCESS_REVOKED\)$/,
     );
-  }, 30_000);
+  });
 });
 
 describe('a stream that moves', () => {
@@ -165,5 +165,5 @@ describe('a machine that slept', () => {
     say(`went on ${Math.round(performance.now() - awake)} ms after they woke`);
     expect(notes()).toEqual([]);
     await connector.linksUp();
-  }, 30_000);
+  });
 });

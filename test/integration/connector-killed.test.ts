@@ -50,7 +50,7 @@ beforeAll(async () => {
   });
   await connector.linksUp();
   forward = await startForward({ gateway, hostname: RAW });
-}, 60_000);
+});
 
 /** The lines in which the gateway says that it gave up a dead run. */
 function restarts(): string[] {
@@ -97,7 +97,7 @@ describe('a connector that is killed and started again', () => {
     expect(await askEcho(gateway.tcpPort(ECHO))(0)).toBeUndefined();
     // What it left is gone.
     expect(readdirSync(join(connector.dir, 'connectors'))).toHaveLength(2);
-  }, 60_000);
+  });
 
   it('is not taken for dead when it only lost its links, nor when it was reloaded', async () => {
     const path = await startLinkProxy({ target: { port: gateway.ports.https } });
@@ -121,7 +121,7 @@ describe('a connector that is killed and started again', () => {
     await eventually(() => stream.moved() > moved + 100, { deadlineMs: 15_000 });
     expect(restarts()).toHaveLength(before);
     await Promise.all([beside.stop(), away.stop()]);
-  }, 60_000);
+  });
 
   it('cannot end what another tunnel has, whatever it says', async () => {
     const victim = runOf(connector).record['replica'];
@@ -138,7 +138,7 @@ describe('a connector that is killed and started again', () => {
     const other = await startLiveStream(forward.port, raw);
     await eventually(() => other.moved() > 100);
     await hostile.stop();
-  }, 60_000);
+  });
 });
 
 describe('one of two replicas that is killed', () => {
@@ -173,7 +173,7 @@ describe('one of two replicas that is killed', () => {
       `${later.length} requests after the kill, none failed; ${failed.length} of those under way were lost`,
     );
     expect(later.filter(({ failure }) => failure !== undefined)).toEqual([]);
-  }, 60_000);
+  });
 });
 
 /** Puts a record there as if its run had died, with a socket on which nobody listens. */

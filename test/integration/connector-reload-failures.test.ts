@@ -40,7 +40,7 @@ let raw: HandingOrigin;
 beforeAll(async () => {
   raw = await startHandingOrigin();
   gateway = await startGateway({ tcp: NAMES.map(rawOf) });
-}, 30_000);
+});
 
 let started = 0;
 let name = '';
@@ -140,7 +140,7 @@ describe('a reload that comes to nothing', () => {
     });
     await finish(stream);
     expect(await connector.stop()).toEqual({ code: 0, signal: null });
-  }, 90_000);
+  });
 
   it('cannot be asked for what is not there, nor for what is not clear', async () => {
     const connector = await start();
@@ -166,7 +166,7 @@ describe('a reload that comes to nothing', () => {
     const nobody = await reloadByCommand(connector);
     expect(nobody.code).toBe(1);
     expect(nobody.stderr).toMatch(/Cannot find a connector of this user; .*systemctl reload/);
-  }, 60_000);
+  });
 });
 
 describe('the end of a connector that was reloaded', () => {
@@ -186,7 +186,7 @@ describe('the end of a connector that was reloaded', () => {
     await Promise.all(streams.map(finish));
     expect(await connector.process.exited).toEqual({ code: 0, signal: null });
     expect(pids.filter(isRunning)).toEqual([]);
-  }, 60_000);
+  });
 
   it('Ctrl-C is one request, though the terminal tells all of them, and a second one ends at once', async () => {
     const connector = await start();
@@ -208,7 +208,7 @@ describe('the end of a connector that was reloaded', () => {
       'reset',
     ]);
     await eventually(() => pids.filter(isRunning).length === 0);
-  }, 60_000);
+  });
 
   it('a kill -9 of the first process lets the others finish, and end', async () => {
     const connector = await start();
@@ -222,7 +222,7 @@ describe('the end of a connector that was reloaded', () => {
     await eventually(() => stream.moved() > moved);
     await finish(stream);
     await eventually(() => !isRunning(successor));
-  }, 60_000);
+  });
 
   it('the death of the process that took over ends the first one with its status, or has it replaced while there are streams', async () => {
     const connector = await start();
@@ -235,7 +235,7 @@ describe('the end of a connector that was reloaded', () => {
     await connector.process.waitForLine(OWN_ENDED);
     process.kill(successors(connector)[1] ?? 0, 'SIGKILL');
     expect(await connector.process.exited).toEqual({ code: 137, signal: null });
-  }, 60_000);
+  });
 
   it('streams that outlast a grace period that was set are cut, and nothing else is', async () => {
     const connector = await start({ config: { 'grace-period': '1s' } });
@@ -247,7 +247,7 @@ describe('the end of a connector that was reloaded', () => {
     const moved = later.moved();
     await eventually(() => later.moved() > moved);
     await connector.stop();
-  }, 60_000);
+  });
 });
 
 describe('a connector in a terminal', () => {
@@ -272,7 +272,7 @@ describe('a connector in a terminal', () => {
     await eventually(() => stream.moved() > moved + 100);
     await finish(stream);
     await eventually(() => pids.filter(isRunning).length === 0);
-  }, 60_000);
+  });
 });
 
 describe('a connector under systemd', () => {
@@ -317,5 +317,5 @@ describe('a connector under systemd', () => {
     await finish(stream);
     expect(await connector.process.exited).toEqual({ code: 0, signal: null });
     await eventually(() => !isRunning(third));
-  }, 60_000);
+  });
 });

@@ -41,7 +41,7 @@ beforeAll(async () => {
   });
   await connector.linksUp();
   forward = await startForward({ gateway, hostname: RAW });
-}, 60_000);
+});
 
 describe('a connector that is reloaded under load', () => {
   it(`loses no request and no byte in ${RELOADS} reloads, and leaves no process behind`, async () => {
@@ -70,7 +70,7 @@ describe('a connector that is reloaded under load', () => {
     expect(await isReady(connector.metricsPort)).toBe(true);
     const { metrics } = gateway.ports;
     await metricBecomes(metrics, 'postern_gateway_replicas', 1);
-  }, 90_000);
+  });
 });
 
 /** Asks a connector whether it is ready, and wants it to be, each time over a new connection. */

@@ -31,7 +31,7 @@ beforeAll(async () => {
   ({ gateway } = started);
   guardLinks(started.connector);
   comparison = new Comparison(gateway, origin);
-}, 60_000);
+});
 
 const CASES = corpus();
 

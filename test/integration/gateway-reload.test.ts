@@ -34,7 +34,7 @@ beforeAll(async () => {
     ingress: [{ hostname: HOSTNAME, service: `http://127.0.0.1:${portOf(origin)}` }],
   });
   await connector.linksUp();
-}, 60_000);
+});
 
 beforeEach(() => gateway.configure());
 

@@ -29,7 +29,7 @@ beforeAll(async () => {
     ingress: [{ hostname: HOSTNAME, service: 'http_status:204' }],
   });
   await connector.linksUp();
-}, 60_000);
+});
 
 async function serves(): Promise<void> {
   await eventually(async () => (await gateway.fetch(HOSTNAME)).status === 204, {

@@ -69,7 +69,7 @@ beforeAll(async () => {
     ],
   }));
   guardLinks(connector);
-}, 60_000);
+});
 
 /** A channel to a hostname. */
 function open(hostname: string): Client {

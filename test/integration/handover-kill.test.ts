@@ -25,7 +25,7 @@ let lab: LoadLab;
 
 beforeAll(async () => {
   lab = await startLoadLab({ gracePeriod: `${GRACE_MS / 1000}s` });
-}, 60_000);
+});
 
 it(`kill -9 of the worker, ${KILLS} times, costs only what ends in the gateway`, async () => {
   const { gateway } = lab;

@@ -59,7 +59,7 @@ beforeAll(async () => {
   await gateway.start();
   connector = await startConnector({ gateway, ingress: rules(200) });
   await connector.linksUp();
-}, 60_000);
+});
 
 const rules = (status: number) => [
   { hostname: WEB, service: web.service },

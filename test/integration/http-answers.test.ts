@@ -56,7 +56,7 @@ beforeAll(async () => {
     ],
   }));
   await gateway.createTunnel('away', [named('away')]);
-}, 60_000);
+});
 
 /** A request of somebody at an address of their own, as a proxy tells it. */
 function ask(

@@ -72,7 +72,7 @@ beforeEach(async () => {
   ({ gateway, connector } = await startPostern({ ingress }));
   await connector.linksUp();
   guardLinks(connector);
-}, 30_000);
+});
 
 /** Runs curl towards a hostname with further arguments, its output piped into `filter`. */
 function curl(hostname: string, args: readonly string[], filter = 'cat'): Promise<RunResult> {

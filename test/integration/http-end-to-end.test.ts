@@ -38,7 +38,7 @@ beforeAll(async () => {
     ingress: [{ hostname: NGINX, service: nginx.service }],
   }));
   guardLinks(connector);
-}, 60_000);
+});
 
 describe('many requests', () => {
   it(`${REQUESTS} over ${CONNECTIONS} kept connections are answered, each with its own body`, async () => {

@@ -29,7 +29,7 @@ beforeAll(async () => {
   });
   ({ gateway } = started);
   guardLinks(started.connector);
-}, 60_000);
+});
 
 describe('a response', () => {
   const get = (options: AskOptions = {}): Promise<IncomingMessage> =>

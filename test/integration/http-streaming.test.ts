@@ -37,7 +37,7 @@ beforeAll(async () => {
     ingress: [{ hostname: HOSTNAME, service: origin.service }],
   }));
   guardLinks(connector);
-}, 60_000);
+});
 
 /** The origin's side of the next request. */
 function nextArrival(): Promise<{ request: IncomingMessage; response: ServerResponse }> {

@@ -43,7 +43,7 @@ beforeAll(async () => {
   }));
   writeFileSync(join(nginx.root, 'small'), 'small file\n');
   writeFileSync(join(nginx.root, 'big'), patternBytes(BIG));
-}, 60_000);
+});
 
 /** What Node's client needs to speak HTTP/2 to a hostname. */
 async function openSession(hostname: string): Promise<ClientHttp2Session> {
@@ -135,7 +135,7 @@ it('100 MiB come down on each of two streams beside small requests, byte by byte
   }
   expect(await digests).toEqual([expected, expected]);
   expect(small).toBeGreaterThan(2);
-}, 60_000);
+});
 
 it('100 MiB go up beside a download, byte by byte', async () => {
   const bytes = patternBytes(BIG);
@@ -155,7 +155,7 @@ it('100 MiB go up beside a download, byte by byte', async () => {
     .update(readFileSync(join(nginx.uploads, 'up')))
     .digest('hex');
   expect([kept, await down]).toEqual([expected, expected]);
-}, 60_000);
+});
 
 it('a user who leaves has every origin request of theirs broken off', async () => {
   const before = await origin.stats();

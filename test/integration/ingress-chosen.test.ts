@@ -66,7 +66,7 @@ beforeAll(async () => {
       },
     ],
   });
-}, 60_000);
+});
 
 function pipe(hostname: string, destination: string): Promise<RunResult> {
   const words = ['access', 'tcp', '--hostname', hostname, '--destination', destination];
@@ -95,7 +95,7 @@ describe('a bastion', () => {
       const details = (await auditEvents(gateway)).map(({ detail }) => detail?.['destination']);
       expect(details).toContain(destination);
     });
-  }, 60_000);
+  });
 
   it('goes on where it was when the gateway is killed, to the same destination', async () => {
     const destination = `localhost:${echo.port}`;
@@ -111,7 +111,7 @@ describe('a bastion', () => {
     );
     await client.end();
     await connector.linksUp();
-  }, 60_000);
+  });
 
   it('K6 K7 refuses what no rule of the connector allows, and its own machine where all are', async () => {
     const before = other.accepted();
@@ -128,7 +128,7 @@ describe('a bastion', () => {
     }
     expect(other.accepted()).toBe(before);
     expect(connector.log.filter(({ errCode }) => errCode === 'ORIGIN_FORBIDDEN')).toHaveLength(5);
-  }, 60_000);
+  });
 
   it('is refused without a destination, and a destination where there is no bastion', async () => {
     const words = ['access', 'tcp', '--hostname', BASTION];
@@ -143,7 +143,7 @@ describe('a bastion', () => {
     expect((await pipe(BASTION, 'db')).code).toBe(2);
     // Nobody can name one at a plain port.
     await whenReset(openTcp(gateway.tcpPort(BASTION)));
-  }, 60_000);
+  });
 });
 
 describe('a SOCKS proxy', () => {
@@ -192,5 +192,5 @@ describe('a SOCKS proxy', () => {
     await eventually(() =>
       connector.log.some(({ hostname, errCode }) => hostname === SOCKS && errCode !== undefined),
     );
-  }, 60_000);
+  });
 });

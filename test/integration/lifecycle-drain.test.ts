@@ -83,7 +83,7 @@ describe('a gateway that is told to stop', () => {
     expect(await gateway.process.exited).toEqual({ code: 0, signal: null });
     expect(drained(gateway.log)).toMatchObject({ level: 'info', msg: 'drained' });
     expect(connector.process.exit).toBeUndefined();
-  }, 60_000);
+  });
 
   it('cuts and counts what is left after the grace period, and tells WebSockets to come back', async () => {
     await start('1s');
@@ -99,7 +99,7 @@ describe('a gateway that is told to stop', () => {
     expect((await webSocket.end).how).toBe(SERVICE_RESTART);
     expect(drained(gateway.log)).toMatchObject({ level: 'warn', count: 3 });
     expect(drained(gateway.log)?.['msg']).toMatch(/what was left after the grace period was cut/);
-  }, 60_000);
+  });
 });
 
 describe('a connector that is told to stop', () => {
@@ -126,7 +126,7 @@ describe('a connector that is told to stop', () => {
     );
     expect(await connector.process.exited).toEqual({ code: 0, signal: null });
     expect(drained(connector.log)).toMatchObject({ level: 'info', msg: 'drained' });
-  }, 60_000);
+  });
 
   it('cuts and counts what is left after the grace period', async () => {
     await start('1s');
@@ -139,7 +139,7 @@ describe('a connector that is told to stop', () => {
     const ends = await Promise.all([stream.clientEnd, stream.serverEnd, download.end]);
     expect(ends.map(({ how }) => how)).toEqual(['reset', 'reset', 'broken']);
     expect(drained(connector.log)).toMatchObject({ level: 'warn', count: 2 });
-  }, 60_000);
+  });
 });
 
 it.each(['gateway', 'connector'] as const)(

@@ -44,7 +44,7 @@ beforeAll(async () => {
   const config = { loglevel: 'debug' };
   connector = await startConnector({ gateway, tunnel, ingress: rules(0), via: [path], config });
   await connector.linksUp();
-}, 60_000);
+});
 
 const rules = (which: number) => [
   { hostname: WEB, service: String(web[which]?.service) },
@@ -104,7 +104,7 @@ describe('changed ingress rules', () => {
     expect(asked.flat().filter(({ failure }) => failure !== undefined)).toEqual([]);
     // What the old rules had kept open is let go.
     await eventually(async () => expect((await web[0]?.stats())?.open).toBe(0));
-  }, 60_000);
+  });
 
   it('leave a live stream where it is, although its rule is changed and then gone', async () => {
     guardLinks(connector);
@@ -122,7 +122,7 @@ describe('changed ingress rules', () => {
     stream.server.end();
     const ends = await Promise.all([stream.clientEnd, stream.serverEnd]);
     expect(ends.map(({ how }) => how)).toEqual(['fin', 'fin']);
-  }, 60_000);
+  });
 });
 
 describe('one request', () => {
@@ -144,7 +144,7 @@ describe('one request', () => {
         { level: 'debug', msg: 'stream opened', hostname: WEB },
       ]);
     });
-  }, 30_000);
+  });
 
   it('over TCP, too, is found in both logs', async () => {
     const { client, server } = await startLiveStream(port(), handing(0));
@@ -188,7 +188,7 @@ describe('the metrics', () => {
       });
     }, PATIENT);
     expect(await gateway.metric('postern_gateway_streams_total', { tunnel: 'other' })).toBe(0);
-  }, 30_000);
+  });
 });
 
 interface Measured {

@@ -62,7 +62,7 @@ describe('a gateway that comes after its connector', () => {
     expect(await serves(gateway)).toBe(204);
     await connector.linksUp();
     expect(connector.process.exit).toBeUndefined();
-  }, 60_000);
+  });
 });
 
 describe('a gateway that stops and starts again under a running connector', () => {
@@ -73,7 +73,7 @@ describe('a gateway that stops and starts again under a running connector', () =
     gateway = await startGateway();
     connector = await startConnector({ gateway, ingress: ingress() });
     await connector.linksUp();
-  }, 30_000);
+  });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)(
     'after %s it is served again within seconds',
@@ -124,7 +124,7 @@ describe('the name of the gateway', () => {
     await connector.ready(SECONDS_MS);
     expect(await serves(gateway)).toBe(204);
     expect(connector.process.exit).toBeUndefined();
-  }, 60_000);
+  });
 });
 
 /** The first failed dials, once there are that many; each must have failed with `code`. */

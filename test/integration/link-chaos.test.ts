@@ -47,7 +47,7 @@ beforeAll(async () => {
   const { tunnel } = connector;
   other = await startConnector({ gateway, ingress, config, tunnel, via: [path] });
   await other.linksUp();
-}, 60_000);
+});
 
 describe('a hundred live streams', () => {
   it(`survive ${KILLS} cuts of their links`, async () => {

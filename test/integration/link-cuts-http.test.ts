@@ -36,7 +36,7 @@ beforeAll(async () => {
     ingress: [{ hostname: HOSTNAME, service: origin.service }],
     connector: { config: { 'ha-connections': LINKS } },
   }));
-}, 60_000);
+});
 
 describe('while links are killed', () => {
   it('a download, an upload and a WebSocket go on as if nothing happened', async () => {
@@ -66,7 +66,7 @@ describe('while links are killed', () => {
       expect(await origin.stats()).toMatchObject(seen);
     });
     expect(await gateway.metric('postern_gateway_proto_errors_total')).toBe(0);
-  }, 90_000);
+  });
 });
 
 /** Kills links at random bytes. */

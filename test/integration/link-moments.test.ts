@@ -48,7 +48,7 @@ beforeAll(async () => {
     startTunnelled('wide.postern.test', exchanges.origin.service, { links: 4 }),
     startTunnelled('slow.postern.test', handing.service, { links: 4, delayMs: DELAY_MS }),
   ]);
-}, 60_000);
+});
 
 async function startTunnelled(
   hostname: string,
@@ -97,7 +97,7 @@ describe('a link killed', () => {
     void path.cutAfterBytes(Infinity);
     say(`${cuts} cuts in 25 streams; ${refused} came too late`);
     expect(cuts).toBeGreaterThan(15);
-  }, 60_000);
+  });
 
   it('while streams attach again only makes them try again', async () => {
     const { path } = narrow;
@@ -118,7 +118,7 @@ describe('a link killed', () => {
     }
     say(`${cuts} cuts in ${seconds(since)} s; slowest stood still for ${slowest(streams)} ms`);
     await finish(streams);
-  }, 60_000);
+  });
 });
 
 describe('all four links killed at once', () => {
@@ -142,7 +142,7 @@ describe('all four links killed at once', () => {
     );
     await finish(streams);
     expect(longest).toBeLessThan(STILL_MS);
-  }, 90_000);
+  });
 });
 
 describe('a link killed between FIN and its acknowledgement', () => {

@@ -58,7 +58,7 @@ beforeAll(async () => {
     ],
   }));
   await connector.linksUp();
-}, 60_000);
+});
 
 /** What the origin was sent, and the id that the request had. */
 async function echo(

@@ -69,7 +69,7 @@ beforeAll(async () => {
       { hostname: '*.postern.test', service, originRequest },
     ],
   });
-}, 60_000);
+});
 
 /** A server with a certificate for each host, and none for any other. It tells what it was asked for. */
 async function startHosts(authority: TestAuthority): Promise<Http2SecureServer> {
@@ -158,7 +158,7 @@ describe('virtual hosts with matchSNItoHost', () => {
     const made = HOSTS.map((host) => connections.filter((name) => name === host).length);
     expect(made.every((count) => count > 0)).toBe(true);
     expect(connections).toHaveLength(made.reduce((sum, n) => sum + n, 0));
-  }, 60_000);
+  });
 
   it('a host without a certificate of its own is not reached', async () => {
     const { status, text } = await userOf('e.postern.test')('/');

@@ -33,7 +33,7 @@ describe('a gateway and a connector with a breakable path between them', () => {
         { hostname: 'echo.postern.test', service: echo.service },
       ],
     }));
-  }, 60_000);
+  });
 
   it('carry HTTPS to an origin', async () => {
     guardLinks(connector);
@@ -83,7 +83,7 @@ describe('a gateway and a connector with a breakable path between them', () => {
     path.cutOne(0);
     await eventually(() => expect(() => guard.check()).toThrow('lost unexpectedly'));
     await connector.linksUp();
-  }, 30_000);
+  });
 
   it('both can be killed and started again where they were', async () => {
     await gateway.restart('SIGKILL');
@@ -91,13 +91,13 @@ describe('a gateway and a connector with a breakable path between them', () => {
     await connector.restart('SIGKILL');
     await connector.linksUp();
     expect((await gateway.fetch('web.postern.test', '/status/200')).status).toBe(200);
-  }, 60_000);
+  });
 
   it('SIGTERM ends both cleanly', async () => {
     expect([connector.process.exit, gateway.process.exit]).toEqual([undefined, undefined]);
     expect(await connector.stop()).toEqual({ code: 0, signal: null });
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
-  }, 30_000);
+  });
 });
 
 it('a connector can be started before its gateway, and commands work on a gateway that does not run', async () => {
@@ -111,10 +111,10 @@ it('a connector can be started before its gateway, and commands work on a gatewa
   await gateway.start();
   await connector.ready();
   expect((await gateway.fetch('web.postern.test', '/status/200')).status).toBe(200);
-}, 60_000);
+});
 
 it('a gateway that cannot start fails the test with its own words', async () => {
   const gateway = await Gateway.create({ config: { 'grace-period': 'soon' } });
   await expect(gateway.start()).rejects.toThrow(/it ended with 2:.*grace-period/s);
   expect(await gateway.cli('tunnel', 'create', 'x')).toMatchObject({ code: 2 });
-}, 30_000);
+});

@@ -165,7 +165,7 @@ beforeAll(async () => {
       { hostname: ECHO, service: echo.service },
     ],
   });
-}, 60_000);
+});
 
 describe('behind haproxy', () => {
   it('a request is that of the user: for the origin, the log and policies', async () => {

@@ -64,7 +64,7 @@ describe('behind an HTTP proxy', () => {
   beforeAll(async () => {
     gateway = await startGateway();
     proxy = await startHttpProxy({ credentials: CREDENTIALS });
-  }, 90_000);
+  });
 
   const connect = (
     env: ConnectorOptions['env'],
@@ -82,7 +82,7 @@ describe('behind an HTTP proxy', () => {
     beforeAll(async () => {
       connector = await connect({ HTTPS_PROXY: proxy.url });
       await connector.linksUp();
-    }, 90_000);
+    });
 
     it('every link goes through the proxy, which sees where to and nothing else', async () => {
       const authority = `127.0.0.1:${gateway.ports.https}`;
@@ -118,7 +118,7 @@ describe('behind an HTTP proxy', () => {
       await connector.linksUp(4, RECOVERY_MS);
       expect((await gateway.fetch(HOSTNAME, '/status/200')).status).toBe(200);
       expect(proxy.connections()).toBe(4);
-    }, 90_000);
+    });
 
     it('links come back when the proxy has refused for a while', async () => {
       proxy.refuse(403);
@@ -126,7 +126,7 @@ describe('behind an HTTP proxy', () => {
       expect(await failure(connector, 'LINK_PROXY')).toContain('it answers CONNECT with 403');
       proxy.refuse(undefined);
       await connector.linksUp(4, RECOVERY_MS);
-    }, 90_000);
+    });
 
     it('no password is in the log', () => {
       const said = connector.process.output.text();
@@ -157,7 +157,7 @@ describe('behind an HTTP proxy', () => {
     expect(why).toContain('407');
     await keepsTrying(connector);
     expect(connector.process.output.text()).not.toContain('hunter2');
-  }, 90_000);
+  });
 
   it('that wants credentials where there are none: LINK_PROXY, which says so', async () => {
     const connector = await connectInVain({ HTTPS_PROXY: proxy.urlWithoutCredentials });
@@ -172,7 +172,7 @@ describe('behind an HTTP proxy', () => {
     expect(await failure(connector, 'LINK_PROXY')).toContain('it answers CONNECT with 403');
     other.refuse(undefined);
     await connector.ready(RECOVERY_MS);
-  }, 90_000);
+  });
 });
 
 function basicLogin(): string {
@@ -190,7 +190,7 @@ describe('a gateway whose certificate is from an authority of its own', () => {
     gateway = await Gateway.create({ config: { tls: { cert: './cert.pem', key: './key.pem' } } });
     await certify(authority);
     await gateway.start();
-  }, 90_000);
+  });
 
   /** Has the gateway's certificate be from that authority, once it starts again. */
   const certify = async (by: TestAuthority): Promise<void> => {
@@ -222,7 +222,7 @@ describe('a gateway whose certificate is from an authority of its own', () => {
     expect(why).toContain('authority that is not known here');
     expect(why).toContain('name the certificate of that authority in "ca:"');
     await keepsTrying(connector);
-  }, 90_000);
+  });
 
   it('is LINK_TLS with another authority, until the gateway has a certificate of that one', async () => {
     const connector = await connect(stranger.writeFile(), { waitUntilReady: false });
@@ -231,7 +231,7 @@ describe('a gateway whose certificate is from an authority of its own', () => {
     await certify(stranger);
     await gateway.restart();
     await connector.linksUp(4, 30_000);
-  }, 90_000);
+  });
 
   it('is LINK_TLS by a name that its certificate has not, which says what it is for', async () => {
     const { cert, key } = await authority.issue({ dns: ['gw.example.com'] });
@@ -241,5 +241,5 @@ describe('a gateway whose certificate is from an authority of its own', () => {
     const connector = await connect(authority.writeFile(), { waitUntilReady: false });
     const why = await failure(connector, 'LINK_TLS');
     expect(why).toContain('its certificate is for "DNS:gw.example.com" and not for "127.0.0.1"');
-  }, 90_000);
+  });
 });

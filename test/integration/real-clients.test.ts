@@ -53,7 +53,7 @@ beforeAll(async () => {
       { hostname: REGISTRY, service: registry.service },
     ],
   });
-}, 60_000);
+});
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
@@ -190,7 +190,7 @@ describe('Chromium', () => {
       const socket = gateway.log.find(({ path }) => path === '/ws');
       expect(socket).toMatchObject({ httpVersion: '2.0', status: 101 });
     });
-  }, 60_000);
+  });
 });
 
 describe('git over HTTPS', () => {

@@ -66,7 +66,7 @@ describe('two replicas under steady requests', () => {
     path = await startLinkProxy({ target: { port: gateway.ports.https }, delayMs: 15 });
     replicas = await Promise.all(origins.map(startReplica));
     await Promise.all(replicas.map((replica) => replica.linksUp()));
-  }, 60_000);
+  });
 
   const startUsers = (): SteadyRequests[] => [
     new SteadyRequests({ users: 8, ask: askHttp(gateway, 'web.postern.test', '/slow?ms=5') }),
@@ -88,7 +88,7 @@ describe('two replicas under steady requests', () => {
       for (const origin of origins) expect((await origin.stats()).requests).toBeGreaterThan(20);
     });
     expect(await failures(users)).toEqual([]);
-  }, 30_000);
+  });
 
   it('one after the other told to stop, and started again: no request fails', async () => {
     const users = startUsers();
@@ -103,7 +103,7 @@ describe('two replicas under steady requests', () => {
     }
     await happening(users);
     expect(await failures(users)).toEqual([]);
-  }, 60_000);
+  });
 
   it('one killed: no GET fails, nor a connection that comes later', async () => {
     const users = startUsers();
@@ -124,7 +124,7 @@ describe('two replicas under steady requests', () => {
     const moved = await gateway.metric('postern_gateway_http_requests_moved_total');
     expect(moved).toBeGreaterThan(0);
     expect(second?.process.exit).toBeUndefined();
-  }, 60_000);
+  });
 
   it('the other one killed, and alone until it is started again: GETs wait, and none fails', async () => {
     const [first, second] = replicas;
@@ -136,7 +136,7 @@ describe('two replicas under steady requests', () => {
     await first?.ready();
     await happening([web]);
     expect(await failures([web])).toEqual([]);
-  }, 60_000);
+  });
 
   it('killed by turns while people ask without a pause: no GET fails', async () => {
     await bringUp();
@@ -167,7 +167,7 @@ describe('two replicas under steady requests', () => {
       `${asked.length} GETs over ${KILLS} kills, ${others} of them at a second replica; the slowest took ${Math.round(slowest)} ms`,
     );
     expect(others).toBeGreaterThan(KILLS);
-  }, 90_000);
+  });
 
   it('keep people where they were, by a cookie that no origin sees or by their address, while they are there', async () => {
     await bringUp();
@@ -210,7 +210,7 @@ describe('two replicas under steady requests', () => {
       other.startsWith(pair.split('=')[0] ?? '?'),
       other.startsWith(pair),
     ]).toEqual([200, true, false]);
-  }, 60_000);
+  });
 
   it('one whose origin is down gets no requests, says so everywhere, and gets them again when it is up', async () => {
     await bringUp();
@@ -237,7 +237,7 @@ describe('two replicas under steady requests', () => {
     await eventually(async () => expect(await unhealthy()).toBe(0));
     await eventually(async () => expect((await again.stats()).requests).toBeGreaterThan(20));
     expect(await failures(users)).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('several tunnels at one gateway', () => {
@@ -246,7 +246,7 @@ describe('several tunnels at one gateway', () => {
 
   beforeAll(async () => {
     [web, gateway] = await Promise.all([startHttpOrigin(), startGateway()]);
-  }, 30_000);
+  });
 
   /** Without a name in the TLS handshake: the certificate is for names of one level. */
   const statusOf = async (hostname: string): Promise<number> => {
@@ -286,7 +286,7 @@ describe('several tunnels at one gateway', () => {
     );
     expect(joined).toHaveLength(2);
     expect(joined[1]?.detail).toMatchObject({ host: 'stolen-laptop', address: joinedFrom });
-  }, 60_000);
+  });
 
   it('K4 a connector that announces a hostname of another tunnel is refused for it, and for nothing else', async () => {
     const [taken, own] = ['taken.postern.test', 'own.postern.test'];
@@ -329,7 +329,7 @@ describe('several tunnels at one gateway', () => {
     expect(await statusOf(own)).toBe(299);
     await happening([users]);
     expect(await failures([users])).toEqual([]);
-  }, 60_000);
+  });
 
   it('K4 the route decides, also when it changes while both are connected', async () => {
     const hostname = 'moving.postern.test';
@@ -351,7 +351,7 @@ describe('several tunnels at one gateway', () => {
     await eventually(() => later.log.some(({ msg }) => /no route leads/.test(String(msg))));
     await gateway.json('tunnel', 'route', 'add', 'second', hostname);
     expect(await statusOf(hostname)).toBe(202);
-  }, 60_000);
+  });
 
   it('wildcard routes lead where the most specific one says', async () => {
     const apps = await gateway.createTunnel('apps', ['*.apps.postern.test']);
@@ -389,7 +389,7 @@ describe('several tunnels at one gateway', () => {
       ({ type, tunnel }) => type === 'connector.hostname-refused' && tunnel === 'exact',
     );
     expect(refused.map(({ hostname }) => hostname)).toEqual(['two.apps.postern.test']);
-  }, 60_000);
+  });
 });
 
 /** What `unshare` needs of somebody who is not root. */

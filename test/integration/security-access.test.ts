@@ -85,7 +85,7 @@ beforeAll(async () => {
     ...hostnames.map((hostname) => ({ hostname, service: web.service })),
   ];
   await startConnector({ gateway, tunnel, ingress });
-}, 60_000);
+});
 
 /** The answer without what differs each time. */
 function shape({ status, headers, body }: Answer): object {

@@ -41,7 +41,7 @@ beforeAll(async () => {
   connector = await startConnector({ gateway, ingress: [{ hostname: HOSTNAME, service: echo }] });
   await connector.linksUp();
   guardLinks(connector);
-}, 60_000);
+});
 
 describe('an upgrade that is none of a link', () => {
   const head = (lines: Readonly<Record<string, string | undefined>> = {}): string => {
@@ -301,7 +301,7 @@ describe('strangers in numbers', () => {
     await late.ready();
     expect((await gateway.fetch('late.postern.test')).status).toBe(204);
     expect(gateway.process.peakRssBytes()).toBeLessThan(RSS_LIMIT_BYTES);
-  }, 60_000);
+  });
 
   it('10,000 wrong tokens: each refused, memory bounded, users served meanwhile', async () => {
     const users = new SteadyRequests({ users: 2, ask: askEcho(gateway.tcpPort(HOSTNAME)) });

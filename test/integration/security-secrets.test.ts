@@ -30,7 +30,7 @@ beforeAll(async () => {
   gateway = await startGateway({ config: { log: { level: 'trace' } } });
   tunnel = await gateway.createTunnel('guarded', ['guarded.postern.test']);
   torn = (await gateway.createTunnel('other')).token.slice(0, -1);
-}, 60_000);
+});
 
 /** Pieces of a secret, so that half of it is found as well. */
 function canaries(token: string): string[] {
@@ -146,7 +146,7 @@ describe('K3 a token', () => {
         expectNoSecret(path, text);
       }
     }
-  }, 60_000);
+  });
 
   it('in the wrong place is refused and not repeated', async () => {
     const outcomes = await inParallel(MISTAKES, async ([name, words, env]) => {
@@ -164,7 +164,7 @@ describe('K3 a token', () => {
       expect(stdout).toBe('');
       expectNoSecret(name, stderr);
     }
-  }, 60_000);
+  });
 
   it('given to a command by mistake is not repeated', async () => {
     const outcomes = await inParallel(MISPLACED, (words) =>
@@ -174,7 +174,7 @@ describe('K3 a token', () => {
       expect([1, 2]).toContain(code);
       expectNoSecret('output', stdout + stderr);
     }
-  }, 60_000);
+  });
 
   it('that is wrong is not in the log of the gateway that refuses it', async () => {
     for (const token of [torn, `${torn}B`, tunnel.token.replace(/.{3}$/, 'AAA')]) {

@@ -36,7 +36,7 @@ beforeAll(async () => {
   strictSshd = await startSshd({
     config: [`TrustedUserCAKeys ${authorities}`, `AuthorizedPrincipalsFile ${names}`],
   });
-}, 60_000);
+});
 
 function certificate(own: Partial<UserCertificate> = {}, authority = AUTHORITY): string {
   const now = Math.floor(Date.now() / 1000);

@@ -42,14 +42,14 @@ beforeAll(async () => {
   ({ gateway, connector } = await startPostern({ tcp: [HOST], ingress }));
   await connector.linksUp();
   port = gateway.tcpPort(HOST);
-}, 60_000);
+});
 
 beforeEach(() => void guardLinks(connector));
 
 afterEach(async () => {
   await metricBecomes(gateway.ports.metrics, 'postern_gateway_streams_open', 0);
   await metricBecomes(connector.metricsPort, 'postern_connector_streams_open', 0);
-}, 30_000);
+});
 
 /** Runs a command there, through the tunnel. */
 function ssh(command: string, options: RunOptions = {}): Promise<RunResult> {
@@ -87,7 +87,7 @@ describe('commands', () => {
     expect(program()).toMatch(/^(cat|sh|bash|dash)/);
     client.kill('SIGKILL');
     await eventually(() => expect(program).toThrow('ENOENT'), { deadlineMs: 10_000 });
-  }, 30_000);
+  });
 
   it('work in a terminal, line by line', async () => {
     const shell = ['-tt', ...sshd.clientOptions(port), '127.0.0.1', 'PS1= exec sh'];
@@ -98,7 +98,7 @@ describe('commands', () => {
     await client.waitForLine(/^sum=42/);
     client.stdin.write('exit 7\n');
     expect(await client.exited).toEqual({ code: 7, signal: null });
-  }, 30_000);
+  });
 
   it('run twenty at a time', async () => {
     const outputs = await Promise.all(
@@ -107,7 +107,7 @@ describe('commands', () => {
     expect(outputs.map(({ code, stdout }) => `${code} ${stdout}`)).toEqual(
       Array.from({ length: 20 }, (_, i) => `${i} ${i}`),
     );
-  }, 60_000);
+  });
 });
 
 describe('a pipe', () => {
@@ -118,13 +118,13 @@ describe('a pipe', () => {
     const result = await ssh('cat', { stdinFile: from, stdoutFile: to, deadlineMs: 60_000 });
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(await fileSha256(to)).toBe(patternSha256(64 * MIB));
-  }, 90_000);
+  });
 
   it('into a program that answers only at the end of its input', async () => {
     const from = writePatternFile(join(tempDir('pipe'), 'from'), 64 * MIB);
     const { code, stdout } = await ssh('sha256sum', { stdinFile: from, deadlineMs: 60_000 });
     expect([code, stdout.slice(0, 64)]).toEqual([0, patternSha256(64 * MIB)]);
-  }, 90_000);
+  });
 
   it('out of a program that reads nothing and never ends, until the reader has enough', async () => {
     const { stdout } = await mustRun('sh', [
@@ -137,7 +137,7 @@ describe('a pipe', () => {
       'yes',
     ]);
     expect(stdout.trim()).toBe('1000000');
-  }, 30_000);
+  });
 });
 
 describe('files', () => {
@@ -174,7 +174,7 @@ describe('files', () => {
     );
     expect(stdout).toMatch(/^-rw-------.* 20971520 .*\/second$/m);
     expect(await fileSha256(join(dir, 'back'))).toBe(patternSha256(20 * MIB));
-  }, 90_000);
+  });
 
   it('that an sftp batch does not find are an error with the exit status of sftp', async () => {
     const args = [...sshd.clientOptions(port), '-b', '-', '127.0.0.1'];

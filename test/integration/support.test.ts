@@ -38,7 +38,7 @@ describe('sshd', () => {
 
   beforeAll(async () => {
     sshd = await startSshd();
-  }, 30_000);
+  });
 
   it('logs in, runs a command and keeps its exit status', async () => {
     expect(await sshd.ssh('cat; exit 42', { input: 'hello' })).toMatchObject({
@@ -136,7 +136,7 @@ describe('PostgreSQL', () => {
     await expect(postgres.sql('select nothing')).rejects.toThrow(/column "nothing" does not exist/);
     await postgres.stop();
     expect(processesWith(postgres.socketDir)).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('nginx', () => {
@@ -152,7 +152,7 @@ describe('nginx', () => {
     expect(put.getHeader('transfer-encoding') ?? 'chunked').toBe('chunked');
     expect(response.statusCode).toBe(201);
     expect(readFileSync(join(nginx.uploads, 'copy')).equals(patternBytes(20_000_000))).toBe(true);
-  }, 30_000);
+  });
 });
 
 describe('HTTP origin', () => {

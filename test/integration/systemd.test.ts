@@ -235,14 +235,14 @@ describe('postern service', () => {
     expect(await postern('service', 'install', 'gateway')).toContain('Nothing to do');
     expect(await postern('service', 'install', 'connector', 'shell')).toContain('Nothing to do');
     expect(await mainPid(GATEWAY)).toBe(before);
-  }, 60_000);
+  });
 
   it('takes over a changed configuration', async () => {
     expect(await show(GATEWAY, 'TimeoutStopUSec')).toBe('50s');
     await machine.write('/etc/postern/gateway.yaml', gatewayConfig('25s'));
     expect(await postern('service', 'install', 'gateway')).toContain(`Wrote `);
     expect(await show(GATEWAY, 'TimeoutStopUSec')).toBe('55s');
-  }, 60_000);
+  });
 
   it('says why a service does not start', async () => {
     // Where the gateway answers operators.
@@ -255,7 +255,7 @@ describe('postern service', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^postern: Cannot start postern-connector@bad.*CONFIG_PORT_IN_USE/);
     expect(await postern('service', 'uninstall', 'connector', 'bad')).toContain('Removed');
-  }, 60_000);
+  });
 });
 
 describe('a service under systemd', () => {
@@ -264,7 +264,7 @@ describe('a service under systemd', () => {
   beforeAll(async () => {
     session = new LiveSession();
     await session.goesOn();
-  }, 60_000);
+  });
 
   it.each([GATEWAY, CONNECTOR])('%s is exposed to little', async (unit) => {
     const words = ['security', '--no-pager', unit];
@@ -342,7 +342,7 @@ describe('a service under systemd', () => {
       deadlineMs: 20_000,
     });
     expect(await ask(3)).toEqual([204, 204, 204]);
-  }, 90_000);
+  });
 });
 
 describe('a stop', () => {

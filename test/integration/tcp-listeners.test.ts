@@ -108,7 +108,7 @@ beforeAll(async () => {
       { hostname: SINGLE, service: echo.service },
     ],
   }));
-}, 60_000);
+});
 
 describe('a range of ports', () => {
   it('reaches the range of the service, port by port', async () => {

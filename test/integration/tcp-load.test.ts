@@ -26,7 +26,7 @@ let gateway: Gateway;
 beforeAll(async () => {
   const names = ['source', 'checked', 'sink', 'slow', 'echo', 'keys', 'download', 'upload'];
   gateway = await startGateway({ tcp: names.map((name) => `${name}.postern.test`) });
-}, 60_000);
+});
 
 /** A connector, its links up and guarded, that serves each `<name>.postern.test`. */
 async function serve(
@@ -132,7 +132,7 @@ describe('two thousand streams at once', () => {
       expect(await gateway.metric('postern_gateway_streams_open')).toBe(0);
       expect(await connector.metric('postern_connector_streams_open')).toBe(0);
     });
-  }, 90_000);
+  });
 });
 
 describe('a keystroke on a tunnel with one link', () => {
@@ -151,7 +151,7 @@ describe('a keystroke on a tunnel with one link', () => {
       },
       1,
     );
-  }, 60_000);
+  });
 
   it.each(['download', 'upload'] as const)(
     'waits for no bulk %s',

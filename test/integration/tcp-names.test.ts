@@ -163,7 +163,7 @@ beforeAll(async () => {
       { hostname: SECURE, service: `tcp+tls://127.0.0.1:${secure}`, originRequest: again },
     ],
   }));
-}, 60_000);
+});
 
 describe('several hostnames on a port that passes TLS on', () => {
   it.each([ONE, TWO, WILD, 'TWO.postern.test'])(

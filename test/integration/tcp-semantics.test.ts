@@ -34,7 +34,7 @@ beforeAll(async () => {
     ],
   }));
   guardLinks(connector);
-}, 60_000);
+});
 
 const pair = async (): Promise<{ client: Socket; server: Socket }> =>
   connectPair(gateway.tcpPort('raw.postern.test'), origin);

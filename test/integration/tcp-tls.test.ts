@@ -46,7 +46,7 @@ beforeAll(async () => {
     ],
   }));
   guardLinks(connector);
-}, 60_000);
+});
 
 function trust(hostname: string): { readonly ca: string; readonly servername: string } {
   const { ca, servername } = gateway.connectOptions(hostname);

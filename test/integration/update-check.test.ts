@@ -80,7 +80,7 @@ describe('postern update --check', () => {
       expect(stderr).toMatch(/^postern: Cannot ask the npm registry .*\(CLI_REGISTRY\)\n$/);
       expect(stderr).toMatch(why);
     }
-  }, 60_000);
+  });
 
   it('says so when npm is missing', async () => {
     const [program, words] = posternCommand('update', '--check');

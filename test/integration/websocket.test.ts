@@ -37,7 +37,7 @@ beforeAll(async () => {
     ingress: [{ hostname: HOSTNAME, service: origin.service }],
   }));
   guardLinks(connector);
-}, 60_000);
+});
 
 interface Ends {
   /** The user's, and the origin's. */

@@ -66,7 +66,7 @@ beforeAll(async () => {
     isSocketActivated: true,
     env: watch.env,
   });
-}, 60_000);
+});
 
 it(
   `holds for ${MINUTES} minutes of random faults`,

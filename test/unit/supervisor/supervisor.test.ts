@@ -164,7 +164,7 @@ describe('a reload', () => {
     }
     const refused = lab.supervisor.reload('test');
     await expect(refused).rejects.toThrow(/16 old workers still drain/);
-  }, 60_000);
+  });
 });
 
 describe('a roll-back', () => {

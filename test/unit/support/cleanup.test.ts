@@ -74,7 +74,7 @@ describe('clean-ups and failure logs', () => {
       ),
     );
     expect(code).toBe(1);
-  }, 60_000);
+  });
 
   it('a clean-up that throws fails the test and does not keep the others from running', async () => {
     const { stderr, code } = await runJest(`
@@ -86,7 +86,7 @@ describe('clean-ups and failure logs', () => {
     expect(said(stderr)).toEqual(['> first']);
     expect(stderr).toContain('left behind');
     expect(code).toBe(1);
-  }, 60_000);
+  });
 
   it('what a server said is shown when a test or a hook fails, and only then', async () => {
     const { stderr } = await runJest(`
@@ -110,5 +110,5 @@ describe('clean-ups and failure logs', () => {
     expect(shown).not.toContain('> good log');
     expect(stderr).toContain('── of a bad test ──');
     expect(stderr).not.toContain('x'.repeat(12_500));
-  }, 60_000);
+  });
 });

@@ -78,4 +78,4 @@ it('the disconnect guard counts what is announced and fails on the rest', async 
   await log('cannot connect to the gateway');
   expect(() => guard.check()).toThrow(/unexpectedly:\n.*link lost.*\n.*cannot connect/);
   guard.check();
-}, 20_000);
+});

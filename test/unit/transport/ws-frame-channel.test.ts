@@ -108,7 +108,7 @@ describe.each([
     ]);
     expect(await Promise.all(arrived)).toEqual([down, up]);
     expect([near.closes, far.closes]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   it('takes the largest frame there is', async () => {
     const { dialled, accepted } = await pair();
@@ -184,7 +184,7 @@ describe.each([
     await eventually(() => receivedBytes === sentBytes + 1_000);
     await eventually(() => dialled.queuedBytes === 0);
     expect(near.drains).toBe(1);
-  }, 30_000);
+  });
 
   it('does not tell of a queue that never rose above the mark', async () => {
     const { dialled, accepted } = await pair();
@@ -246,7 +246,7 @@ describe('WsFrameChannel beside others', () => {
       near.terminate();
     }
     for (const [sent, arrived] of await Promise.all(digests)) expect(arrived).toBe(sent);
-  }, 60_000);
+  });
 });
 
 /** A server that accepts links and keeps every chunk it is sent behind the upgrade. */
@@ -379,7 +379,7 @@ describe('WsFrameChannel and a peer that misbehaves', () => {
     socket.write(Buffer.from('82feffff01020304', 'hex'), () => feed(LIMITS.framePieces + 10));
     await closing;
     expect(await recorder.closed).toMatchObject({ code: 'PROTO_BAD_FRAME' });
-  }, 30_000);
+  });
 
   it('answers WebSocket pings', async () => {
     const { raw } = await openRaw();

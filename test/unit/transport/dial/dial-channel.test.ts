@@ -184,7 +184,7 @@ describe('dialChannel() fails with LINK_DNS', () => {
       cause: expect.objectContaining({ syscall: 'getaddrinfo' }),
     });
     expect(error.message).toContain('"no-such-gateway.invalid" does not resolve');
-  }, 30_000);
+  });
 
   it('when earlier lookups hang, instead of queueing more', async () => {
     const answers: (() => void)[] = [];
@@ -242,7 +242,7 @@ describe('dialChannel() fails with LINK_TIMEOUT', () => {
       code: 'LINK_TIMEOUT',
       message: expect.stringContaining('no answer to the TCP connection within 150 ms'),
     });
-  }, 20_000);
+  });
 
   it('when the body of a refusal never ends', async () => {
     const url = await startWeb((_req, res) => void res.writeHead(500).write('never '));

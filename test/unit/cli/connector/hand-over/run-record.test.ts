@@ -141,7 +141,7 @@ describe('findDeadRuns()', () => {
     }
     expect(await idsOf(folder)).toEqual(replicas.slice(0, LIMITS.replacedRuns));
     expect(readdirSync(folder)).toHaveLength(2 * LIMITS.replacedRuns);
-  }, 20_000);
+  });
 
   it('removes what dead runs of other tunnels left long ago', async () => {
     const folder = tempDir('runs');
