@@ -88,7 +88,6 @@ class CommandLineRun {
       .parserConfiguration({
         'boolean-negation': false,
         'camel-case-expansion': false,
-        'duplicate-arguments-array': false,
         'parse-numbers': false,
         'parse-positional-numbers': false,
       })
@@ -140,13 +139,26 @@ class CommandLineRun {
           parser.positional(name, positional);
         }
         if (command.epilogue !== undefined) parser.epilogue(command.epilogue);
-        return parser.options(command.options);
+        return parser.options(lastCounts(command.options));
       },
       handler: async (args) => {
         if (command !== undefined) this.exitCode = await command.run(args);
       },
     };
   }
+}
+
+/** The options as yargs takes them: given several times, the last value counts of those that have one. */
+function lastCounts(options: Command['options']): Command['options'] {
+  const entries = Object.entries(options).map(([name, option]) => [
+    name,
+    option.array === true ? option : { ...option, coerce: lastOf },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function lastOf(value: unknown): unknown {
+  return Array.isArray(value) ? value.at(-1) : value;
 }
 
 function placeOf(group: CommandGroup, path: string): Place {
