@@ -27,6 +27,8 @@ const HOST = 'ssh.postern.test';
 const SLOW = { deadlineMs: 20_000 };
 /** Leads to the same sshd, and issues no certificates. */
 const BARE_HOST = 'bare.postern.test';
+/** Leads to whatever its users name, of which only the sshd is allowed. */
+const BASTION = 'bastion.postern.test';
 const ANN = {
   provider: 'local',
   subject: 'ann',
@@ -57,11 +59,17 @@ beforeAll(async () => {
       applications: [
         { name: 'shell', hostname: HOST, policies, ssh: issues },
         { name: 'bare', hostname: BARE_HOST, policies },
+        { name: 'bastion', hostname: BASTION, policies, ssh: issues },
       ],
     },
     ingress: [
       { hostname: HOST, service: sshd.service },
       { hostname: BARE_HOST, service: sshd.service },
+      {
+        hostname: BASTION,
+        service: 'bastion',
+        originRequest: { ipRules: [{ prefix: '127.0.0.1/32', ports: [sshd.port], allow: true }] },
+      },
     ],
   }));
   writeFileSync(trusted, (await gateway.cli('gateway', 'ssh-ca')).stdout);
@@ -195,6 +203,70 @@ describe('access ssh', () => {
     expect(result).toMatchObject({ code: 2, stdout: '' });
     expect(readdirSync(dir)).toEqual([]);
   });
+});
+
+describe('access ssh through a bastion', () => {
+  function reach(destination: string, ...words: readonly string[]) {
+    const [program, args] = accessSsh(BASTION, '--destination', destination, ...words);
+    return run(program, args, { env: posternEnv(env) });
+  }
+
+  it('reaches the destination, with its host key and a certificate of the bastion', async () => {
+    const known = join(tempDir('known'), 'hosts');
+    // ssh takes the first value that it sees.
+    const own = ['-o', `UserKnownHostsFile=${known}`, '-o', 'StrictHostKeyChecking=accept-new'];
+    const options = sshOptions().map((word) =>
+      /^(HostKeyAlias|Port)=/.test(word) ? 'ForwardX11=no' : word,
+    );
+    const destination = `localhost:${sshd.port}`;
+    const result = await reach(destination, ...own, ...options, 'echo in; exit 5');
+    expect(result).toMatchObject({ code: 5, stdout: 'in\n', stderr: '' });
+    expect(readFileSync(known, 'utf8')).toContain(`[localhost]:${sshd.port} ssh-ed25519 `);
+    await eventually(async () => {
+      const events = (await auditEvents(gateway)).filter(({ hostname }) => hostname === BASTION);
+      const told = events.map(({ type, detail }) => [
+        type,
+        detail?.[type === 'tcp.start' ? 'destination' : 'principals'],
+      ]);
+      expect(told).toContainEqual(['ssh.certificate', `${sshd.user},${sshd.user}@${BASTION}`]);
+      expect(told).toContainEqual(['tcp.start', destination]);
+    }, SLOW);
+  }, 30_000);
+
+  it('ends as ssh does where the connector refuses, and runs nothing for what is no destination', async () => {
+    const [forbidden, bad] = await Promise.all([
+      reach('127.0.0.1:1', ...sshOptions(), 'true'),
+      reach('db.internal', ...sshOptions(), 'true'),
+    ]);
+    expect(forbidden).toMatchObject({ code: 255, stdout: '' });
+    expect(forbidden.stderr).toContain('ORIGIN_FORBIDDEN');
+    expect(bad).toMatchObject({ code: 2, stdout: '' });
+    expect(bad.stderr).toMatch(/^postern: Cannot use --destination: .*"db\.internal".*CLI_USAGE/);
+  }, 30_000);
+
+  it('is where plain ssh goes after ssh-config, to hosts by the names they are called with', async () => {
+    const behind = ['--hostname', BASTION, '--destination', 'localhost'];
+    const [program, args] = posternCommand('access', 'ssh-config', ...behind);
+    const config = join(tempDir('ssh'), 'config');
+    writeFileSync(config, (await mustRun(program, args, { env: posternEnv(env) })).stdout);
+    const words = ['-F', config, ...sshOptions().slice(2), 'localhost', 'echo in; exit 6'];
+    const result = await run(toolPath('ssh'), words, { env: posternEnv(env) });
+    expect(result).toMatchObject({ code: 6, stdout: 'in\n', stderr: '' });
+  }, 30_000);
+
+  it('ssh-config writes nothing where it is unclear behind which', async () => {
+    const behind = [[], ['--hostname', BASTION, '--hostname', HOST], ['--hostname', '*.test']];
+    const results = await Promise.all(
+      behind.map((hostname) =>
+        run(...posternCommand('access', 'ssh-config', ...hostname, '--destination', '*.internal')),
+      ),
+    );
+    expect(results.map(({ code, stdout }) => [code, stdout])).toEqual([
+      [2, ''],
+      [2, ''],
+      [2, ''],
+    ]);
+  }, 30_000);
 });
 
 describe('plain ssh, after ssh-config', () => {

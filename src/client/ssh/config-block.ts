@@ -8,14 +8,19 @@
  * ssh puts the hostname of the user's command line into ours (`%h`) and gives it to a shell. It stands in single quotes,
  * and a hostname with a quote or a backslash in it does not match the section (attack case L11; OpenSSH before 9.6 lets
  * any hostname through).
+ *
+ * Hosts behind a bastion are no applications: the block names the bastion, whose key and certificate it uses, and what ssh
+ * was called with is what is reached behind it. Each bastion has a block of its own, with its name in the marks.
  */
 import { PosternError } from '../../core/error.ts';
 import { parseRouteHostname, ROUTE_HOSTNAME_RULE } from '../../core/route-hostname.ts';
 import { execWord, fileArgument } from './config-words.ts';
 
 export interface ConfigBlock {
-  /** `ssh.example.com` or `*.example.com`, at least one. */
+  /** `ssh.example.com` or `*.example.com`, at least one; behind a bastion `10.0.0.*`, too. */
   readonly hostnames: readonly string[];
+  /** The application that they are behind, in normal form, where they are none themselves. */
+  readonly bastion?: string | undefined;
   /** Our own command, word by word, for a command line without `--hostname`. */
   readonly proxy: readonly string[];
   /** The same for the command that gets a certificate. */
@@ -24,34 +29,41 @@ export interface ConfigBlock {
   readonly keyFolder: string;
 }
 
-export const BLOCK_BEGIN = '# >>> postern access ssh-config >>>';
-export const BLOCK_END = '# <<< postern access ssh-config <<<';
-
-const HOSTNAME = "--hostname '%h'";
 /** Hostnames that would end the quotes around `%h`, in one shell or another. */
 const NOT_PLAIN = ["!*'*", String.raw`!*\*`];
+/** Addresses that begin alike, as ssh has patterns. */
+const ADDRESSES = /^(?:\d{1,3}\.){1,3}\*$/;
 
 /** The block with its marker lines. Throws CLI_USAGE for a bad hostname, CLI_FAILED for a path that ssh cannot read. */
-export function configBlock({ hostnames, proxy, certify, keyFolder }: ConfigBlock): string {
-  const hosts = `"${[...hostnames.map(checkPattern), ...NOT_PLAIN].join(',')}"`;
-  const file = `${keyFolder}/`;
+export function configBlock(options: ConfigBlock): string {
+  const { hostnames, bastion, proxy, certify, keyFolder } = options;
+  const patterns = hostnames.map((text) => checkPattern(text, bastion !== undefined));
+  const hosts = `"${[...patterns, ...NOT_PLAIN].join(',')}"`;
+  const application = bastion ?? '%h';
   const [dial, get] = [proxy, certify].map(
-    (words) => `${words.map(execWord).join(' ')} ${HOSTNAME}`,
+    (words) => `${words.map(execWord).join(' ')} --hostname '${application}'`,
   );
+  const { begin, end } = blockMarks(bastion);
   return [
-    BLOCK_BEGIN,
+    begin,
     '# Written by "postern access ssh-config"; it replaces everything down to the end mark.',
     `Match host ${hosts}`,
-    `  ProxyCommand ${dial}`,
+    `  ProxyCommand ${dial}${bastion === undefined ? '' : " --destination '%h:%p'"}`,
     `Match host ${hosts} exec "${get}"`,
-    `  IdentityFile ${fileArgument(file, '%h')}`,
-    `  CertificateFile ${fileArgument(file, '%h-cert.pub')}`,
+    `  IdentityFile ${fileArgument(`${keyFolder}/`, application)}`,
+    `  CertificateFile ${fileArgument(`${keyFolder}/`, `${application}-cert.pub`)}`,
     '  IdentitiesOnly yes',
     '# What follows is for every host again.',
     'Match all',
-    BLOCK_END,
+    end,
     '',
   ].join('\n');
+}
+
+/** The lines that a block begins and ends with. */
+export function blockMarks(bastion?: string): { readonly begin: string; readonly end: string } {
+  const name = `postern access ssh-config${bastion === undefined ? '' : ` ${bastion}`}`;
+  return { begin: `# >>> ${name} >>>`, end: `# <<< ${name} <<<` };
 }
 
 /**
@@ -59,20 +71,22 @@ export function configBlock({ hostnames, proxy, certify, keyFolder }: ConfigBloc
  * the first value that it sees. Throws CLI_FAILED when the marks do not belong together.
  */
 export function withBlock(config: string, block: string): string {
-  const [begin, end] = [config.indexOf(BLOCK_BEGIN), config.indexOf(BLOCK_END)];
+  const lines = block.trimEnd().split('\n');
+  const [beginMark = '', endMark = ''] = [lines[0], lines.at(-1)];
+  const [begin, end] = [config.indexOf(beginMark), config.indexOf(endMark)];
   if (begin < 0 && end < 0) return config === '' ? block : `${block}\n${config}`;
-  const isTwice =
-    config.lastIndexOf(BLOCK_BEGIN) !== begin || config.lastIndexOf(BLOCK_END) !== end;
+  const isTwice = config.lastIndexOf(beginMark) !== begin || config.lastIndexOf(endMark) !== end;
   if (begin < 0 || end < begin || isTwice) {
-    const message = `Cannot change the configuration of ssh: "${BLOCK_BEGIN}" and "${BLOCK_END}" must both be there once`;
+    const message = `Cannot change the configuration of ssh: "${beginMark}" and "${endMark}" must both be there once`;
     throw new PosternError('CLI_FAILED', `${message}; remove what is left of the block`);
   }
-  return config.slice(0, begin) + block.trimEnd() + config.slice(end + BLOCK_END.length);
+  return config.slice(0, begin) + block.trimEnd() + config.slice(end + endMark.length);
 }
 
-function checkPattern(text: string): string {
+function checkPattern(text: string, isBehindBastion: boolean): string {
   const hostname = parseRouteHostname(text);
   if (hostname !== undefined) return hostname;
+  if (isBehindBastion && ADDRESSES.test(text)) return text;
   const message = `Cannot write the configuration of ssh: "${text}" ${ROUTE_HOSTNAME_RULE}`;
   throw new PosternError('CLI_USAGE', message);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { clientHome } from '../../../client/client-home.ts';
 import { configBlock } from '../../../client/ssh/config-block.ts';
 import { installBlock } from '../../../client/ssh/install-block.ts';
+import { parseSshHostname } from '../../../client/ssh/ssh-words.ts';
 import { PosternError } from '../../../core/error.ts';
 import { gatewayArgument, GATEWAY_OPTIONS } from '../../access/access-options.ts';
 import { defineCommand } from '../../command.ts';
@@ -20,6 +21,12 @@ export const accessSshConfig = defineCommand({
       requiresArg: true,
       describe: 'Hostname, or *.example.com; may be given several times',
     },
+    destination: {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: 'Host behind the bastion of --hostname, or *.internal, or 10.0.0.*; several times',
+    },
     write: {
       type: 'boolean',
       default: false,
@@ -32,7 +39,7 @@ export const accessSshConfig = defineCommand({
     },
     ...GATEWAY_OPTIONS,
   },
-  async run({ hostname: hostnames = [], write, file, gateway, ca }) {
+  async run({ hostname: hostnames = [], destination: behind, write, file, gateway, ca }) {
     if (hostnames.length === 0) {
       const message = "Cannot tell for which hosts: name them with --hostname '*.example.com'";
       throw new PosternError('CLI_USAGE', message);
@@ -44,7 +51,9 @@ export const accessSshConfig = defineCommand({
     };
     if (fixed.gateway !== undefined) await gatewayArgument(fixed);
     const block = configBlock({
-      hostnames,
+      ...(behind === undefined
+        ? { hostnames }
+        : { hostnames: behind, bastion: bastionOf(hostnames) }),
       proxy: accessCommand('tcp', fixed),
       certify: accessCommand('ssh-gen', fixed),
       keyFolder: join(clientHome(process.env), 'ssh'),
@@ -59,3 +68,11 @@ export const accessSshConfig = defineCommand({
     return EXIT.done;
   },
 });
+
+/** Behind which application the destinations are. Throws CLI_USAGE. */
+function bastionOf(hostnames: readonly string[]): string {
+  const [hostname = '', ...others] = hostnames;
+  if (others.length === 0) return parseSshHostname(hostname);
+  const message = 'Cannot tell behind which bastion: name one with --hostname';
+  throw new PosternError('CLI_USAGE', message);
+}

@@ -3,8 +3,8 @@ import { pipeStream } from '../../../client/forward/pipe-stream.ts';
 import { TcpForward } from '../../../client/forward/tcp-forward.ts';
 import { loadClientConfig, type Forward } from '../../../config/client-config.ts';
 import { formatListenAddress, parseListenAddress } from '../../../config/listen-address.ts';
-import { formatDestination, parseDestination } from '../../../config/destination.ts';
-import { messageOf, PosternError } from '../../../core/error.ts';
+import { formatDestination } from '../../../config/destination.ts';
+import { PosternError } from '../../../core/error.ts';
 import { LIMITS } from '../../../core/limits.ts';
 import { isLoopback } from '../../../core/loopback.ts';
 import {
@@ -16,6 +16,7 @@ import {
 } from '../../access/access-options.ts';
 import { startClientLink, type ClientLink } from '../../access/client-link.ts';
 import { withClientSession } from '../../access/client-session.ts';
+import { destinationArgument } from '../../access/destination-argument.ts';
 import { defineCommand } from '../../command.ts';
 import { EndSignal } from '../../access/end-signal.ts';
 import { EXIT, type ExitCode } from '../../exit-code.ts';
@@ -141,15 +142,6 @@ function purposeArgument(flag: string | undefined): string | undefined {
     throw new PosternError('CLI_USAGE', message);
   }
   return purpose === '' ? undefined : purpose;
-}
-
-function destinationArgument(text: string | undefined): Forward['destination'] {
-  if (text === undefined) return undefined;
-  try {
-    return parseDestination(text);
-  } catch (cause) {
-    throw new PosternError('CLI_USAGE', `Cannot use --destination: ${messageOf(cause)}`, { cause });
-  }
 }
 
 function listenArgument(text: string): Forward['listen'] {

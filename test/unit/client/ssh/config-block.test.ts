@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
 import {
-  BLOCK_BEGIN,
-  BLOCK_END,
+  blockMarks,
   configBlock,
   withBlock,
   type ConfigBlock,
@@ -21,6 +20,15 @@ const BLOCK: ConfigBlock = {
   certify: ['true'],
   keyFolder: '/home/ann/.postern/ssh',
 };
+
+/** Hosts that are reached through a bastion. */
+const BEHIND: ConfigBlock = {
+  ...BLOCK,
+  hostnames: ['*.internal', '10.0.0.*', 'db'],
+  bastion: 'bastion.example.com',
+};
+
+const MARKS = blockMarks();
 
 /** What ssh does for `host` with this configuration. */
 async function ssh(config: string, host: string, ...args: readonly string[]): Promise<RunResult> {
@@ -59,6 +67,33 @@ describe('configBlock()', () => {
     expect(found).toContain("proxycommand /usr/bin/postern access tcp --hostname '%h'");
     expect(found).toContain('identitiesonly no');
     expect(found.join('\n')).not.toContain('/home/ann');
+  });
+
+  it('leads hosts behind a bastion through it, with its key and certificate', async () => {
+    const block = configBlock(BEHIND);
+    for (const host of ['a.internal', '10.0.0.7', 'db']) {
+      expect(await settings(block, host)).toEqual(
+        expect.arrayContaining([
+          `hostname ${host}`,
+          "proxycommand /usr/bin/postern access tcp --hostname 'bastion.example.com' --destination '%h:%p'",
+          'identityfile /home/ann/.postern/ssh/bastion.example.com',
+          'certificatefile /home/ann/.postern/ssh/bastion.example.com-cert.pub',
+          'identitiesonly yes',
+        ]),
+      );
+    }
+    for (const host of ['bastion.example.com', '10.0.1.7', 'db.internal.example']) {
+      expect((await settings(block, host)).join('\n')).not.toMatch(/postern/);
+    }
+  });
+
+  it('names the host and the port that ssh was called with, behind the bastion', async () => {
+    const program = join(tempDir('proxy'), 'program');
+    writeFileSync(program, '#!/bin/sh\necho "$@" > "$0.seen"\n', { mode: 0o755 });
+    await ssh(configBlock({ ...BEHIND, proxy: [program] }), 'a.internal', '-p', '2200');
+    expect(readFileSync(`${program}.seen`, 'utf8')).toBe(
+      '--hostname bastion.example.com --destination a.internal:2200\n',
+    );
   });
 
   it('leaves what follows it to every host', async () => {
@@ -120,6 +155,15 @@ describe('configBlock()', () => {
     },
   );
 
+  it.each(['*', '*.*', '10.*.1.*', 'db:22', "10.0.0.'", '10.0.0.*,x'])(
+    'L11 writes nothing for the destination %j',
+    (hostname) => {
+      expect(() => configBlock({ ...BEHIND, hostnames: [hostname] })).toThrow(
+        expect.objectContaining({ code: 'CLI_USAGE' }),
+      );
+    },
+  );
+
   it.each(["a'b", 'a"b', 'a\\b', 'a\nb'])('L11 writes nothing for the program %j', (word) => {
     expect(() => configBlock({ ...BLOCK, certify: [word] })).toThrow(
       expect.objectContaining({ code: 'CLI_FAILED' }),
@@ -142,6 +186,14 @@ describe('withBlock()', () => {
     expect(withBlock('Host a\n', block)).toBe(`${block}\nHost a\n`);
   });
 
+  it('keeps the blocks of bastions and of applications apart', () => {
+    const bastion = configBlock(BEHIND);
+    const second = configBlock({ ...BEHIND, bastion: 'n.example.com' });
+    const all = [block, bastion, second].reduce(withBlock, 'Host a\n');
+    expect(all).toBe(`${second}\n${bastion}\n${block}\nHost a\n`);
+    for (const one of [block, bastion, second]) expect(withBlock(all, one)).toBe(all);
+  });
+
   it('replaces the one that is there, and changes nothing the second time', () => {
     const before = withBlock('Host a\n', other);
     const after = withBlock(before, block);
@@ -151,9 +203,9 @@ describe('withBlock()', () => {
   });
 
   it.each([
-    ['no end', `${BLOCK_BEGIN}\nHost a\n`],
-    ['no begin', `Host a\n${BLOCK_END}\n`],
-    ['the wrong order', `${BLOCK_END}\n${BLOCK_BEGIN}\n`],
+    ['no end', `${MARKS.begin}\nHost a\n`],
+    ['no begin', `Host a\n${MARKS.end}\n`],
+    ['the wrong order', `${MARKS.end}\n${MARKS.begin}\n`],
     ['two of them', `${block}${block}`],
   ])('refuses marks with %s', (_what, config) => {
     expect(() => withBlock(config, block)).toThrow(expect.objectContaining({ code: 'CLI_FAILED' }));

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { BLOCK_BEGIN, configBlock } from '../../../../src/client/ssh/config-block.ts';
+import { blockMarks, configBlock } from '../../../../src/client/ssh/config-block.ts';
 import { installBlock } from '../../../../src/client/ssh/install-block.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
@@ -65,9 +65,9 @@ describe('installBlock()', () => {
 
   it('leaves a file alone whose marks it does not understand', async () => {
     mkdirSync(join(file, '..'));
-    writeFileSync(file, `${BLOCK_BEGIN}\nHost a\n`);
+    writeFileSync(file, `${blockMarks().begin}\nHost a\n`);
     await expect(installBlock(file, BLOCK)).rejects.toMatchObject({ code: 'CLI_FAILED' });
-    expect(readFileSync(file, 'utf8')).toBe(`${BLOCK_BEGIN}\nHost a\n`);
+    expect(readFileSync(file, 'utf8')).toBe(`${blockMarks().begin}\nHost a\n`);
   });
 
   it('says which file cannot be written', async () => {

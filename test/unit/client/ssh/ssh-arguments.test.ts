@@ -71,6 +71,30 @@ describe('sshArguments()', () => {
     );
   });
 
+  it('name to ssh what is reached behind a bastion, and to the proxy command both', async () => {
+    const words = parseSshWords(['ann@bastion.example.com', '-p', '22', 'uptime']);
+    const proxy = ['/proxy', '--hostname', 'bastion.example.com'];
+    const behind = { host: 'db.internal', port: 2200 };
+    const text = await settings(...sshArguments({ words, proxy, behind }));
+    expect(text.split('\n')).toEqual(
+      expect.arrayContaining([
+        'hostname db.internal',
+        'user ann',
+        'port 2200',
+        'proxycommand /proxy --hostname bastion.example.com --destination db.internal:2200',
+      ]),
+    );
+  });
+
+  it('take an address behind a bastion as ssh writes it', async () => {
+    const words = parseSshWords(['bastion.example.com']);
+    const args = { words, proxy: ['/proxy'], behind: { host: '2001:db8::1', port: 22 } };
+    const text = await settings(...sshArguments(args));
+    expect(text).toContain('\nhostname 2001:db8::1\n');
+    const [, setting = ''] = sshArguments(args);
+    expect(setting).toBe(String.raw`ProxyCommand=/proxy --destination \[2001:db8::1\]:22`);
+  });
+
   it('name the key and the certificate, and no other key, where there is one', async () => {
     const words = parseSshWords(['ann@ssh.example.com']);
     const text = await settings(
