@@ -6,10 +6,12 @@ import { totpCode } from '../../src/access/local/totp.ts';
 import { accessibilityFaults } from '../support/accessibility.ts';
 import { keepPicture, newVisitor, startBrowser, VIEWPORTS } from '../support/browser.ts';
 import { startConnector } from '../support/connector.ts';
+import { eventually } from '../support/eventually.ts';
 import { Gateway } from '../support/gateway.ts';
 import { startHttpOrigin } from '../support/real/http-origin.ts';
 import { startOidcProvider, type RealOidcProvider } from '../support/real/oidc-provider.ts';
 import { mustRun, posternCommand, posternEnv } from '../support/run.ts';
+import { say } from '../support/say.ts';
 
 // A browser is many processes, and the machine may be busy.
 jest.setTimeout(180_000);
@@ -83,6 +85,50 @@ async function signedIn(login: string, visitor?: BrowserContext): Promise<Page> 
   return page;
 }
 
+/** How a WebSocket of a page ended: when, as clocks say it. */
+interface Ended {
+  readonly code: number;
+  readonly reason: string;
+  readonly at: number;
+}
+
+/** Opens a WebSocket to the host of the page, has one answer, and returns what waits for its end. */
+async function openWebSocket(page: Page): Promise<() => Promise<Ended>> {
+  const opened = await page.evaluateHandle(async (host) => {
+    const socket = new WebSocket(`wss://${host}/ws`);
+    const closed = new Promise<Ended>((resolve) => {
+      socket.addEventListener('close', ({ code, reason }) =>
+        resolve({ code, reason, at: Date.now() }),
+      );
+    });
+    await new Promise((resolve, reject) => {
+      socket.addEventListener('open', () => socket.send('hello'));
+      socket.addEventListener('message', resolve);
+      socket.addEventListener('close', reject);
+    });
+    return { closed };
+  }, new URL(page.url()).host);
+  return async () => opened.evaluate(async ({ closed }) => closed);
+}
+
+/** WebSockets end because their user may no longer, and ran over HTTP/2 (RFC 8441). */
+async function expectRevoked(
+  waits: readonly (() => Promise<Ended>)[],
+  { since, why }: { readonly since: number; readonly why: string },
+): Promise<void> {
+  for (const ended of await Promise.all(waits.map((wait) => wait()))) {
+    expect(ended).toMatchObject({ code: 4401, reason: 'ACCESS_REVOKED' });
+    say(`a WebSocket over HTTP/2 ended ${ended.at - since} ms after ${why}`);
+    // A second is what is promised; the rest is for a machine that has no time.
+    expect(ended.at - since).toBeLessThan(10_000);
+  }
+  await eventually(() => {
+    const lines = gateway.log.filter(({ path }) => path === '/ws').slice(-waits.length);
+    const over = { httpVersion: '2.0', status: 101, errCode: 'ACCESS_REVOKED' };
+    expect(lines).toEqual(waits.map(() => expect.objectContaining(over)));
+  });
+}
+
 async function expectGood(page: Page, name: string): Promise<void> {
   await keepPicture(page, name);
   expect([name, await accessibilityFaults(page)]).toEqual([name, []]);
@@ -108,7 +154,7 @@ it('a first visit leads to sign-in and then to the page, and a second applicatio
   expect(new Set(versions)).toEqual(new Set(['2.0']));
 });
 
-it('the start page says who one is, and signing out ends every application', async () => {
+it('C10 the start page says who one is, and signing out ends every application and WebSocket', async () => {
   const page = await signedIn('ann');
   await page.waitForURL(urlOf('wiki', '/echo'));
   await page.goto(urlOf('chat', '/echo'));
@@ -117,7 +163,16 @@ it('the start page says who one is, and signing out ends every application', asy
   await page.goto(urlOf('auth'));
   expect(await page.textContent('main')).toContain('ann@example.com');
   await expectGood(page, 'home');
+  const others = await Promise.all(
+    ['wiki', 'chat'].map(async (name) => {
+      const other = await page.context().newPage();
+      await other.goto(urlOf(name, '/echo'));
+      return openWebSocket(other);
+    }),
+  );
+  const since = Date.now();
   await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+  await expectRevoked(others, { since, why: 'a click on "Sign out"' });
   // The provider asks too: it may have signed the user in elsewhere.
   await page.getByRole('button', { name: /yes/i }).click();
   await page.waitForURL(urlOf('auth', '/.postern/signed-out'));
@@ -131,6 +186,10 @@ it('the start page says who one is, and signing out ends every application', asy
   }
   await signInAtProvider(page, 'ann');
   await page.waitForURL(urlOf('chat', '/echo'));
+
+  const again = await openWebSocket(page);
+  await gateway.cli('gateway', 'sessions', 'revoke', '--email', 'ann@example.com');
+  await expectRevoked([again], { since: Date.now(), why: '"sessions revoke"' });
 });
 
 it('a sign-out at the provider ends the session here', async () => {
