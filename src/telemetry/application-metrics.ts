@@ -4,7 +4,8 @@
  * Names of applications come from the configuration, never from a request; MAX_APPLICATION_LABELS of them have series of their own,
  * and those that are gone from the configuration have none.
  */
-import { Histogram, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { ScrapedHistogram } from './scraped-histogram.ts';
 import { addCounter } from './scraped-metric.ts';
 import { STATUS_CLASSES, statusClassOf } from './status-class.ts';
 import { Tally } from './tally.ts';
@@ -33,13 +34,12 @@ export interface ApplicationRequest {
 }
 
 export class ApplicationMetrics {
-  readonly #seconds: Histogram;
-  readonly #originSeconds: Histogram;
+  readonly #seconds: ScrapedHistogram;
+  readonly #originSeconds: ScrapedHistogram;
   /** Requests by their outcome; those without an application are there from the beginning. */
   readonly #requests = new Map([['', new Tally('outcome')]]);
 
   constructor(registry: Registry) {
-    const registers = [registry];
     addCounter(registry, {
       name: 'postern_gateway_application_requests_total',
       help: 'HTTP requests of an application that ended.',
@@ -47,19 +47,17 @@ export class ApplicationMetrics {
       read: () =>
         [...this.#requests].flatMap(([application, tally]) => [...tally.samples({ application })]),
     });
-    this.#seconds = new Histogram({
+    this.#seconds = new ScrapedHistogram(registry, {
       name: 'postern_gateway_application_request_seconds',
       help: 'Time from the head of an HTTP request to the end of its response.',
       labelNames: ['application', 'status_class'],
       buckets: SECONDS_BUCKETS,
-      registers,
     });
-    this.#originSeconds = new Histogram({
+    this.#originSeconds = new ScrapedHistogram(registry, {
       name: 'postern_gateway_application_origin_seconds',
       help: 'Time from the sending of an HTTP request to its origin to the head of the response.',
       labelNames: ['application'],
       buckets: SECONDS_BUCKETS,
-      registers,
     });
   }
 
@@ -68,9 +66,8 @@ export class ApplicationMetrics {
     const { outcome, status, seconds, originSeconds, isUpgraded } = ended;
     const application = this.#labelOf(ended.application);
     this.#requests.get(application)?.add(outcome);
-    if (!isUpgraded)
-      this.#seconds.observe({ application, status_class: statusClassOf(status) }, seconds);
-    if (originSeconds !== undefined) this.#originSeconds.observe({ application }, originSeconds);
+    if (!isUpgraded) this.#seconds.observe(seconds, application, statusClassOf(status));
+    if (originSeconds !== undefined) this.#originSeconds.observe(originSeconds, application);
   }
 
   /** Forgets the series of applications that there are no more. */
@@ -79,9 +76,8 @@ export class ApplicationMetrics {
     for (const application of this.#requests.keys()) {
       if (kept.has(application)) continue;
       this.#requests.delete(application);
-      this.#originSeconds.remove({ application });
-      for (const status_class of STATUS_CLASSES)
-        this.#seconds.remove({ application, status_class });
+      this.#originSeconds.remove(application);
+      for (const statusClass of STATUS_CLASSES) this.#seconds.remove(application, statusClass);
     }
   }
 

@@ -4,11 +4,12 @@
  * Labels are bounded: MAX_TUNNEL_LABELS tunnels have series of their own, outcomes and codes are those of docs/errors.md.
  * Owns its registry, so that several gateways can live in one process.
  */
-import { Histogram, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { ApplicationMetrics } from './application-metrics.ts';
 import { ConfigState } from './config-state.ts';
 import { outcomeOf } from './outcome.ts';
 import { addProcessMetrics } from './process-metrics.ts';
+import { ScrapedHistogram } from './scraped-histogram.ts';
 import { addBuildInfo, addCounter, addGauge, type Sample } from './scraped-metric.ts';
 import { Tally } from './tally.ts';
 import { TunnelSeries } from './tunnel-series.ts';
@@ -48,11 +49,10 @@ export class GatewayMetrics {
 
   /** @param options.version The version of Postern that runs. */
   constructor(options: { readonly version: string }) {
-    const histogram = new Histogram({
+    const histogram = new ScrapedHistogram(this.registry, {
       name: 'postern_gateway_http_request_seconds',
       help: 'Time from the head of an HTTP request to the end of its response.',
       buckets: REQUEST_SECONDS_BUCKETS,
-      registers: [this.registry],
     });
     this.#createSeries = () => new TunnelSeries((seconds) => histogram.observe(seconds));
     this.noTunnel = this.#createSeries();
