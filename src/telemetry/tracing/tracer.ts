@@ -71,6 +71,11 @@ export class Tracer {
     this.configure(config);
   }
 
+  /** Whether anything is traced: what a request says of its trace need not be read otherwise. */
+  get isOn(): boolean {
+    return this.#config !== undefined;
+  }
+
   /** Goes by this from now on; undefined: traces nothing. */
   configure(config: TracingConfig | undefined): void {
     const before = this.#config;
