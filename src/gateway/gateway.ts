@@ -10,7 +10,7 @@ import { systemClock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { newId } from '../core/id.ts';
 import { VERSION } from '../core/version.ts';
-import { CLOSE_CODE } from '../protocol/link.ts';
+import { CLOSE_CODE } from '../protocol/close-code.ts';
 import type { Store, Tunnel } from '../store/store.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';

@@ -9,9 +9,9 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { codeOf, PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import { parseControl, type ControlMessage } from './message/control-message.ts';
-import { parseOpen, type AcceptMessage, type OpenMessage } from './message/stream-opening.ts';
-import type { FrameChannel, OutgoingFrame } from './frame-channel.ts';
+import { ByteBudget } from './byte-budget.ts';
+import { CLOSE_CODE } from './close-code.ts';
+import type { FrameChannel } from './frame-channel.ts';
 import {
   decodeFrame,
   encodeJson,
@@ -21,36 +21,13 @@ import {
   type StreamFrame,
 } from './frame.ts';
 import { Liveness } from './liveness.ts';
+import { parseControl, type ControlMessage } from './message/control-message.ts';
+import { parseOpen, type OpenMessage } from './message/stream-opening.ts';
 import { RateLimit } from './rate-limit.ts';
-import type { ResetCode } from './reset-code.ts';
-import { SendScheduler, type Sender } from './send-scheduler.ts';
-import { ByteBudget } from './byte-budget.ts';
-
-/** WebSocket close codes (§8). */
-export const CLOSE_CODE = {
-  done: 1000,
-  goingAway: 1001,
-  protocol: 4400,
-  refused: 4401,
-  timeout: 4408,
-  tooMany: 4429,
-} as const;
-
-/** Who holds a stream id on a link: an endpoint or a relay. */
-export interface StreamHolder {
-  /** ACCEPT, DATA, ACK or FIN for the id. May throw a PROTO_* error, which ends the link. */
-  onFrame(frame: StreamFrame): void;
-  /** The peer sent RESET, or answered ours (`isAnswer`). The id is closed. */
-  onReset(slot: Slot, code: ResetCode, reason: string, isAnswer: boolean): void;
-  /** The link ended, and the id with it. */
-  onLinkClosed(slot: Slot): void;
-  /** The acknowledgement due now, if any. */
-  nextAck(): Uint8Array | undefined;
-  /** The next DATA or FIN frame, if any. */
-  nextFrame(maxBytes: number): OutgoingFrame | undefined;
-  /** Every few seconds, for what falls back when idle. */
-  onTick(now: number): void;
-}
+import { RoundTrips } from './round-trips.ts';
+import { SendScheduler } from './send-scheduler.ts';
+import { Slot, type StreamHolder } from './slot.ts';
+import { StreamIds } from './stream-ids.ts';
 
 export interface LinkEvents {
   /** A control message; `hello` is one of them. */
@@ -89,11 +66,8 @@ export class Link {
   #ackTimer: Timer | undefined;
   /** Unacknowledged bytes of the streams on this link. */
   readonly unacked = new ByteBudget(LIMITS.linkUnackedBytes);
-  #nextId: number;
-  #lastPeerId: number;
-  /** Who waits for the PONG of a round trip, by the number that its PING carries. */
-  readonly #roundTrips = new Map<number, () => void>();
-  #roundTripNumber = 0;
+  readonly #ids: StreamIds;
+  readonly #roundTrips = new RoundTrips();
   #isTrusted = false;
   #isClosed = false;
   #isDraining = false;
@@ -102,8 +76,7 @@ export class Link {
     this.#channel = options.channel;
     this.#clock = options.clock;
     this.#events = options.events;
-    this.#nextId = options.isDialler ? 1 : 2;
-    this.#lastPeerId = options.isDialler ? 0 : -1;
+    this.#ids = new StreamIds(options.isDialler);
     this.#scheduler = new SendScheduler(options.channel);
     this.#liveness = new Liveness(options.clock, {
       onPingDue: (opaque) => this.#onPingDue(opaque),
@@ -179,9 +152,9 @@ export class Link {
    * opened. The link may end in it; then the holder is told before it knows the slot.
    */
   open(holder: StreamHolder, message: OpenMessage): Slot {
-    const slot = new Slot(this, this.#nextId, this.#scheduler);
+    const slot = new Slot(this, this.#ids.next, this.#scheduler);
     const frame = encodeJson('OPEN', slot.id, message);
-    this.#nextId += 2;
+    this.#ids.useNext();
     this.#ownOpens.take(this.#clock.now());
     slot.holder = holder;
     this.#add(slot);
@@ -192,13 +165,7 @@ export class Link {
   /** Resolves when the peer has read what was sent before, and we have read what it had sent by then; or the link ended. */
   async roundTrip(): Promise<void> {
     if (this.#isClosed) return;
-    this.#roundTripNumber += 1;
-    const opaque = Buffer.alloc(8);
-    // Those of Liveness begin with zero.
-    opaque.writeUInt32BE(this.#roundTripNumber, 0);
-    const answered = new Promise<void>((resolve) => {
-      this.#roundTrips.set(this.#roundTripNumber, resolve);
-    });
+    const { opaque, answered } = this.#roundTrips.begin();
     this.#sendControl(encodePing('PING', opaque));
     await answered;
   }
@@ -271,7 +238,7 @@ export class Link {
         return;
       case 'PONG':
         this.#limitControl();
-        this.#onPong(frame.opaque);
+        if (!this.#roundTrips.onPong(frame.opaque)) this.#liveness.onPong(frame.opaque);
         return;
       default:
         if (!this.#isTrusted) {
@@ -291,7 +258,7 @@ export class Link {
       slot.onFrame(frame);
       return;
     }
-    if (frame.type === 'RESET' && this.#wasOpened(frame.id)) {
+    if (frame.type === 'RESET' && this.#ids.wasOpened(frame.id)) {
       // Both ends finished and the peer had already given up: let it know that the id is closed (§5.5).
       this.#limitControl();
       this.#sendControl(encodeReset(frame.id, frame.code, ''));
@@ -304,12 +271,7 @@ export class Link {
   }
 
   #onOpen(id: number, message: OpenMessage): void {
-    if (id <= this.#lastPeerId || (id - this.#lastPeerId) % 2 !== 0) {
-      throw new PosternError(
-        'PROTO_BAD_STREAM_ID',
-        `Cannot open stream ${id}: the last one was ${this.#lastPeerId}`,
-      );
-    }
+    this.#ids.check(id);
     if (!this.#peerOpens.take(this.#clock.now())) {
       throw new PosternError(
         'PROTO_OPEN_RATE',
@@ -322,7 +284,7 @@ export class Link {
         `Cannot open stream ${id}: ${LIMITS.streamsPerLink} are open`,
       );
     }
-    this.#lastPeerId = id;
+    this.#ids.usedByPeer(id);
     const slot = new Slot(this, id, this.#scheduler);
     this.#add(slot);
     slot.holder = this.#events.onOpen(slot, message);
@@ -334,12 +296,7 @@ export class Link {
   }
 
   get #hasRoom(): boolean {
-    return this.#slots.size < LIMITS.streamsPerLink && this.#nextId < 2 ** 32;
-  }
-
-  #wasOpened(id: number): boolean {
-    const isPeers = id % 2 === Math.abs(this.#lastPeerId % 2);
-    return isPeers ? id <= this.#lastPeerId : id < this.#nextId;
+    return this.#slots.size < LIMITS.streamsPerLink && this.#ids.hasNext;
   }
 
   #limitControl(): void {
@@ -348,16 +305,6 @@ export class Link {
       'PROTO_FLOOD',
       `Cannot take more than ${LIMITS.controlFramesPerSecond} control frames a second`,
     );
-  }
-
-  #onPong(opaque: Buffer): void {
-    const number = opaque.readUInt32BE(0);
-    if (number === 0) {
-      this.#liveness.onPong(opaque);
-      return;
-    }
-    this.#roundTrips.get(number)?.();
-    this.#roundTrips.delete(number);
   }
 
   #onPingDue(opaque: Buffer): void {
@@ -389,100 +336,10 @@ export class Link {
     this.#load = 0;
     this.#lateAcks.clear();
     for (const slot of slots) slot.holder?.onLinkClosed(slot);
-    for (const resolve of this.#roundTrips.values()) resolve();
-    this.#roundTrips.clear();
+    this.#roundTrips.end();
     this.#events.onClose(error);
   }
 }
-
-/** One stream id on one link, as its holder sees it. */
-export class Slot implements Sender {
-  readonly link: Link;
-  readonly id: number;
-  readonly #scheduler: SendScheduler;
-  holder: StreamHolder | undefined;
-  #load = 1;
-  #isResetting = false;
-
-  constructor(link: Link, id: number, scheduler: SendScheduler) {
-    this.link = link;
-    this.id = id;
-    this.#scheduler = scheduler;
-  }
-
-  /** What its stream carries: none while it is kept for later, one thing, or as many as it says. */
-  get load(): number {
-    return this.#load;
-  }
-
-  set load(load: number) {
-    this.link.onLoad(this, load);
-    this.#load = load;
-  }
-
-  /** Sends ACCEPT. */
-  accept(message: AcceptMessage): void {
-    this.link.sendFrame(encodeJson('ACCEPT', this.id, message));
-  }
-
-  /** There is data to send. */
-  ready(): void {
-    if (!this.#isResetting) this.#scheduler.ready(this);
-  }
-
-  /** An acknowledgement is due now. */
-  ackNow(): void {
-    if (!this.#isResetting) this.#scheduler.ackDue(this);
-  }
-
-  /** An acknowledgement is due soon. */
-  ackSoon(): void {
-    if (!this.#isResetting) this.link.ackLater(this);
-  }
-
-  /** Sends RESET. The holder hears onReset when the peer has answered, and no frame in between. */
-  reset(code: ResetCode, reason: string): void {
-    if (this.#isResetting || this.link.isClosed) return;
-    this.#isResetting = true;
-    this.#scheduler.remove(this);
-    this.link.sendFrame(encodeReset(this.id, code, reason));
-  }
-
-  /** Both directions finished: the id is closed without RESET. */
-  close(): void {
-    this.link.forget(this);
-  }
-
-  nextAck(): Uint8Array | undefined {
-    return this.#isResetting ? undefined : this.holder?.nextAck();
-  }
-
-  nextFrame(maxBytes: number): OutgoingFrame | undefined {
-    return this.#isResetting ? undefined : this.holder?.nextFrame(maxBytes);
-  }
-
-  /** For the link: a frame of this id arrived. */
-  onFrame(frame: StreamFrame): void {
-    if (frame.type === 'RESET') {
-      this.link.forget(this);
-      if (!this.#isResetting) this.link.sendFrame(encodeReset(this.id, frame.code, ''));
-      this.holder?.onReset(this, frame.code, frame.reason, this.#isResetting);
-      return;
-    }
-    // What was on its way when we sent RESET ends with the answer to it.
-    if (!this.#isResetting) this.holder?.onFrame(frame);
-  }
-}
-
-/** Holds a slot whose stream is not there, or not wanted, until the peer has answered the RESET or read the ACCEPT. */
-export const NOBODY: StreamHolder = {
-  onFrame: () => undefined,
-  onReset: () => undefined,
-  onLinkClosed: () => undefined,
-  nextAck: () => undefined,
-  nextFrame: () => undefined,
-  onTick: () => undefined,
-};
 
 function deadMessage(): string {
   return `Cannot reach the peer: nothing arrived for ${LIMITS.deadPeerMs / 1000} s`;

@@ -17,7 +17,8 @@ import {
 import type { StreamRequest } from './message/stream-request.ts';
 import type { OutgoingFrame } from './frame-channel.ts';
 import type { StreamFrame } from './frame.ts';
-import type { Link, Slot, StreamHolder } from './link.ts';
+import type { Link } from './link.ts';
+import type { Slot, StreamHolder } from './slot.ts';
 import { RelayLane } from './relay-lane.ts';
 import type { ResetCode } from './reset-code.ts';
 

@@ -15,7 +15,8 @@ import { LIMITS } from '../core/limits.ts';
 import type { OpenMessage } from './message/stream-opening.ts';
 import type { StreamRequest } from './message/stream-request.ts';
 import type { Link } from './link.ts';
-import { Stream, type StreamBudgets, type StreamKeeper, type StreamMeter } from './stream.ts';
+import type { StreamBudgets, StreamKeeper, StreamMeter } from './stream-keeper.ts';
+import { Stream } from './stream.ts';
 
 export interface OpenerObserver {
   /** A stream was opened. */

@@ -11,9 +11,10 @@ import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { OpenMessage, Position } from './message/stream-opening.ts';
 import type { StreamRequest } from './message/stream-request.ts';
-import { NOBODY, type Slot, type StreamHolder } from './link.ts';
+import { NOBODY, type Slot, type StreamHolder } from './slot.ts';
 import { isResetCode, type ResetCode } from './reset-code.ts';
-import { Stream, type StreamBudgets, type StreamKeeper, type StreamMeter } from './stream.ts';
+import type { StreamBudgets, StreamKeeper, StreamMeter } from './stream-keeper.ts';
+import { Stream } from './stream.ts';
 
 export interface AccepterOptions {
   readonly clock: Clock;

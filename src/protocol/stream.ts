@@ -7,7 +7,8 @@
 import type { Clock } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { ByteBudget } from './byte-budget.ts';
+import type { OutgoingFrame } from './frame-channel.ts';
+import { encodeAck, type StreamFrame } from './frame.ts';
 import {
   parseAccept,
   type AcceptInfo,
@@ -16,72 +17,14 @@ import {
   type Position,
 } from './message/stream-opening.ts';
 import type { StreamRequest } from './message/stream-request.ts';
-import type { OutgoingFrame } from './frame-channel.ts';
-import { encodeAck, type StreamFrame } from './frame.ts';
-import type { Slot, StreamHolder } from './link.ts';
 import { ReceiveHalf } from './receive-half.ts';
 import { isResetCode, type ResetCode } from './reset-code.ts';
 import { SendHalf } from './send-half.ts';
+import type { Slot, StreamHolder } from './slot.ts';
 import { SmallChunks } from './small-chunks.ts';
-
-/** What the application at an endpoint is told. Called from inside the link's read, so it must not block. */
-export interface StreamEvents {
-  /** Initiator: the other endpoint has connected its origin. Once. */
-  onAccept?(info: AcceptInfo): void;
-  /**
-   * Call `consume` when the bytes have been handed on. While very many pieces are not, small ones wait and are put
-   * together, so do not wait for more before handing on what is there.
-   */
-  onData(chunk: Uint8Array): void;
-  /** The other endpoint sent FIN. All data has been delivered. */
-  onEnd(): void;
-  /** write() returned false and there is room again. */
-  onWritable(): void;
-  /** Exactly once. Undefined when both directions finished; nothing is called afterwards. */
-  onClose(error: PosternError | undefined): void;
-}
-
-/** What the table that keeps the stream is told. */
-export interface StreamKeeper {
-  /** The slot is gone and the stream is not: find another. */
-  onDetached(stream: Stream, because: 'link-closed' | 'moved' | 'cut'): void;
-  /** The stream ended. Unless `isTold`, the other endpoint must still learn it by RESET. */
-  onEnded(stream: Stream, isTold: boolean): void;
-  /** The RESET of an ended stream was answered, or the link ended before it was. */
-  onResetSettled(stream: Stream, isAnswered: boolean): void;
-}
-
-export interface StreamBudgets {
-  /** Unacknowledged bytes of the process. */
-  readonly unacked: ByteBudget;
-  /** Granted windows of the process. */
-  readonly windows: ByteBudget;
-}
-
-/** Counts payload bytes as the applications write and receive them; a replay counts once. */
-export interface StreamMeter {
-  sent(bytes: number): void;
-  received(bytes: number): void;
-}
-
-/** How long a stream may go on without a link. */
-export interface StreamLife {
-  /** For at most this long, ms; absent: as its keeper says. */
-  readonly detachedMs?: number;
-  /** Never after this, as the clock counts; absent: no such time. */
-  readonly endsAt?: number;
-}
-
-/** The same from what a peer tells. */
-function lifeFrom(
-  { detachedMs, endsMs }: { readonly detachedMs?: number; readonly endsMs?: number },
-  now: number,
-): StreamLife {
-  return {
-    ...(detachedMs !== undefined && { detachedMs }),
-    ...(endsMs !== undefined && { endsAt: now + endsMs }),
-  };
-}
+import { NO_EVENTS, type StreamEvents } from './stream-events.ts';
+import type { StreamBudgets, StreamKeeper, StreamMeter } from './stream-keeper.ts';
+import { lifeFrom, type StreamLife } from './stream-life.ts';
 
 export interface StreamOptions {
   readonly key: string;
@@ -92,13 +35,6 @@ export interface StreamOptions {
   readonly keeper: StreamKeeper;
   readonly meter?: StreamMeter | undefined;
 }
-
-const NO_EVENTS: StreamEvents = {
-  onData: () => undefined,
-  onEnd: () => undefined,
-  onWritable: () => undefined,
-  onClose: () => undefined,
-};
 
 export class Stream implements StreamHolder {
   readonly key: string;

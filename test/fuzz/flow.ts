@@ -1,7 +1,8 @@
 /**
  * An application at one end of a stream that writes a known text, reads at its own pace, and checks every byte it gets.
  */
-import type { Stream, StreamEvents } from '../../src/protocol/stream.ts';
+import type { StreamEvents } from '../../src/protocol/stream-events.ts';
+import type { Stream } from '../../src/protocol/stream.ts';
 import { patternBytes } from '../support/pattern.ts';
 
 export interface FlowOptions {

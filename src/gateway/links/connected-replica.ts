@@ -16,7 +16,8 @@ import type { ReplicaInfo } from '../../protocol/message/register-message.ts';
 import type { StreamRequest } from '../../protocol/message/stream-request.ts';
 import type { Link } from '../../protocol/link.ts';
 import { ResumableOpener, type OpenerObserver } from '../../protocol/resumable-opener.ts';
-import type { Stream, StreamBudgets, StreamMeter } from '../../protocol/stream.ts';
+import type { StreamBudgets, StreamMeter } from '../../protocol/stream-keeper.ts';
+import type { Stream } from '../../protocol/stream.ts';
 import type { Tunnel } from '../../store/store.ts';
 import type { TunnelSeries } from '../../telemetry/tunnel-series.ts';
 

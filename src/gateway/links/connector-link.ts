@@ -10,13 +10,9 @@ import type {
   HostnameState,
 } from '../../protocol/message/control-message.ts';
 import type { ConnectorRegisterMessage } from '../../protocol/message/register-message.ts';
-import {
-  CLOSE_CODE,
-  NOBODY,
-  type Link,
-  type Slot,
-  type StreamHolder,
-} from '../../protocol/link.ts';
+import { CLOSE_CODE } from '../../protocol/close-code.ts';
+import type { Link } from '../../protocol/link.ts';
+import { NOBODY, type Slot, type StreamHolder } from '../../protocol/slot.ts';
 import type { Tunnel } from '../../store/store.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { ConnectedReplica, ReplicaRule } from './connected-replica.ts';

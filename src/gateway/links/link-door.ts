@@ -16,7 +16,9 @@ import {
 import type { GatewayKey } from '../../protocol/message/gateway-key.ts';
 import type { RegisterMessage } from '../../protocol/message/register-message.ts';
 import type { FrameChannel } from '../../protocol/frame-channel.ts';
-import { CLOSE_CODE, NOBODY, Link } from '../../protocol/link.ts';
+import { CLOSE_CODE } from '../../protocol/close-code.ts';
+import { Link } from '../../protocol/link.ts';
+import { NOBODY } from '../../protocol/slot.ts';
 import type { Tunnel } from '../../store/store.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import { FIELD } from '../../telemetry/log-field.ts';

@@ -4,7 +4,8 @@
 import type { PosternError } from '../../core/error.ts';
 import type { ControlMessage } from '../../protocol/message/control-message.ts';
 import type { OpenMessage } from '../../protocol/message/stream-opening.ts';
-import type { Link, Slot, StreamHolder } from '../../protocol/link.ts';
+import type { Link } from '../../protocol/link.ts';
+import type { Slot, StreamHolder } from '../../protocol/slot.ts';
 
 export interface LinkRole {
   /** Whether it was let in: until then it counts as a stranger's. */

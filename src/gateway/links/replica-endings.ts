@@ -5,7 +5,7 @@
  * started again. What came with a tunnel's newest token is left alone.
  */
 import { PosternError } from '../../core/error.ts';
-import { CLOSE_CODE } from '../../protocol/link.ts';
+import { CLOSE_CODE } from '../../protocol/close-code.ts';
 import type { Tunnel } from '../../store/store.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';

@@ -11,7 +11,7 @@ import { ByteBudget } from '../../protocol/byte-budget.ts';
 import type { HelloMessage } from '../../protocol/message/control-message.ts';
 import type { ConnectorRegisterMessage } from '../../protocol/message/register-message.ts';
 import type { Link } from '../../protocol/link.ts';
-import type { StreamBudgets } from '../../protocol/stream.ts';
+import type { StreamBudgets } from '../../protocol/stream-keeper.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import { DeadRuns } from './dead-runs.ts';
 import { ConnectedReplica, type ProvenTunnel, type ReplicaLink } from './connected-replica.ts';

@@ -5,13 +5,9 @@ import { isPosternError, messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { ClientRegisterMessage } from '../../protocol/message/register-message.ts';
 import type { OpenMessage } from '../../protocol/message/stream-opening.ts';
-import {
-  CLOSE_CODE,
-  NOBODY,
-  type Link,
-  type Slot,
-  type StreamHolder,
-} from '../../protocol/link.ts';
+import { CLOSE_CODE } from '../../protocol/close-code.ts';
+import type { Link } from '../../protocol/link.ts';
+import { NOBODY, type Slot, type StreamHolder } from '../../protocol/slot.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { LinkDoorOptions } from '../links/link-door.ts';
 import { sayRefused, type LinkRole, type RoleHost } from '../links/link-role.ts';

@@ -8,7 +8,7 @@ import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { ByteBudget } from '../../protocol/byte-budget.ts';
 import type { StreamFrame } from '../../protocol/frame.ts';
-import type { Slot, StreamHolder } from '../../protocol/link.ts';
+import type { Slot, StreamHolder } from '../../protocol/slot.ts';
 
 /** What a frame takes in memory beside its bytes. */
 const FRAME_OVERHEAD_BYTES = 256;

@@ -15,7 +15,9 @@ import type {
 import type { RegisterMessage } from '../../protocol/message/register-message.ts';
 import type { OpenMessage } from '../../protocol/message/stream-opening.ts';
 import type { FrameChannel } from '../../protocol/frame-channel.ts';
-import { CLOSE_CODE, Link, type Slot, type StreamHolder } from '../../protocol/link.ts';
+import { CLOSE_CODE } from '../../protocol/close-code.ts';
+import { Link } from '../../protocol/link.ts';
+import type { Slot, StreamHolder } from '../../protocol/slot.ts';
 
 /** What a registered link is told afterwards. */
 interface RegisteredLinkEvents<Answer> {

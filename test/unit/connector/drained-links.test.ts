@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../src/core/limits.ts';
 import { DrainedLinks } from '../../../src/connector/drained-links.ts';
-import { CLOSE_CODE } from '../../../src/protocol/link.ts';
+import { CLOSE_CODE } from '../../../src/protocol/close-code.ts';
 import type { KeptLink } from '../../../src/transport/dial/link-keeper.ts';
 import { RawPeer } from '../protocol/raw-peer.ts';
 

@@ -5,13 +5,8 @@ import type { PosternError } from '../../../src/core/error.ts';
 import type { ControlMessage } from '../../../src/protocol/message/control-message.ts';
 import type { OpenMessage } from '../../../src/protocol/message/stream-opening.ts';
 import { decodeFrame, encodeJson, encodePing, type Frame } from '../../../src/protocol/frame.ts';
-import {
-  Link,
-  NOBODY,
-  type LinkEvents,
-  type Slot,
-  type StreamHolder,
-} from '../../../src/protocol/link.ts';
+import { Link, type LinkEvents } from '../../../src/protocol/link.ts';
+import { NOBODY, type Slot, type StreamHolder } from '../../../src/protocol/slot.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { memoryChannels, type MemoryChannel } from '../../support/memory-channel.ts';
 import { settle } from './turns.ts';

@@ -5,11 +5,13 @@
 import { LIMITS } from '../../../src/core/limits.ts';
 import { ByteBudget } from '../../../src/protocol/byte-budget.ts';
 import type { OpenMessage } from '../../../src/protocol/message/stream-opening.ts';
-import { Link, NOBODY, type Slot, type StreamHolder } from '../../../src/protocol/link.ts';
+import { Link } from '../../../src/protocol/link.ts';
+import { NOBODY, type Slot, type StreamHolder } from '../../../src/protocol/slot.ts';
 import { Relay, type RelayEnd } from '../../../src/protocol/relay.ts';
 import { ResumableOpener } from '../../../src/protocol/resumable-opener.ts';
 import { StreamAccepter } from '../../../src/protocol/stream-accepter.ts';
-import type { Stream, StreamBudgets } from '../../../src/protocol/stream.ts';
+import type { StreamBudgets } from '../../../src/protocol/stream-keeper.ts';
+import type { Stream } from '../../../src/protocol/stream.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { memoryChannels } from '../../support/memory-channel.ts';
 import { REQUEST } from './raw-peer.ts';

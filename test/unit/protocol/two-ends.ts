@@ -8,7 +8,9 @@ import type { AcceptInfo } from '../../../src/protocol/message/stream-opening.ts
 import { Link } from '../../../src/protocol/link.ts';
 import { ResumableOpener } from '../../../src/protocol/resumable-opener.ts';
 import { StreamAccepter } from '../../../src/protocol/stream-accepter.ts';
-import type { Stream, StreamBudgets, StreamEvents } from '../../../src/protocol/stream.ts';
+import type { StreamEvents } from '../../../src/protocol/stream-events.ts';
+import type { StreamBudgets } from '../../../src/protocol/stream-keeper.ts';
+import type { Stream } from '../../../src/protocol/stream.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { memoryChannels, type MemoryChannel } from '../../support/memory-channel.ts';
 import { REQUEST } from './raw-peer.ts';

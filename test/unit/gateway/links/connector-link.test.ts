@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { PosternError } from '../../../../src/core/error.ts';
-import { CLOSE_CODE } from '../../../../src/protocol/link.ts';
+import { CLOSE_CODE } from '../../../../src/protocol/close-code.ts';
 import { settle } from '../../protocol/turns.ts';
 import { RelayLab } from '../relay/relay-lab.ts';
 

@@ -27,10 +27,11 @@ import type {
   RegisteredMessage,
 } from '../../../../src/protocol/message/control-message.ts';
 import { decodeFrame, encodeJson, type Frame } from '../../../../src/protocol/frame.ts';
-import { NOBODY, type Link } from '../../../../src/protocol/link.ts';
+import type { Link } from '../../../../src/protocol/link.ts';
+import { NOBODY } from '../../../../src/protocol/slot.ts';
 import { ResumableOpener } from '../../../../src/protocol/resumable-opener.ts';
 import { StreamAccepter } from '../../../../src/protocol/stream-accepter.ts';
-import type { StreamBudgets } from '../../../../src/protocol/stream.ts';
+import type { StreamBudgets } from '../../../../src/protocol/stream-keeper.ts';
 import type { Tunnel } from '../../../../src/store/store.ts';
 import { GatewayMetrics } from '../../../../src/telemetry/gateway-metrics.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';

@@ -4,7 +4,8 @@ import { describe, expect, it } from '@jest/globals';
 import { PosternError } from '../../../../src/core/error.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { withResolvers } from '../../../../src/core/with-resolvers.ts';
-import { Link, NOBODY, type LinkEvents } from '../../../../src/protocol/link.ts';
+import { Link, type LinkEvents } from '../../../../src/protocol/link.ts';
+import { NOBODY } from '../../../../src/protocol/slot.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
 import {
   LinkKeeper,

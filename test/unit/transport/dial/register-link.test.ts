@@ -3,7 +3,7 @@ import { expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../../src/core/limits.ts';
 import type { AdmittedMessage } from '../../../../src/protocol/message/control-message.ts';
-import { NOBODY } from '../../../../src/protocol/link.ts';
+import { NOBODY } from '../../../../src/protocol/slot.ts';
 import { registerLink, type RegisteredLink } from '../../../../src/transport/dial/register-link.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { memoryChannels } from '../../../support/memory-channel.ts';
