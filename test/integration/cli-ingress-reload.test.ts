@@ -42,7 +42,7 @@ it('changed rules are in force within seconds, and a stream that is open goes on
   expect(await status()).toBe(201);
 
   connector.configure([{ hostname: 'web.postern.test', service: 'http_status:202' }]);
-  await eventually(async () => (await status()) === 202, { deadlineMs: 5_000 });
+  await eventually(async () => (await status()) === 202, { deadlineMs: 30_000 });
   expect(connector.log).toContainEqual(
     expect.objectContaining({
       level: 'info',
@@ -69,7 +69,7 @@ it('a broken file changes nothing and is told of; the next good one counts', asy
   connector.configure([echo, { hostname: 'web.postern.test', service: 'http_status:203' }]);
   renameSync(connector.configFile, `${connector.configFile}.new`);
   renameSync(`${connector.configFile}.new`, connector.configFile);
-  await eventually(async () => (await status()) === 203, { deadlineMs: 5_000 });
+  await eventually(async () => (await status()) === 203, { deadlineMs: 30_000 });
 });
 
 it('postern tunnel ingress rule finds the rule that a request meets', async () => {

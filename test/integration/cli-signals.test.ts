@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 
+import { AT_ONCE_MS } from '../support/at-once.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { startConnector, type Connector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
@@ -156,7 +157,7 @@ describe('a gateway', () => {
     const { gateway, answered } = await gatewayWithRequest('60s');
     gateway.process.kill('SIGTERM');
     await signalWhenDraining(gateway.process, 'SIGTERM');
-    expect(await timeToExit(gateway.process)).toBeLessThan(2_500);
+    expect(await timeToExit(gateway.process)).toBeLessThan(20_000);
     expect(gateway.process.exit).toEqual({ code: 1, signal: null });
     expect(await answered).not.toBe(200);
   });
@@ -190,7 +191,7 @@ describe('a gateway', () => {
     const { gateway } = await gatewayWithRequest('60s');
     const drain = gateway.cli('gateway', 'drain');
     await signalWhenDraining(gateway.process, 'SIGTERM');
-    expect(await timeToExit(gateway.process)).toBeLessThan(2_500);
+    expect(await timeToExit(gateway.process)).toBeLessThan(20_000);
     expect(await drain).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('the gateway went away'),
@@ -232,7 +233,8 @@ describe('a connector', () => {
     const { connector, answered } = await connectorWithRequest(gateway, '1s');
     connector.process.kill('SIGTERM');
     expect(await connector.process.exited).toEqual({ code: 0, signal: null });
-    expect(await answered).toBe(502);
+    // The gateway hears of the stream's end first, or of the link's.
+    expect([502, 503]).toContain(await answered);
     expect(connector.log).toContainEqual(CUT);
   });
 
@@ -240,7 +242,7 @@ describe('a connector', () => {
     const { connector } = await connectorWithRequest(gateway, '60s');
     connector.process.kill('SIGTERM');
     await signalWhenDraining(connector.process, 'SIGTERM');
-    expect(await timeToExit(connector.process)).toBeLessThan(2_500);
+    expect(await timeToExit(connector.process)).toBeLessThan(20_000);
     expect(connector.process.exit).toEqual({ code: 1, signal: null });
   });
 
@@ -261,7 +263,7 @@ describe('a connector', () => {
     expect(ready.code).toBe(1);
     expect(ready.stderr).toMatch(/answers 503.*"readyConnections":0.*\(CLI_NOT_READY\)/);
     connector.process.kill('SIGTERM');
-    expect(await timeToExit(connector.process)).toBeLessThan(2_500);
+    expect(await timeToExit(connector.process)).toBeLessThan(AT_ONCE_MS);
     expect(connector.process.exit).toEqual({ code: 0, signal: null });
   });
 });

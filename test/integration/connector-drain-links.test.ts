@@ -36,7 +36,7 @@ it('is given nothing new on links that it dials while it drains, and keeps what 
   const statusOf = async (): Promise<number> =>
     (await lab.ask(WEB, '/drip?n=1&ms=1', agent)).status;
   // A gateway that has just started waits for connectors, this one included.
-  await eventually(async () => (await statusOf()) === 503, { deadlineMs: 15_000 });
+  await eventually(async () => (await statusOf()) === 503, { deadlineMs: 30_000 });
   const users = new SteadyRequests({
     users: 4,
     ask: async () => {
@@ -47,7 +47,7 @@ it('is given nothing new on links that it dials while it drains, and keeps what 
   for (let time = 0; time < TIMES; time += 1) {
     replica.dialAgain('a test');
     await eventually(() => replica.linkCount === 0);
-    await eventually(() => replica.linkCount === LINKS, { deadlineMs: 15_000 });
+    await eventually(() => replica.linkCount === LINKS, { deadlineMs: 30_000 });
     await stream.round(4_096);
   }
   const asked = await users.stop();

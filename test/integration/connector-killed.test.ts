@@ -91,7 +91,7 @@ describe('a connector that is killed and started again', () => {
     const [last] = ended.map(({ at }) => at - readyAt).toSorted((a, b) => b - a);
     say(`the last one heard of it ${last} ms after the new one was ready`);
     // A client that found no way asks again at pauses of up to 2 s.
-    expect(last).toBeLessThan(3_000);
+    expect(last).toBeLessThan(12_000);
     await forward.process.waitForLine(/the connector was restarted \(STREAM_LOST\)/);
     expect(restarts()).toEqual([record['replica']]);
     expect(await askEcho(gateway.tcpPort(ECHO))(0)).toBeUndefined();
@@ -118,7 +118,7 @@ describe('a connector that is killed and started again', () => {
     });
     clearInterval(cutting);
     const moved = stream.moved();
-    await eventually(() => stream.moved() > moved + 100, { deadlineMs: 15_000 });
+    await eventually(() => stream.moved() > moved + 100, { deadlineMs: 30_000 });
     expect(restarts()).toHaveLength(before);
     await Promise.all([beside.stop(), away.stop()]);
   });
@@ -156,7 +156,7 @@ describe('one of two replicas that is killed', () => {
       new SteadyRequests({ users: 8, ask: askHttp(gateway, WEB, '/slow?ms=5') }),
       new SteadyRequests({ users: 4, ask: askEcho(gateway.tcpPort(ECHO)) }),
     ];
-    await eventually(() => users.every(({ asked }) => asked.length > 50), { deadlineMs: 15_000 });
+    await eventually(() => users.every(({ asked }) => asked.length > 50), { deadlineMs: 30_000 });
     await second.stop('SIGKILL');
     // On a busy machine the gateway may take a moment to hear of it.
     await eventually(async () =>

@@ -117,7 +117,7 @@ describe('a reload that comes to nothing', () => {
     await eventually(
       () =>
         connector.log.filter(({ msg }) => String(msg).startsWith('the reload failed')).length === 5,
-      { deadlineMs: 15_000 },
+      { deadlineMs: 30_000 },
     );
     writeFileSync(connector.configFile, good);
 
@@ -229,7 +229,7 @@ describe('the end of a connector that was reloaded', () => {
     const stream = await liveStream();
     const first = await reloadBySignal(connector);
     process.kill(first, 'SIGKILL');
-    await eventually(() => successors(connector).length === 2, { deadlineMs: 15_000 });
+    await eventually(() => successors(connector).length === 2, { deadlineMs: 30_000 });
     expect(await serves()).toBe(true);
     await finish(stream);
     await connector.process.waitForLine(OWN_ENDED);

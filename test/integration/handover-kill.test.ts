@@ -62,4 +62,4 @@ it(`kill -9 of the worker, ${KILLS} times, costs only what ends in the gateway`,
     return longest > (allowed[kill] ?? 0);
   });
   expect(late).toEqual([]);
-}, 180_000);
+}, 400_000);

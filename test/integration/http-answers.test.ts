@@ -164,7 +164,7 @@ describe('the limits', () => {
     gateway.configure({ applications, http: { ...HTTP, 'max-body-size': '20KiB' } });
     await eventually(
       async () => expect((await ask('app', '/sha256', {}, 'x'.repeat(15 * 1024))).status).toBe(200),
-      { what: 'the changed limits', deadlineMs: 10_000 },
+      { what: 'the changed limits', deadlineMs: 30_000 },
     );
     expect(await twice()).toEqual([200, 200]);
     expect((await ask('app', '/sha256', {}, LARGE)).status).toBe(413);

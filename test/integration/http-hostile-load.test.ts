@@ -162,7 +162,7 @@ it(
       async () => {
         expect(await gateway.json('gateway', 'status')).toMatchObject({ httpRequests: 0 });
       },
-      { what: 'the end of all requests', deadlineMs: 15_000 },
+      { what: 'the end of all requests', deadlineMs: 30_000 },
     );
     expect(await gateway.metric('postern_gateway_streams_open')).toBeLessThan(120);
   },

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
 
+import { AT_ONCE_MS } from '../support/at-once.ts';
 import type { Connector } from '../support/connector.ts';
 import { guardLinks } from '../support/disconnect-guard.ts';
 import { eventually, untilStill } from '../support/eventually.ts';
@@ -22,8 +23,6 @@ import { toolPath } from '../support/tools.ts';
 
 const HOSTNAME = 'node.postern.test';
 const MiB = 1024 * 1024;
-/** What "at once" means here, in ms: the machine may be busy. */
-const AT_ONCE_MS = 2_000;
 
 let gateway: Gateway;
 let connector: Connector;

@@ -325,7 +325,7 @@ describe('originRequest', () => {
     await Promise.all([many('kept-many'), many('kept-one'), told('kept-briefly')]);
     await eventually(() => kept[1]?.connections() === 1);
     expect(kept[0]?.connections()).toBe(5);
-    await eventually(() => kept[2]?.connections() === 0, { deadlineMs: 10_000 });
+    await eventually(() => kept[2]?.connections() === 0, { deadlineMs: 30_000 });
     expect([kept[0]?.connections(), kept[1]?.connections()]).toEqual([5, 1]);
   });
 

@@ -24,7 +24,7 @@ const RAW = 'raw.postern.test';
 const ECHO = 'echo.postern.test';
 const TUNNEL = 'watched';
 
-const PATIENT = { deadlineMs: 10_000 };
+const PATIENT = { deadlineMs: 30_000 };
 
 let gateway: Gateway;
 let connector: Connector;

@@ -27,7 +27,7 @@ const LINKS = 16;
 const STEADY = 90;
 const SHORT = 10;
 /** How long a live stream may stand still, ms: generous on a busy machine. */
-const STILL_MS = 10_000;
+const STILL_MS = 14_000;
 
 let gateway: Gateway;
 let connector: Connector;
@@ -81,7 +81,7 @@ describe('a hundred live streams', () => {
     const ended = await gateway.metric('postern_gateway_streams_total');
     expect(await gateway.metric('postern_gateway_streams_total', { outcome: 'ok' })).toBe(ended);
     await nothingLeft();
-  }, 180_000);
+  }, 300_000);
 });
 
 /** Keeps SHORT exchanges of random sizes going, one after the other in each place. */
@@ -215,7 +215,7 @@ async function nothingLeft(): Promise<void> {
       expect(await gateway.metric('postern_gateway_streams_open')).toBe(0);
       expect(await gateway.metric('postern_gateway_detached_streams')).toBe(0);
     },
-    { deadlineMs: 10_000 },
+    { deadlineMs: 30_000 },
   );
   expect(exchanges.strays).toBe(0);
 }

@@ -17,7 +17,7 @@ import { connectPair, startHandingOrigin, type HandingOrigin } from '../support/
 
 const KiB = 1024;
 /** How long a stream may stand still after a cut, on a busy machine, ms. */
-const STILL_MS = 8_000;
+const STILL_MS = 14_000;
 /** A link that lived for less than 250 ms is dialled again more slowly, as a gateway that drops it would be. */
 const PROVEN_MS = 300;
 /** Long enough for an acknowledgement to be under way when the test has seen what it acknowledges. */

@@ -30,7 +30,7 @@ const LINKS = 4;
 /** Streams of each case, the same number on each link. */
 const STREAMS = 5 * LINKS;
 /** What may pass between the dead-peer limit and the first byte over another link, on a busy machine, ms. */
-const MOVE_MS = 8_000;
+const MOVE_MS = 12_000;
 
 /** The gateway of the streams that no link comes back for keeps them for so long, ms. */
 const RESUME_MS = 2_000;

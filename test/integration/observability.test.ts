@@ -30,7 +30,7 @@ const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
 /** A link is measured when nothing has come over it for some seconds. */
 const LINKS_MEASURED = { deadlineMs: 20_000, everyMs: 200 };
-const SPANS_COME = { deadlineMs: 10_000, everyMs: 50 };
+const SPANS_COME = { deadlineMs: 30_000, everyMs: 50 };
 
 let gateway: Gateway;
 let connector: Connector;
@@ -116,11 +116,11 @@ describe('the access log', () => {
   it('counts the wait for an origin as the time of the origin', async () => {
     const { requestId } = await echo();
     await lineOf(requestId);
-    await gateway.fetch(WIKI, '/slow?ms=300');
+    await gateway.fetch(WIKI, '/slow?ms=1000');
     await eventually(() => {
       const line = gateway.log.findLast(({ path }) => path === '/slow');
-      expect(Number(line?.['originMs'])).toBeGreaterThanOrEqual(295);
-      expect(Number(line?.['gatewayMs'])).toBeLessThan(250);
+      expect(Number(line?.['originMs'])).toBeGreaterThanOrEqual(995);
+      expect(Number(line?.['gatewayMs'])).toBeLessThan(900);
     });
   });
 });

@@ -117,7 +117,7 @@ describe('two replicas under steady requests', () => {
     expect(await failures(web ? [web] : [])).toEqual([]);
     // Bytes that were under way to it are lost. The gateway learns of its death by the first packet.
     for (const { startedAt } of await failures(echoes ? [echoes] : [])) {
-      expect(startedAt - killedAt).toBeLessThan(500);
+      expect(startedAt - killedAt).toBeLessThan(1_500);
     }
     expect((await origins[0]?.stats())?.requests).toBe(requests);
     expect(await gateway.metric('postern_gateway_replicas', { tunnel: 'pair' })).toBe(1);
@@ -402,7 +402,7 @@ async function happening(users: readonly SteadyRequests[]): Promise<void> {
   const before = users.map(({ asked }) => asked.length);
   await eventually(
     () => users.every(({ asked }, index) => asked.length > (before[index] ?? 0) + 20),
-    { deadlineMs: 15_000 },
+    { deadlineMs: 30_000 },
   );
 }
 
@@ -410,7 +410,7 @@ async function happening(users: readonly SteadyRequests[]): Promise<void> {
 async function lasting(users: readonly SteadyRequests[], until: number): Promise<void> {
   await eventually(
     () => users.every(({ asked }) => asked.some(({ startedAt }) => startedAt > until)),
-    { deadlineMs: 15_000 },
+    { deadlineMs: 30_000 },
   );
 }
 

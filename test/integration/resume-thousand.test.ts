@@ -29,8 +29,8 @@ const ANN = {
 /** Between the parts of the pattern that two streams carry. */
 const SPACING = 2 ** 32;
 const MOST_BYTES = 16 * 1024;
-/** How long the last stream may take to move again: five times what it takes on an idle machine, ms. */
-const PATIENCE_MS = 20_000;
+/** How long the last stream may take to move again: ten times what it takes on an idle machine, ms. */
+const PATIENCE_MS = 45_000;
 
 let gateway: Gateway;
 let origin: TcpOrigin;

@@ -245,7 +245,7 @@ describe('a gateway that was taken over', () => {
     const deadline = performance.now() + 3_000;
     while (performance.now() < deadline) {
       if (gateway.links.length === asked) {
-        await eventually(() => gateway.links.length > asked, { deadlineMs: 6_000 });
+        await eventually(() => gateway.links.length > asked, { deadlineMs: 30_000 });
       }
       const { link } = await gateway.registered(asked);
       asked += 1;

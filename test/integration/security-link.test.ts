@@ -279,7 +279,7 @@ describe('strangers in numbers', () => {
     const tunnel = await gateway.createTunnel('late', ['late.postern.test']);
     // At half-time, which a second PING says: the later it comes, the sooner it is that it asks again.
     const pings = (): number => links[0]?.frames.filter(({ type }) => type === 'PING').length ?? 0;
-    await eventually(() => pings() >= 2, { deadlineMs: 8_000 });
+    await eventually(() => pings() >= 2, { deadlineMs: LIMITS.handshakeMs });
     const late = await startConnector({
       gateway,
       tunnel,
@@ -295,7 +295,7 @@ describe('strangers in numbers', () => {
     }
     for (const { lastedMs } of links) {
       expect(lastedMs).toBeGreaterThan(LIMITS.handshakeMs - 1_000);
-      expect(lastedMs).toBeLessThan(LIMITS.handshakeMs + 5_000);
+      expect(lastedMs).toBeLessThan(LIMITS.handshakeMs + 20_000);
     }
     await isGone;
     await late.ready();
@@ -331,7 +331,7 @@ describe('strangers in numbers', () => {
       9_999,
     );
     await eventually(async () => (await gateway.metric('postern_gateway_links')) === 4);
-  }, 120_000);
+  }, 400_000);
 });
 
 function rule(): object {

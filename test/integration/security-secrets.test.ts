@@ -247,7 +247,7 @@ it('K3 nothing of it is in anything that was printed in all of this', () => {
 
 async function postern(words: readonly string[], env: Record<string, string>): Promise<RunResult> {
   const [command, args] = posternCommand(...words);
-  return run(command, args, { env: posternEnv(env), cwd: dir, deadlineMs: 15_000 });
+  return run(command, args, { env: posternEnv(env), cwd: dir, deadlineMs: 30_000 });
 }
 
 /** Does something with each of many, a few at once. */

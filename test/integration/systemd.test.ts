@@ -373,7 +373,7 @@ describe('a restart', () => {
     const ended = await ask(20, async () => {
       restarted = systemctl('restart', GATEWAY);
       await eventually(async () => (await show(GATEWAY, 'ActiveState')) !== 'active', {
-        deadlineMs: 10_000,
+        deadlineMs: 30_000,
       });
     });
     expect(ended).toEqual(Array.from({ length: 20 }, () => 204));

@@ -96,7 +96,7 @@ describe('a hundred fast streams and two slow ones', () => {
     };
     say(`KiB/s ${JSON.stringify(pace)}; RSS of gateway and connector: ${rss.join(', ')}`);
     for (const paced of [pace.client, pace.origin]) {
-      expect(paced).toBeGreaterThan(3);
+      expect(paced).toBeGreaterThan(1);
       expect(paced).toBeLessThan(12);
     }
     // Shares differ, because those whose window grew first have more of the budget: a third was measured, and a twentieth where sockets

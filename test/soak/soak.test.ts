@@ -109,7 +109,7 @@ it(
     }
     await nobodyStays();
   },
-  SOAK_MS + 180_000,
+  SOAK_MS + 400_000,
 );
 
 /** A process id of each role that is there from beginning to end, whoever has it now. */

@@ -8,7 +8,7 @@
 import { afterAll, afterEach, beforeEach } from '@jest/globals';
 
 /** How long all clean-ups of one test or file may take together. RabbitMQ needs seconds to stop. */
-const CLEANUP_LIMIT_MS = 60_000;
+const CLEANUP_LIMIT_MS = 120_000;
 
 type Undo = () => unknown;
 

@@ -140,12 +140,12 @@ export class Connector {
   }
 
   /** Resolves when a link is registered. Rejects with its log at the deadline, or when it ended. */
-  ready(deadlineMs = 30_000): Promise<void> {
+  ready(deadlineMs = 60_000): Promise<void> {
     return whenReady(this.process, () => isReady(this.metricsPort), deadlineMs);
   }
 
   /** Resolves when that many links are registered: all of them, unless told otherwise. */
-  linksUp(count = this.#links, deadlineMs = 30_000): Promise<void> {
+  linksUp(count = this.#links, deadlineMs = 60_000): Promise<void> {
     return metricBecomes(this.metricsPort, 'postern_connector_links', count, deadlineMs);
   }
 

@@ -30,7 +30,7 @@ export class HijackedGateway {
   async link(index = 0): Promise<LinkBytes> {
     await eventually(
       () => this.links[index]?.controls.some(({ type }) => type === 'register') === true,
-      { deadlineMs: 10_000, what: `link ${index} to ask to be registered` },
+      { deadlineMs: 30_000, what: `link ${index} to ask to be registered` },
     );
     return this.links[index] as LinkBytes;
   }

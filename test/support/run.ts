@@ -18,7 +18,7 @@ export interface RunOptions {
   readonly stdoutFile?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Killed after this long, in ms. Default 30_000. */
+  /** Killed after this long, in ms. Default 60_000. */
   readonly deadlineMs?: number;
 }
 
@@ -43,7 +43,7 @@ export async function run(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<RunResult> {
-  const { deadlineMs = 30_000, stdinFile, stdoutFile, cwd } = options;
+  const { deadlineMs = 60_000, stdinFile, stdoutFile, cwd } = options;
   const stdin = stdinFile === undefined ? undefined : openSync(stdinFile, 'r');
   const stdout = stdoutFile === undefined ? undefined : openSync(stdoutFile, 'w');
   const launched = launch(command, args);

@@ -5,7 +5,7 @@ import { cleanup } from './cleanup.ts';
 import { eventually } from './eventually.ts';
 
 /** What people wait for at a terminal, on a busy machine. */
-const SLOW = { deadlineMs: 15_000 };
+const SLOW = { deadlineMs: 30_000 };
 
 export interface TerminalOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;

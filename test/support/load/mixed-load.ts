@@ -66,7 +66,7 @@ export class MixedLoad {
   }
 
   /** Resolves when something has arrived at every user since now. */
-  async allMove(deadlineMs = 60_000): Promise<void> {
+  async allMove(deadlineMs = 120_000): Promise<void> {
     const before = this.loads.map(({ moves }) => [...moves]);
     await eventually(
       () => {

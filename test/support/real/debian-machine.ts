@@ -105,7 +105,7 @@ export async function startDebianMachine(): Promise<DebianMachine> {
   const tree = await debianTree();
   removeCgroups();
   const name = `postern-test-${process.pid}`;
-  cleanup(async () => eventually(() => !removeCgroups().includes(name), { deadlineMs: 10_000 }));
+  cleanup(async () => eventually(() => !removeCgroups().includes(name), { deadlineMs: 30_000 }));
   const groups = ['systemd', 'unified'].map((hierarchy) =>
     existsSync(join(CGROUPS, hierarchy)) ? join(CGROUPS, hierarchy, name) : '',
   );

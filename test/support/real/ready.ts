@@ -12,7 +12,7 @@ import type { TestProcess } from '../processes.ts';
 export async function whenReady(
   server: TestProcess,
   probe: () => unknown,
-  deadlineMs = 30_000,
+  deadlineMs = 60_000,
 ): Promise<void> {
   const ready = eventually(
     async () => {

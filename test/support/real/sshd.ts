@@ -138,7 +138,7 @@ function sshOptions(how: {
     'IdentitiesOnly=yes',
     'IdentityAgent=none',
     'BatchMode=yes',
-    'ConnectTimeout=20',
+    'ConnectTimeout=90',
     'LogLevel=ERROR',
   ];
   return ['-F', 'none', '-i', how.userKey, ...options.flatMap((option) => ['-o', option])];

@@ -54,7 +54,7 @@ describe('an answer that goes on', () => {
     const since = performance.now();
     await server.close();
     await ended;
-    expect(performance.now() - since).toBeLessThan(900);
+    expect(performance.now() - since).toBeLessThan(4_000);
     expect(lines.at(-1)).toEqual({ type: 'end' });
     expect(push).toBeUndefined();
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { isBelow, isCanonicalPath, parsePathPrefix } from '../../../src/config/canonical-path.ts';
+import { cpuMs } from '../../support/cpu-time.ts';
 
 describe('isCanonicalPath()', () => {
   it.each([
@@ -93,10 +94,10 @@ describe('isCanonicalPath()', () => {
 
   it('takes time that grows with the path and no faster', () => {
     const long = `/${'%2'.repeat(50_000)}`;
-    const started = performance.now();
+    const started = process.cpuUsage();
     expect(isCanonicalPath(long)).toBe(false);
     expect(isCanonicalPath(`/${'a/'.repeat(50_000)}`)).toBe(true);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(cpuMs(started)).toBeLessThan(3_000);
   });
 });
 

@@ -78,6 +78,6 @@ describe.each(DRIVERS)('%s', (driver) => {
     }
     expect(SQLITE_FAULTS.isBusy(thrown)).toBe(true);
     // It slept on the lock, but not for long.
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(performance.now() - started).toBeLessThan(4_000);
   });
 });

@@ -6,6 +6,7 @@ import {
   escapeControls,
   escapeJsonControls,
 } from '../../../src/telemetry/log-text.ts';
+import { cpuMs } from '../../support/cpu-time.ts';
 
 const CANARY = 'cAnArY0123456789cAnArY0123456789';
 
@@ -59,9 +60,9 @@ describe('cleanText()', () => {
   it.each(['//a:', 'Basic ', 'Bearer ', '-----BEGIN PRIVATE KEY-----', '?token=', 'eyJaaaaaaaa.'])(
     'takes linear time for a megabyte of %j',
     (part) => {
-      const start = performance.now();
+      const start = process.cpuUsage();
       cleanText(part.repeat(2 ** 20 / part.length));
-      expect(performance.now() - start).toBeLessThan(1_000);
+      expect(cpuMs(start)).toBeLessThan(3_000);
     },
   );
 });

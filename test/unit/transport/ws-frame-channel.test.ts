@@ -419,7 +419,7 @@ describe('WsFrameChannel and a peer that misbehaves', () => {
     recorder.within(() => channel.close(1001, 'going away'));
     expect(await recorder.closed).toBeUndefined();
     expect(performance.now() - start).toBeGreaterThan(LIMITS.closeMs / 2);
-    expect(performance.now() - start).toBeLessThan(2 * LIMITS.closeMs);
+    expect(performance.now() - start).toBeLessThan(5 * LIMITS.closeMs);
   });
 
   it('keeps to the limit also while the peer does not read what was sent before', async () => {
@@ -429,7 +429,7 @@ describe('WsFrameChannel and a peer that misbehaves', () => {
     const start = performance.now();
     channel.close(1001, 'going away');
     expect(await recorder.closed).toBeUndefined();
-    expect(performance.now() - start).toBeLessThan(2 * LIMITS.closeMs);
+    expect(performance.now() - start).toBeLessThan(5 * LIMITS.closeMs);
   });
 
   it('sends nothing behind the answer to a close message of the peer', async () => {

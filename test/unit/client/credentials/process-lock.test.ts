@@ -67,7 +67,7 @@ describe('withProcessLock()', () => {
     const start = performance.now();
     first.kill('SIGKILL');
     await waiting.waitForLine(/^holding$/);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(15_000);
     waiting.kill('SIGKILL');
     await waiting.exited;
     expect(await withProcessLock({ home, name: 'sign-in' }, async () => 'free')).toBe('free');
