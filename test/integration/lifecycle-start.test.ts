@@ -85,7 +85,6 @@ describe('a gateway that stops and starts again under a running connector', () =
       expect(await serves(gateway)).toBe(204);
       await connector.linksUp(4, SECONDS_MS);
     },
-    60_000,
   );
 });
 

@@ -177,7 +177,6 @@ describe('a link killed between FIN and its acknowledgement', () => {
         expect([client.errored, server.errored]).toEqual([null, null]);
       }
     },
-    60_000,
   );
 });
 

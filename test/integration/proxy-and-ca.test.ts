@@ -19,7 +19,7 @@ const HOSTNAME = 'web.postern.test';
 const PASSWORD = 'p@ss:w/ö rd%';
 const CREDENTIALS = { user: 'lab', password: PASSWORD };
 /** Dials that fail are repeated after half a second at most, then a second, two and so on, up to 30 s. */
-const RECOVERY_MS = 35_000;
+const RECOVERY_MS = 60_000;
 
 let origin: HttpOrigin;
 

@@ -236,27 +236,23 @@ describe('rsync', () => {
 });
 
 describe('port forwarding', () => {
-  it.each(['-L', '-R'])(
-    'carries connections, half-closed too, with %s',
-    async (direction) => {
-      const echo = await startHalfCloseServer();
-      const forwarded = await freePort();
-      const client = startProcess(toolPath('ssh'), [
-        ...sshd.clientOptions(port),
-        '-oExitOnForwardFailure=yes',
-        '-N',
-        direction,
-        `127.0.0.1:${forwarded}:127.0.0.1:${echo.port}`,
-        '127.0.0.1',
-      ]);
-      await whenReady(client, () => tryConnect(forwarded));
-      const sizes = [0, 1, 100_000, 8 * MIB];
-      const answers = await Promise.all(sizes.map((bytes) => sendAndReadAll(forwarded, bytes)));
-      expect(answers).toEqual(sizes.map((bytes) => ({ bytes, sha256: patternSha256(bytes) })));
-      await client.stop();
-    },
-    60_000,
-  );
+  it.each(['-L', '-R'])('carries connections, half-closed too, with %s', async (direction) => {
+    const echo = await startHalfCloseServer();
+    const forwarded = await freePort();
+    const client = startProcess(toolPath('ssh'), [
+      ...sshd.clientOptions(port),
+      '-oExitOnForwardFailure=yes',
+      '-N',
+      direction,
+      `127.0.0.1:${forwarded}:127.0.0.1:${echo.port}`,
+      '127.0.0.1',
+    ]);
+    await whenReady(client, () => tryConnect(forwarded));
+    const sizes = [0, 1, 100_000, 8 * MIB];
+    const answers = await Promise.all(sizes.map((bytes) => sendAndReadAll(forwarded, bytes)));
+    expect(answers).toEqual(sizes.map((bytes) => ({ bytes, sha256: patternSha256(bytes) })));
+    await client.stop();
+  });
 });
 
 /** Sends that much of the pattern and FIN, and returns what the other side says once it has read all of it. */

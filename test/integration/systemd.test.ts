@@ -349,21 +349,17 @@ describe('a stop', () => {
   it.each([
     ['connector', [CONNECTOR]],
     ['gateway', [SOCKET, GATEWAY]],
-  ])(
-    'of the %s lets what is open end first',
-    async (_, units) => {
-      const session = ssh(2222, 'echo begun; sleep 6; echo done');
-      await session.waitForLine(/^begun$/);
-      // It stays with the process from before, which ends with the service, too.
-      await systemctl('reload', units.at(-1) ?? '');
-      await systemctl('stop', ...units);
-      expect(session.stdout).toBe('begun\ndone\n');
-      expect(await session.exited).toMatchObject({ code: 0 });
-      for (const unit of units) expect(await show(unit, 'ActiveState')).toBe('inactive');
-      await systemctl('start', ...units);
-    },
-    60_000,
-  );
+  ])('of the %s lets what is open end first', async (_, units) => {
+    const session = ssh(2222, 'echo begun; sleep 6; echo done');
+    await session.waitForLine(/^begun$/);
+    // It stays with the process from before, which ends with the service, too.
+    await systemctl('reload', units.at(-1) ?? '');
+    await systemctl('stop', ...units);
+    expect(session.stdout).toBe('begun\ndone\n');
+    expect(await session.exited).toMatchObject({ code: 0 });
+    for (const unit of units) expect(await show(unit, 'ActiveState')).toBe('inactive');
+    await systemctl('start', ...units);
+  });
 });
 
 describe('a restart', () => {

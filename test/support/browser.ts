@@ -41,7 +41,7 @@ export async function newVisitor(
     javaScriptEnabled: javaScript,
     viewport: VIEWPORTS[viewport],
   });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(60_000);
   currentScope().add(async () => context.close());
   return context;
 }

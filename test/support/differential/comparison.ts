@@ -15,7 +15,7 @@ import { APP } from './requests.ts';
 import type { ScriptedOrigin } from './scripted-origin.ts';
 
 /** Longest wait for an answer, ms. */
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
 
 export class Comparison {
   /** Differences that changed something so far. */

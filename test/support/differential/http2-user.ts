@@ -12,7 +12,7 @@ import { APP, type Request } from './requests.ts';
 const NEVER = /^(?:connection|keep-alive|proxy-connection|upgrade|te)$/i;
 
 /** Longest wait for an answer, ms. */
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
 
 /** Whether request and answer can be said over HTTP/2. */
 export function isSayable({ request, response }: Case): boolean {

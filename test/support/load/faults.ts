@@ -45,8 +45,8 @@ const ENDS_IN_GATEWAY = ['http1', 'http2', 'transfer', 'websocket', 'tcp port'] 
 const WEB = ['http1', 'http2', 'transfer', 'websocket'] as const;
 const ACCESS = ['access tcp', 'access stdio', 'access ssh'] as const;
 
-/** How late a load may notice what happened to it, ms: two cores are shared by all processes of a test. */
-const LATE_MS = 2_000;
+/** How late a load may notice what happened to it, ms: two cores are shared by all processes of a test, and by other tests. */
+const LATE_MS = 5_000;
 /** Some learn it later: who reads slowly when the buffers are empty, an origin when nobody comes back to resume the stream. */
 const NOTICE_MS: Readonly<Partial<Record<LoadKind, number>>> = {
   transfer: 20_000,
@@ -57,7 +57,7 @@ const ORIGIN_GONE = [502, 1006];
 const SERVICE_RESTART = 1012;
 const NO_REPLICA = 503;
 /** A connector without any link has one again after so long, ms. */
-const BACK_MS = 5_000;
+const BACK_MS = 10_000;
 const GRACE_ENDS = 'left over at the end of the grace period: cut, WebSockets with 1012';
 
 const TABLE: readonly Allowance[] = [

@@ -50,7 +50,7 @@ export class HttpJobError extends Error {
 }
 
 /** A user waits so long for the next byte, ms. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const PIECE_BYTES = 64 * 1024;
 
 /** Half of them down and half of them up, small sizes as likely as large ones. */

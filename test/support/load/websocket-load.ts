@@ -27,7 +27,7 @@ const MOST_BYTES = 64 * 1024;
 /** A message has its place in the pattern in front. */
 const HEADER_BYTES = 8;
 /** How long the last messages may take to come back, and the close to be answered, ms. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const NORMAL = 1000;
 /** Before a user who could not connect, or was cut off, tries again, ms. */
 const AGAIN_MS = 50;

@@ -19,7 +19,7 @@ import { debianTree } from './debian-tree.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '../../..');
 const CGROUPS = '/sys/fs/cgroup';
-const BOOT_MS = 40_000;
+const BOOT_MS = 90_000;
 
 /** Where the repository is inside. */
 const INSIDE = '/opt/postern';

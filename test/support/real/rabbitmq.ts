@@ -27,7 +27,7 @@ export interface RabbitMq {
 }
 
 /** Erlang and the broker take some ten seconds on two busy cores. */
-const START_LIMIT_MS = 90_000;
+const START_LIMIT_MS = 110_000;
 
 /** Starts the broker and connects to it once. Give the hook that calls this two minutes. The clean-up stops it. */
 export async function startRabbitMq(): Promise<RabbitMq> {
