@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import { startProcess } from '../support/processes.ts';
 import { freePort } from '../support/real/port.ts';
@@ -10,7 +10,6 @@ import { posternCommand, posternEnv, run, type RunResult } from '../support/run.
 import { tempDir } from '../support/temp-dir.ts';
 
 // Each case starts programs, and the machine may be busy.
-jest.setTimeout(60_000);
 
 let dir = '';
 let gateway = '';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
-import { beforeAll, expect, it, jest } from '@jest/globals';
+import { beforeAll, expect, it } from '@jest/globals';
 
 import { cleanup } from '../support/cleanup.ts';
 import type { Connector, IngressEntry } from '../support/connector.ts';
@@ -13,8 +13,6 @@ import type { Gateway } from '../support/gateway.ts';
 import { startPostern } from '../support/postern.ts';
 import { startEcho } from '../support/real/tcp-origin.ts';
 import { mustRun, posternCommand, posternEnv } from '../support/run.ts';
-
-jest.setTimeout(60_000);
 
 let gateway: Gateway;
 let connector: Connector;

@@ -2,15 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-import { expect, it, jest } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { cleanup } from '../support/cleanup.ts';
 import { eventually } from '../support/eventually.ts';
 import { Gateway } from '../support/gateway.ts';
 import { isReady } from '../support/ops-client.ts';
 import { posternCommand, posternEnv, run } from '../support/run.ts';
-
-jest.setTimeout(60_000);
 
 it('a command whose reader has read enough ends with 0 and says nothing', async () => {
   const gateway = await Gateway.create();

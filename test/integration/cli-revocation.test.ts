@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import { AT_ONCE_MS } from '../support/at-once.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -11,8 +11,6 @@ import { guardLinks } from '../support/disconnect-guard.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { startEcho, type TcpOrigin } from '../support/real/tcp-origin.ts';
-
-jest.setTimeout(60_000);
 
 /** A connection whose echo has come back, and that keeps what ends it. */
 async function openEcho(port: number): Promise<{ socket: Socket; ended: Promise<number> }> {

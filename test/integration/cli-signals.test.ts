@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 
-import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import { AT_ONCE_MS } from '../support/at-once.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -17,8 +17,6 @@ import { whenReset } from '../support/real/peer-end.ts';
 import { freePort, portOf } from '../support/real/port.ts';
 import { posternCommand, posternEnv, run } from '../support/run.ts';
 import { connectPair, startHandingOrigin } from '../support/tcp-pair.ts';
-
-jest.setTimeout(60_000);
 
 /** An origin that answers when it is told to. */
 let origin: { readonly service: string; readonly held: number; answerAll(): void };

@@ -4,15 +4,13 @@ import { createServer, request, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-import { beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { cleanup } from '../support/cleanup.ts';
 import { startConnector, type Connector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { freePort, portOf } from '../support/real/port.ts';
-
-jest.setTimeout(90_000);
 
 const HOSTNAME = 'web.postern.test';
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
-import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import { startConnector, type Connector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,8 +11,6 @@ import { sendSignal } from '../support/processes.ts';
 import { run } from '../support/run.ts';
 import { say } from '../support/say.ts';
 import { cleanup } from '../support/cleanup.ts';
-
-jest.setTimeout(90_000);
 
 /** A start takes less than a second, and many on a machine that is busy. */
 const LONG_MS = 40_000;

@@ -23,7 +23,7 @@ import { askEcho, askHttp, SteadyRequests } from '../support/steady-requests.ts'
 import { startHandingOrigin, type HandingOrigin } from '../support/tcp-pair.ts';
 import { TestAuthority } from '../support/test-authority.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(240_000);
 
 const WEB = 'web.postern.test';
 const RAW = 'raw.postern.test';

@@ -1,7 +1,7 @@
 /** What operators see of the requests of a running gateway: the access log, metrics by application, traces. */
 import { request } from 'node:https';
 
-import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import type { Connector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
@@ -16,8 +16,6 @@ import {
   type OtlpCollector,
 } from '../support/real/otlp-collector.ts';
 import { posternCommand, posternEnv } from '../support/run.ts';
-
-jest.setTimeout(60_000);
 
 const WIKI = 'wiki.postern.test';
 /** Of which there is no connection yet when it is asked first. */

@@ -4,15 +4,13 @@ import { mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { expect, it, jest } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
 import { cleanup } from '../support/cleanup.ts';
 import { startProcess, type TestProcess } from '../support/processes.ts';
 import { mustRun, posternCommand, posternEnv, run } from '../support/run.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { findProgram, toolPath } from '../support/tools.ts';
-
-jest.setTimeout(90_000);
 
 interface Started {
   readonly program: TestProcess;

@@ -4,7 +4,7 @@
  * liveness.test.ts, M8 and M9 in stream.test.ts and receive-half.test.ts, M12 in stream-accepter.test.ts, M13 in
  * test/fuzz.
  */
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../src/core/limits.ts';
 import { ByteBudget } from '../../../src/protocol/byte-budget.ts';
@@ -24,7 +24,6 @@ import { settle, turn, turnsUntil } from './turns.ts';
 import { AppEnd, TwoEnds } from './two-ends.ts';
 
 // These send very much; a busy machine takes its time.
-jest.setTimeout(60_000);
 
 const PING = encodePing('PING', Buffer.alloc(8));
 

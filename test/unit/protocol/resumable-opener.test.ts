@@ -1,5 +1,5 @@
 /** Streams that lose their links: the initiator's side, against a real acceptor. */
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { PosternError } from '../../../src/core/error.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
@@ -10,7 +10,6 @@ import { settle, turnsUntil } from './turns.ts';
 import { AppEnd, TwoEnds } from './two-ends.ts';
 
 // Some of these move very many streams; a busy machine takes its time.
-jest.setTimeout(60_000);
 
 /** Both directions end, and then nothing of any stream is left anywhere. */
 async function finish(ends: TwoEnds, ...apps: AppEnd[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../src/core/limits.ts';
 import { frameBytes, type OutgoingFrame } from '../../../src/protocol/frame-channel.ts';
@@ -6,7 +6,6 @@ import { SendScheduler, type Sender } from '../../../src/protocol/send-scheduler
 import { settle, turnsUntil } from './turns.ts';
 
 // Some of these move very many streams; a busy machine takes its time.
-jest.setTimeout(60_000);
 
 const QUEUE = LIMITS.socketQueueBytes;
 

@@ -1,5 +1,5 @@
 /** What an acceptor answers to OPEN, byte by byte: the table of docs/protocol.md §6. */
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { PosternError } from '../../../src/core/error.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
@@ -19,7 +19,6 @@ import { settle } from './turns.ts';
 import { AppEnd } from './two-ends.ts';
 
 // Some of these move very many streams; a busy machine takes its time.
-jest.setTimeout(60_000);
 
 /** An acceptor behind a link on whose other side a test writes bytes. */
 class Acceptor extends RawPeer {

@@ -1,5 +1,5 @@
 /** One stream over one living link: what each end is told, and when. */
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { LIMITS } from '../../../src/core/limits.ts';
 import type { ResetCode } from '../../../src/protocol/reset-code.ts';
@@ -10,7 +10,6 @@ import { settle, turnsUntil } from './turns.ts';
 import { AppEnd, TwoEnds, type TwoEndsOptions } from './two-ends.ts';
 
 // Some of these move very many streams; a busy machine takes its time.
-jest.setTimeout(60_000);
 
 /** Two processes with one link, one stream over it, and both ends of that. */
 async function oneStream(

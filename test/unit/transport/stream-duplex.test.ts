@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Client, type buildConnector } from 'undici';
 
 import { LIMITS } from '../../../src/core/limits.ts';
@@ -17,7 +17,6 @@ import { PatternCheck, patternBytes, PatternSource } from '../../support/pattern
 import { portOf } from '../../support/real/port.ts';
 import { carry, nothingLeft, type Carried } from './carried.ts';
 
-jest.setTimeout(60_000);
 const MiB = 1024 * 1024;
 
 /** A stream with a duplex at each end. */

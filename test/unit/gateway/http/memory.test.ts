@@ -1,9 +1,7 @@
 import { once } from 'node:events';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../../../support/eventually.ts';
 import { httpOrigin, responseTo, startGateway, startRequest, textOf } from './http-fixture.ts';
-
-jest.setTimeout(60_000);
 
 const MiB = 1024 * 1024;
 const TOTAL = 256 * MiB;
