@@ -27,10 +27,12 @@ export interface HttpLimits {
   /** Requests under way of one address; of IPv6, of one /64. */
   readonly maxRequestsPerAddress: number;
   readonly maxWebSocketsPerAddress: number;
+  /** Connections that are neither links nor WebSockets. */
+  readonly maxConnectionsPerAddress: number;
 }
 
 /** Where no proxy stands before the gateway, so that an address is one user or one office. */
-const PER_ADDRESS = { requests: 2_000, webSockets: 10_000 } as const;
+const PER_ADDRESS = { requests: 2_000, webSockets: 10_000, connections: 4_000 } as const;
 
 /** A timer that is looked at once a second cannot keep less. */
 const LEAST_MS = 1_000;
@@ -47,6 +49,7 @@ export const httpLimitsSchema = mapping({
   'http2-streams': wholeNumber(1, LIMITS.http2Streams).prefault(128),
   'max-requests-per-address': wholeNumber(0, LIMITS.placesPerAddress).optional(),
   'max-websockets-per-address': wholeNumber(0, LIMITS.placesPerAddress).optional(),
+  'max-connections-per-address': wholeNumber(0, LIMITS.placesPerAddress).optional(),
 });
 
 /** What was written, completed. `isBehindProxy`: every request may come from the address of one proxy. */
@@ -54,7 +57,7 @@ export function resolveHttpLimits(
   written: ReturnType<typeof httpLimitsSchema.parse>,
   isBehindProxy: boolean,
 ): HttpLimits {
-  const perAddress = isBehindProxy ? { requests: 0, webSockets: 0 } : PER_ADDRESS;
+  const perAddress = isBehindProxy ? { requests: 0, webSockets: 0, connections: 0 } : PER_ADDRESS;
   return {
     headerTimeoutMs: written['header-timeout'],
     bodyTimeoutMs: written['body-timeout'],
@@ -66,6 +69,7 @@ export function resolveHttpLimits(
     http2Streams: written['http2-streams'],
     maxRequestsPerAddress: written['max-requests-per-address'] ?? perAddress.requests,
     maxWebSocketsPerAddress: written['max-websockets-per-address'] ?? perAddress.webSockets,
+    maxConnectionsPerAddress: written['max-connections-per-address'] ?? perAddress.connections,
   };
 }
 

@@ -109,6 +109,8 @@ export const ERROR_CODES = {
   HTTP_TOO_LARGE: 'The head of the HTTP request is larger than the limit',
   HTTP_BODY_TOO_LARGE: 'The body of the HTTP request is larger than the limit',
   HTTP_ADDRESS_LIMIT: 'One address has too many requests under way',
+  HTTP_CONNECTION_LIMIT:
+    'One address has too many connections, or too many connections ask for nothing',
   HTTP_APPLICATION_LIMIT: 'One application has too many requests under way',
   HTTP_TIMEOUT: 'The HTTP request did not arrive in time',
   HTTP_ABORTED: 'The user went away before the response was complete',

@@ -169,6 +169,15 @@ export const LIMITS = {
   /** The most that the limits of one address under `http:` may be, and those of one application. test/golden/config/gateway/http-per-address.txt, application-max-requests.txt */
   placesPerAddress: 1_000_000,
   placesPerApplication: 1_000_000,
+  /** Connections to the HTTP listeners that have not asked for anything yet, some 30 KiB each with TLS; the oldest makes room. test/unit/gateway/front/front-door.test.ts */
+  httpOpening: 8_192,
+  /** Connections that an address at its limit may have more, if they become links, and within how long, ms. front-door.test.ts */
+  linkReserve: 32,
+  linkTrialMs: 10_000,
+  /** Lines about refused connections in a time, ms, and kinds of refusals that are told apart in it; of the others there is one line. test/unit/telemetry/refusal-log.test.ts */
+  refusalsTold: 20,
+  refusalKinds: 100,
+  refusalMs: 60_000,
   /** How often users are looked at who bring nothing or take nothing, ms. test/unit/gateway/http/limits/stalls.test.ts */
   stallLookMs: 1_000,
   /** Fields of an HTTP/2 request. http2/hostile.test.ts */

@@ -15,6 +15,7 @@ import type { Store, Tunnel } from '../store/store.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
 import type { Log } from '../telemetry/log.ts';
+import { RefusalLog, type Refusal } from '../telemetry/refusal-log.ts';
 import type { SpanOutcome } from '../telemetry/tracing/span-exporter.ts';
 import { traceFieldsOf, Tracer } from '../telemetry/tracing/tracer.ts';
 import { ChannelAccepter } from '../transport/accept-channel.ts';
@@ -27,6 +28,7 @@ import { ConnectorAudit } from './links/connector-audit.ts';
 import { describeReplica } from './links/describe-replica.ts';
 import { describeTunnels } from './links/describe-tunnels.ts';
 import { Drain } from './drain.ts';
+import { FrontDoor } from './front/front-door.ts';
 import { TrustedProxies } from './front/trusted-proxies.ts';
 import type { GatewayStatus, LiveWork, ReplicaStatus, TunnelStatus } from './gateway-status.ts';
 import { HttpDestinations } from './routing/http-destinations.ts';
@@ -82,6 +84,8 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #startedAt = systemClock.wall();
   readonly #proxies: TrustedProxies;
+  readonly #refusals: RefusalLog;
+  readonly #frontDoor: FrontDoor;
   readonly #routes = new RouteTable();
   readonly #arrivals = new Arrivals({ clock: systemClock, routes: this.#routes });
   readonly #stranded = new StrandedRequests({
@@ -115,6 +119,8 @@ export class Gateway {
     this.#options = options;
     this.#running = config;
     this.#proxies = new TrustedProxies(config.trustedProxies);
+    this.#refusals = new RefusalLog({ clock: systemClock, log });
+    this.#frontDoor = this.#createFrontDoor();
     this.#tracer = this.#createTracer();
     this.#audit = new ConnectorAudit({
       clock: systemClock,
@@ -368,6 +374,7 @@ export class Gateway {
     await Promise.race([gone, wait(CUT_MS)]);
     await new Promise((resolve) => setImmediate(resolve));
     this.#door.close(CLOSE_CODE.goingAway, new PosternError('LINK_CLOSED', 'the gateway stops'));
+    this.#refusals.close();
     await this.#listeners.closeOps();
     await Promise.all([this.#access.stop(), this.#tracer.close()]);
   }
@@ -406,6 +413,15 @@ export class Gateway {
     });
   }
 
+  #createFrontDoor(): FrontDoor {
+    return new FrontDoor({
+      clock: systemClock,
+      limits: () => this.#running.http,
+      proxies: this.#proxies,
+      onRefused: (refusal) => this.#onRefused(refusal),
+    });
+  }
+
   #createListeners(): Listeners {
     const { config, log, metrics, sockets, ticketKeys } = this.#options;
     const { tcp: access, streams: signer } = this.#access;
@@ -417,6 +433,8 @@ export class Gateway {
       metrics,
       http: this.#http,
       proxies: this.#proxies,
+      door: this.#frontDoor,
+      onRefused: (refusal) => this.#onRefused(refusal),
       tcp: { router: this.#router, arrivals: this.#arrivals, access, signer },
       ready: () => ({ ready: this.isReady, detail: this.status() }),
       onHttps: (port) => this.#access.address.setPort(config.externalPort ?? port),
@@ -451,6 +469,7 @@ export class Gateway {
       router: this.#destinations,
       log,
       proxies: this.#proxies,
+      door: this.#frontDoor,
       intercept: this.#linkIntercept(),
       gate: this.#access.http,
       onRequestMoved: (tunnelName, error) => metrics.tunnel(tunnelName).requestMoved(error),
@@ -480,6 +499,11 @@ export class Gateway {
         return true;
       },
     };
+  }
+
+  #onRefused(refusal: Refusal): void {
+    this.#options.metrics.connectionRefused(refusal.error);
+    this.#refusals.add(refusal);
   }
 
   #unreachable(hostname: string): 'ROUTE_NOT_FOUND' | 'ROUTE_NO_REPLICA' | undefined {

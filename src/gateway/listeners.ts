@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
-import { Server as NetServer } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import type { GatewayConfig } from '../config/gateway-config.ts';
 import {
@@ -20,9 +20,11 @@ import type { KeyPath } from '../config/yaml-file.ts';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
 import { startOpsServer, type OpsServer, type Readiness } from '../telemetry/ops-server.ts';
+import type { Refusal } from '../telemetry/refusal-log.ts';
 import type { ListeningSockets } from '../transport/listen-on.ts';
 import type { TcpAccess } from './access/tcp-access.ts';
 import type { Arrivals } from './routing/arrivals.ts';
+import type { FrontDoor } from './front/front-door.ts';
 import { createProxiedServer } from './front/proxied-server.ts';
 import type { TrustedProxies } from './front/trusted-proxies.ts';
 import { Certificates } from './tls/certificates.ts';
@@ -50,6 +52,9 @@ export interface ListenersOptions {
   readonly metrics: GatewayMetrics;
   readonly http: HttpHandler;
   readonly proxies: TrustedProxies;
+  readonly door: FrontDoor;
+  /** A connection was refused. */
+  readonly onRefused: (refusal: Refusal) => void;
   readonly tcp: {
     readonly router: StreamRouter;
     readonly arrivals: Arrivals;
@@ -280,29 +285,36 @@ export class Listeners {
     server: HttpServer | HttpsServer,
   ): Promise<ListenRange> {
     this.#httpServers.push(server);
-    const front = this.#proxied(server);
+    const { door, config } = this.#options;
+    door.guard(server, name, name === 'https' || config.plaintext);
+    const front = this.#proxied(name, server);
     const open = async (): Promise<ListenAddress> =>
       this.#options.sockets.listen(name, address, front);
     return this.#opened({ name, open }, ['listen', name]);
   }
 
   /** What listens for a server: another one in front of it where load balancers say for whom they come. */
-  #proxied(server: HttpServer | HttpsServer): NetServer {
-    const { config, proxies, log, metrics } = this.#options;
+  #proxied(listener: string, server: HttpServer | HttpsServer): NetServer {
+    const { config, proxies, door, onRefused } = this.#options;
     if (config.proxyProtocol === 'off') return server;
     const { noDelay, keepAlive, keepAliveInitialDelay, highWaterMark } = HTTP_SERVER_OPTIONS;
     // As Node has it for the two.
     const allowHalfOpen = !('setSecureContext' in server);
     const sockets = { noDelay, keepAlive, keepAliveInitialDelay, highWaterMark, allowHalfOpen };
-    const onRefused = (error: unknown): void => metrics.connectionRefused(error);
-    const front = createProxiedServer(server, { proxies, log, sockets, onRefused });
+    const onAccepted = (socket: Socket): void => door.accepted(socket, listener);
+    const front = createProxiedServer(server, {
+      proxies,
+      sockets,
+      listener,
+      onAccepted,
+      onRefused,
+    });
     this.#fronts.push(front);
     return front;
   }
 
   async #openTcpPorts(own: ServerCertificate): Promise<void> {
-    const { config, log, tcp, sockets, proxies, metrics } = this.#options;
-    const onRefused = (error: unknown): void => metrics.connectionRefused(error);
+    const { config, log, tcp, sockets, proxies, onRefused } = this.#options;
     for (const [index, listener] of config.tcp.entries()) {
       const { tls } = listener;
       const isEnd = tls?.mode === 'terminate';

@@ -94,7 +94,7 @@ export class GatewayMetrics {
     this.#protoErrors.add(outcomeOf(error));
   }
 
-  /** A connection to a TCP listener, or one that must have a PROXY header, was refused. */
+  /** A connection was refused before anything was asked on it. */
   connectionRefused(error: unknown): void {
     this.#refusals.add(outcomeOf(error));
   }
@@ -211,7 +211,7 @@ export class GatewayMetrics {
     });
     addCounter(this.registry, {
       name: 'postern_gateway_connections_refused_total',
-      help: 'Connections refused by TCP listeners, and for want of a PROXY header.',
+      help: 'Connections refused by listeners, before anything was asked on them.',
       labelNames: ['code'],
       read: () => this.#refusals.samples(),
     });

@@ -50,6 +50,8 @@ export const FIELD = {
   gateway: 'gateway',
   /** A socket address we listen on or talk to. */
   address: 'address',
+  /** Which listener somebody came to: `https`, `http`, `tcp[0]`. */
+  listener: 'listener',
   /** A file that was read or written. */
   file: 'file',
   /** The code of docs/errors.md, or Node's. Filled in from `err` where it is not given. */

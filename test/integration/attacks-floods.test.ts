@@ -11,6 +11,7 @@ import { LIMITS } from '../../src/core/limits.ts';
 import { HTTP_SERVER_OPTIONS } from '../../src/gateway/http/user/server-options.ts';
 import { APP, startAttackLab, type AttackLab } from '../support/attack-lab.ts';
 import { cleanup } from '../support/cleanup.ts';
+import { startConnector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   CODE,
@@ -27,12 +28,15 @@ import { say } from '../support/say.ts';
 
 const MiB = 1024 * 1024;
 const STALLED = 100;
+/** Connections that one address may have here. */
+const MOST = 400;
 /** How long a head, a body without a byte and a whole request may take here, and how large a body may be. */
 const HTTP = {
   'header-timeout': '2s',
   'body-timeout': '2s',
   'request-timeout': '5s',
   'max-body-size': '1MiB',
+  'max-connections-per-address': MOST,
 } as const;
 const H = `Host: ${APP}\r\n`;
 
@@ -59,10 +63,12 @@ beforeAll(async () => {
   });
 });
 
+const ELSE = `GET /else HTTP/1.1\r\n${H}Connection: close\r\n\r\n`;
+
 /** How long somebody else waits for an answer, ms. */
-async function served(): Promise<number> {
+async function served(from?: string): Promise<number> {
   const at = performance.now();
-  const answer = await lab.exchange(`GET /else HTTP/1.1\r\n${H}Connection: close\r\n\r\n`);
+  const answer = await lab.exchange(ELSE, from);
   expect(statusIn(answer)).toBe(200);
   return performance.now() - at;
 }
@@ -389,6 +395,53 @@ describe('P32 TLS handshakes that never end', () => {
     expect(Math.min(...stalledFor)).toBeGreaterThan(LIMITS.handshakeMs - 1_000);
     expect(Math.max(...stalledFor)).toBeLessThan(LIMITS.handshakeMs + 20_000);
     say(`${STALLED} stalled; others waited ${Math.max(...waits).toFixed(0)} ms at most`);
+  });
+});
+
+describe('P32 more connections of one address than allowed', () => {
+  it('are reset before TLS, while a link of that address and users of others come in', async () => {
+    const { gateway, connector, origin } = lab;
+    const sockets: Socket[] = [];
+    let closed = 0;
+    const dial = (count: number): void => {
+      for (let n = 0; n < count; n += 1) {
+        const socket = connectPlain(gateway.ports.https, '127.0.0.1');
+        cleanup(() => socket.destroy());
+        socket.on('error', () => undefined);
+        socket.on('close', () => (closed += 1));
+        sockets.push(socket.resume());
+      }
+    };
+    dial(MOST);
+    // There are places for links, on which somebody else is told what is the matter.
+    await eventually(async () => codeIn(await lab.exchange(ELSE)) === 'HTTP_CONNECTION_LIMIT');
+    const waits = [await served('127.0.0.2')];
+    const tunnel = connector.tunnel;
+    const late = await startConnector({
+      gateway,
+      tunnel,
+      ingress: [{ hostname: APP, service: origin.service }],
+    });
+    await eventually(async () => (await gateway.metric('postern_gateway_replicas')) === 2);
+
+    dial(2_000);
+    waits.push(await served('127.0.0.2'), await served('127.0.0.2'));
+    await eventually(() => closed >= 2_000 - LIMITS.linkReserve, { deadlineMs: 20_000 });
+    waits.push(await served('127.0.0.2'));
+    say(`${closed} of 2,400 were reset; others waited ${Math.max(...waits).toFixed(0)} ms at most`);
+    const refused = await gateway.metric('postern_gateway_connections_refused_total', {
+      code: 'HTTP_CONNECTION_LIMIT',
+    });
+    expect(refused).toBeGreaterThanOrEqual(2_000 - LIMITS.linkReserve);
+    const lines = gateway.log.filter(({ listener }) => listener === 'https');
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.length).toBeLessThanOrEqual(2 * LIMITS.refusalsTold);
+    // What is there already goes on.
+    expect(await gateway.metric('postern_gateway_replicas')).toBe(2);
+
+    for (const socket of sockets) socket.destroy();
+    await eventually(async () => statusIn(await lab.exchange(ELSE)) === 200);
+    await late.stop();
   });
 });
 

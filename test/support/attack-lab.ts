@@ -22,10 +22,14 @@ export interface AttackLab {
   readonly gateway: Gateway;
   readonly connector: Connector;
   readonly origin: RecordingOrigin;
-  /** A TLS connection; without a name, the Host alone says where to. `h2` to speak in frames. */
-  connect(how?: { readonly servername?: string; readonly protocol?: string }): Promise<RawClient>;
+  /** A TLS connection; without a name, the Host alone says where to. `h2` to speak in frames, `from` another address. */
+  connect(how?: {
+    readonly servername?: string;
+    readonly protocol?: string;
+    readonly from?: string;
+  }): Promise<RawClient>;
   /** Sends bytes on a connection of their own; returns what came until the gateway closed it. */
-  exchange(bytes: string): Promise<string>;
+  exchange(bytes: string, from?: string): Promise<string>;
   /**
    * What reached the origin while `attack` ran, and what of it could still be on its way: an honest request goes behind
    * it, is answered, and is left out.
@@ -57,7 +61,7 @@ export async function startAttackLab(options: AttackLabOptions = {}): Promise<At
       ...ingress,
     ],
   });
-  const connect: AttackLab['connect'] = async ({ servername = '', protocol } = {}) => {
+  const connect: AttackLab['connect'] = async ({ servername = '', protocol, from } = {}) => {
     const { host, port, ca } = gateway.connectOptions(servername);
     const socket = connectTls({
       host,
@@ -65,13 +69,15 @@ export async function startAttackLab(options: AttackLabOptions = {}): Promise<At
       ca,
       servername,
       ...(protocol !== undefined && { ALPNProtocols: [protocol] }),
+      ...(from !== undefined && { localAddress: from }),
       checkServerIdentity: () => undefined,
     });
     socket.on('error', () => undefined);
     await once(socket, 'secureConnect');
     return new RawClient(socket);
   };
-  const exchange = async (bytes: string): Promise<string> => (await connect()).send(bytes).closed();
+  const exchange: AttackLab['exchange'] = async (bytes, from) =>
+    (await connect(from === undefined ? {} : { from })).send(bytes).closed();
   return {
     gateway,
     connector,

@@ -10,7 +10,7 @@ import { systemClock } from '../../core/clock.ts';
 import { PosternError, codeOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
-import type { Log } from '../../telemetry/log.ts';
+import type { Refusal } from '../../telemetry/refusal-log.ts';
 import { abortSocket } from '../../transport/socket-pump.ts';
 import { clientOf, nameClient } from './client-address.ts';
 import { parseProxyHeader } from './proxy-header.ts';
@@ -19,26 +19,28 @@ import type { TrustedProxies } from './trusted-proxies.ts';
 
 export interface ProxiedServerOptions {
   readonly proxies: TrustedProxies;
-  readonly log: Log;
-  /** A connection was refused: metrics. */
-  readonly onRefused: (error: unknown) => void;
+  /** What the server is called. */
+  readonly listener: string;
+  /** A connection was accepted, and nothing of it read. */
+  readonly onAccepted: (socket: Socket) => void;
+  readonly onRefused: (refusal: Refusal) => void;
   /** As those of the server behind. */
   readonly sockets: ServerOpts;
 }
 
 /** The server that listens; `server` gets its connections. */
 export function createProxiedServer(server: Server, options: ProxiedServerOptions): Server {
-  const { proxies, log, onRefused } = options;
+  const { proxies, listener, onAccepted, onRefused } = options;
   const front = createServer(options.sockets, (socket) => {
     socket.on('error', () => undefined);
+    onAccepted(socket);
     readProxyHeader(socket, proxies, {
       done: () => void server.emit('connection', socket),
-      failed: (err) => {
-        const fields = { [FIELD.client]: clientOf(socket).address, [FIELD.err]: err };
-        if (codeOf(err) === 'TCP_PROXY') {
-          log.warn(fields, 'connection refused');
-          onRefused(err);
-        }
+      failed: (error) => {
+        const { address } = clientOf(socket);
+        const fields = (): Record<string, unknown> => ({ [FIELD.client]: address });
+        if (codeOf(error) === 'TCP_PROXY')
+          onRefused({ message: 'connection refused', listener, error, fields });
         abortSocket(socket);
       },
     });

@@ -1,4 +1,5 @@
 /** What the HTTP path of a gateway is made with, and what it shows of itself. */
+import type { FrontDoor } from '../front/front-door.ts';
 import type { TrustedProxies } from '../front/trusted-proxies.ts';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -41,6 +42,8 @@ export interface HttpHandlerOptions {
   readonly onRequestMoved?: (tunnelName: string, error: PosternError) => void;
   /** Finds the place of a request in a trace. Default: there are no traces. */
   readonly trace?: (request: UserRequest) => RequestTrace | undefined;
+  /** Who counts connections. Default nobody. */
+  readonly door?: Pick<FrontDoor, 'heard' | 'release'>;
   readonly pools?: OriginPoolsOptions;
   /** What strangers may ask. Default what holds where nothing is configured. */
   readonly limits?: HttpLimits;

@@ -238,9 +238,11 @@ export class HttpHandler {
     }
     record.hostname = guarded.hostname;
     record.path = guarded.path;
-    const error = this.#limits.enter(record, false);
+    const unwelcome = this.#options.door?.heard(request.socket);
+    const error = unwelcome ?? this.#limits.enter(record, false);
     if (error !== undefined) {
-      answerError(request, response, record, { error, isLast: isLast && guarded.hasBody });
+      const ends = isLast && (guarded.hasBody || unwelcome !== undefined);
+      answerError(request, response, record, { error, isLast: ends });
       return;
     }
     if (this.#options.intercept?.request?.(request, response, guarded) === true) return;
@@ -281,6 +283,7 @@ export class HttpHandler {
     const { socket } = request;
     if (this.#options.intercept?.upgrade?.(request, socket, head, guarded) === true) {
       this.#connections.release(socket);
+      this.#options.door?.release(socket);
       return;
     }
     this.#takeWebSocket(request, guarded, new SocketUpgrade(request, socket, head));
@@ -295,7 +298,7 @@ export class HttpHandler {
       this.#finish(record);
     };
     const arrival: Arrival = { request, guarded, record, to, expectsContinue: false };
-    const error = this.#limits.enter(record, true);
+    const error = this.#options.door?.heard(request.socket) ?? this.#limits.enter(record, true);
     if (error === undefined) this.#course.serve(arrival);
     else this.#course.answer(arrival, error);
   }
@@ -341,6 +344,8 @@ export class HttpHandler {
   #onLive(upgrade: LiveUpgrade, socket: Socket): void {
     this.#requests -= 1;
     this.#connections.release(socket);
+    // One over HTTP/2 is a stream of a connection that goes on.
+    if (upgrade.record.httpVersion !== '2.0') this.#options.door?.release(socket);
     this.upgrades.add(upgrade);
     const held = this.running.passOf(upgrade.record)?.hold((error) => {
       upgrade.close(CLOSE_REVOKED, error);

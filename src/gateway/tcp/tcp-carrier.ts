@@ -13,6 +13,7 @@ import { PosternError } from '../../core/error.ts';
 import type { Stream } from '../../protocol/stream.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { Refusal } from '../../telemetry/refusal-log.ts';
 import { abortSocket, pumpSocket } from '../../transport/socket-pump.ts';
 import type { TcpAccess, TcpGrant, TcpStreamFacts } from '../access/tcp-access.ts';
 import type { ReplicaRule } from '../links/connected-replica.ts';
@@ -26,8 +27,9 @@ export interface TcpCarrierOptions {
   readonly access: TcpAccess;
   readonly signer: StreamSigner;
   readonly log: Log;
-  /** A connection was refused: metrics. */
-  readonly onRefused: (error: unknown) => void;
+  /** What the port is called among the listening sockets. */
+  readonly name: string;
+  readonly onRefused: (refusal: Refusal) => void;
 }
 
 /** A connection that has no stream yet. */
@@ -76,10 +78,10 @@ export class TcpCarrier {
     }
   }
 
-  /** Resets a connection, and says why in the log. */
+  /** Resets a connection, and says why. */
   refuse({ socket, fields }: Pick<OpenConnection, 'socket' | 'fields'>, error: unknown): void {
-    this.#options.log.warn({ ...fields, [FIELD.err]: error }, 'TCP connection refused');
-    this.#options.onRefused(error);
+    const { name: listener, onRefused } = this.#options;
+    onRefused({ message: 'TCP connection refused', listener, error, fields: () => fields });
     abortSocket(socket);
   }
 

@@ -40,8 +40,7 @@ const TLS_HANDSHAKE_MS = 10_000;
 const KEEP_ALIVE_MS = 60_000;
 
 export interface TcpPortOptions extends TcpCarrierOptions {
-  /** What the port is called among the listening sockets, and who opens them. */
-  readonly name: string;
+  /** Who opens the listening sockets. */
   readonly sockets: ListeningSockets;
   /** What is written of it; `tls` is for whoever loads the certificate. */
   readonly listener: Omit<TcpListener, 'tls'>;

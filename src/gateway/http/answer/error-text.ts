@@ -186,6 +186,12 @@ const TEXTS: Partial<Record<ErrorCode, ErrorText>> = {
     text: 'Too many requests from your network are under way. Try again soon.',
     retryAfter: SOON,
   },
+  HTTP_CONNECTION_LIMIT: {
+    status: 429,
+    title: 'Too many connections',
+    text: 'Too many connections from your network are open. Try again soon.',
+    retryAfter: SOON,
+  },
   HTTP_APPLICATION_LIMIT: {
     status: 503,
     title: 'Service is too busy',

@@ -142,14 +142,13 @@ describe('a connection whose connector has not come yet', () => {
 describe('connections of which it is not known yet where they go', () => {
   it('are so many at most, and make room when they leave or say it', async () => {
     const log: string[] = [];
-    const write = (text: string): void => void log.push(text);
     const { port, number } = await openPort(
       undefined,
       undefined,
       { choice: 'named' },
       {
         mostOpening: 2,
-        log: createLog({ component: 'gateway', format: 'json', destination: { write } }),
+        onRefused: ({ listener, error }) => void log.push(`${listener} ${String(error)}`),
       },
     );
     const dial = (): Socket => {
@@ -161,7 +160,7 @@ describe('connections of which it is not known yet where they go', () => {
     const [first, second] = [dial(), dial()];
     await eventually(() => port.connectionCount === 2);
     await whenReset(dial());
-    expect(log.join('')).toMatch(/"TCP_LIMIT".*2 others have not said yet where they go/);
+    expect(log.join('')).toMatch(/tcp\[0\] .*2 others have not said yet where they go/);
     first.destroy();
     await eventually(() => port.connectionCount === 1);
     dial();
@@ -170,7 +169,7 @@ describe('connections of which it is not known yet where they go', () => {
     const reset = whenReset(second);
     second.write('not TLS');
     await reset;
-    expect(log.join('')).toMatch(/TCP_HELLO/);
+    expect(log.join('')).toMatch(/Cannot read the ClientHello/);
     const reached = log.length;
     dial();
     await eventually(() => port.connectionCount === 2);

@@ -182,6 +182,7 @@ describe('limits that change', () => {
       http2Streams: 128,
       maxRequestsPerAddress: 1,
       maxWebSocketsPerAddress: 0,
+      maxConnectionsPerAddress: 0,
     });
     const other = await RawClient.connect(port);
     expect(statusIn(await other.send(`GET /${'a'.repeat(5_000)} HTTP/1.1\r\n\r\n`).closed())).toBe(
