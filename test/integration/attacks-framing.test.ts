@@ -69,6 +69,8 @@ describe('refused, and nothing of it reaches the origin:', () => {
     ['P9 two hosts', get(`${H}Host: other.postern.test\r\n`)],
     ['P9 the same host twice', get(`${H}${H}`)],
     ['P9 two hosts, one in odd case', get(`${H}hOsT: other.postern.test\r\n`)],
+    ['P9 credentials twice', get(`${H}Authorization: Basic YTph\r\nauthorization: Basic Yjpi\r\n`)],
+    ['P9 two origins', get(`${H}Origin: https://${APP}\r\nOrigin: https://evil.test\r\n`)],
     ['P10 another authority', get(H, 'https://other.postern.test/')],
     ['P10 an authority with a user', get(H, `https://user@${APP}/`)],
     ['P10 an authority that only begins like it', get(H, `https://${APP}.evil.test/`)],

@@ -78,6 +78,25 @@ const NEVER_IN_TARGET = /[\u0000-\u0020\u007f#]/;
 /** Fields whose removal by way of Connection would change what the message is. */
 const MUST_STAY: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding']);
 
+/**
+ * Fields that say one thing, so that two of them say two: who reads the first and who reads the last disagree about who asks,
+ * from where, or for what. A bit for each. Host and framing are looked at by themselves; `User-Agent` and the like decide nothing.
+ */
+const ONCE: ReadonlyMap<string, number> = new Map(
+  [
+    'authorization',
+    'content-type',
+    'content-range',
+    'expect',
+    'if-modified-since',
+    'if-range',
+    'if-unmodified-since',
+    'max-forwards',
+    'origin',
+    'range',
+  ].map((name, index) => [name, 2 ** index]),
+);
+
 /** Decides whether a request may go on. Never throws. */
 export function checkRequest(head: RequestHead): GuardedRequest | GuardRefusal {
   const protocol = head.http2?.protocol;
@@ -146,6 +165,8 @@ class HeadFields {
   #contentLength: string | undefined;
   #transferEncoding: string | undefined;
   #hasConnection = false;
+  /** Bits of ONCE. */
+  #seen = 0;
 
   get hasBody(): boolean {
     return this.#transferEncoding !== undefined || Number(this.#contentLength ?? 0) > 0;
@@ -204,8 +225,16 @@ class HeadFields {
         return listed === undefined ? undefined : `the Connection field lists ${quote(listed)}`;
       }
       default:
-        return undefined;
+        return this.#readOnce(name);
     }
+  }
+
+  #readOnce(name: string): string | undefined {
+    const bit = ONCE.get(name);
+    if (bit === undefined) return undefined;
+    if ((this.#seen & bit) !== 0) return `it has two ${name} fields`;
+    this.#seen |= bit;
+    return undefined;
   }
 }
 

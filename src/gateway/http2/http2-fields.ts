@@ -75,6 +75,7 @@ export function appendField(
   const known = head[lowerName];
   if (known === undefined) head[lowerName] = value;
   else if (Array.isArray(known)) known.push(value);
+  else if (LISTS.has(lowerName)) head[lowerName] = `${known}, ${value}`;
   else if (!SINGLE.has(lowerName)) head[lowerName] = [known, value];
 }
 
@@ -98,11 +99,18 @@ export function writeTrailers(
   return head;
 }
 
-/** Fields that Node refuses to send twice over HTTP/2. The first one counts, as it does for most programs. */
+/** Fields that Node refuses to send twice over HTTP/2, and that mean a list: two are one with both (RFC 9110 §5.3). */
+const LISTS: ReadonlySet<string> = new Set([
+  'content-encoding',
+  'content-language',
+  'if-match',
+  'if-none-match',
+]);
+
+/** Others of these. The first one counts, as it does for most programs; requests with two that matter get no further. */
 const SINGLE: ReadonlySet<string> = new Set(
   `access-control-allow-credentials access-control-max-age access-control-request-method age authorization
-  content-encoding content-language content-length content-location content-md5 content-range content-type date dnt
-  etag expires from host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location
-  max-forwards proxy-authorization range referer retry-after tk upgrade-insecure-requests user-agent
-  x-content-type-options`.split(/\s+/),
+  content-length content-location content-md5 content-range content-type date dnt etag expires from host
+  if-modified-since if-range if-unmodified-since last-modified location max-forwards proxy-authorization range referer
+  retry-after tk upgrade-insecure-requests user-agent x-content-type-options`.split(/\s+/),
 );

@@ -14,6 +14,8 @@ const HEADS: readonly (readonly [name: string, head: string, status: number])[] 
   ['CONNECT', `CONNECT ${APP}:443 HTTP/1.1\r\n${H}`, 405],
   ['TRACE', `TRACE / HTTP/1.1\r\n${H}`, 405],
   ['two Host fields', `GET / HTTP/1.1\r\n${H}${H}`, 400],
+  ['credentials twice', `GET / HTTP/1.1\r\n${H}Authorization: a\r\nAuthorization: a\r\n`, 400],
+  ['two types', `POST / HTTP/1.1\r\n${H}Content-Type: a/b\r\nContent-Type: a/c\r\n`, 400],
   ['no Host field', 'GET / HTTP/1.1\r\n', 400],
   ['a Host that is none', 'GET / HTTP/1.1\r\nHost: a b\r\n', 400],
   ['a target that is no path', `GET a HTTP/1.1\r\n${H}`, 400],

@@ -122,6 +122,23 @@ describe('checkRequest() refuses', () => {
   });
 
   it.each([
+    ['Authorization', 'Basic dTpw'],
+    ['Content-Type', 'text/plain'],
+    ['Content-Range', 'bytes 0-1/2'],
+    ['Expect', '100-continue'],
+    ['If-Modified-Since', 'Sat, 21 Nov 2026 00:00:00 GMT'],
+    ['If-Range', '"a"'],
+    ['If-Unmodified-Since', 'Sat, 21 Nov 2026 00:00:00 GMT'],
+    ['Max-Forwards', '1'],
+    ['Origin', 'https://app.test'],
+    ['Range', 'bytes=0-1'],
+  ])('P9 two %s fields, also equal ones', (name, value) => {
+    const once = [...HOST, name, value];
+    expect(check({ rawHeaders: once })).toMatchObject({ ok: true });
+    expect(refusal({ rawHeaders: [...once, 'X-A', 'b', name.toLowerCase(), value] })).toEqual(BAD);
+  });
+
+  it.each([
     'http://other.test/',
     'http://app.test:81/',
     'http://user@app.test/',

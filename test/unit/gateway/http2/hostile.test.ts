@@ -124,6 +124,20 @@ describe('a head that could be read in two ways is refused', () => {
     expect(lines.join('\n')).not.toMatch(/x-a|x-c|x a/);
   });
 
+  it('P9 a field twice that says one thing', async () => {
+    const { port, reached, summaries } = await startLab();
+    const client = await openFrames(port);
+    const credentials = ['Basic YTph', 'Basic Yjpi'].map(
+      (value) => ['authorization', value] as const,
+    );
+    client.send(headersFrame(1, [...GET, ...credentials]));
+    await eventually(() => summaries.length === 1);
+    expect(summaries[0]).toMatchObject({ status: 400, code: 'HTTP_BAD_REQUEST' });
+    client.send(headersFrame(3, GET));
+    await client.first(FRAME.data, 3);
+    expect(reached).toEqual(['/']);
+  });
+
   it('P11 no :authority and no Host', async () => {
     const { port, reached } = await startLab();
     const client = await openFrames(port);

@@ -40,7 +40,7 @@ describe('an origin that speaks HTTP/2', () => {
       stream.end('gone');
     });
     const { port, summaries } = await startGateway({ origin: http2Target(origin) });
-    const request = `GET /x?y=1 HTTP/1.1\r\n${H}X-Two: 1\r\nX-Two: 2\r\nCookie: a=1; b=2\r\nUpgrade-Insecure-Requests: 1\r\nConnection: close, X-Gone\r\nX-Gone: 1\r\nHTTP2-Settings: AAMAAABk\r\nTE: trailers\r\n\r\n`;
+    const request = `GET /x?y=1 HTTP/1.1\r\n${H}X-Two: 1\r\nX-Two: 2\r\nIf-None-Match: "a"\r\nif-none-match: "b"\r\nCookie: a=1; b=2\r\nUpgrade-Insecure-Requests: 1\r\nConnection: close, X-Gone\r\nX-Gone: 1\r\nHTTP2-Settings: AAMAAABk\r\nTE: trailers\r\n\r\n`;
     const response = await exchangeBytes(port, request);
     expect(response).toMatch(/^HTTP\/1\.1 404 Not Found\r\n/);
     expect(response).toMatch(/x-one: a\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n/);
@@ -51,6 +51,7 @@ describe('an origin that speaks HTTP/2', () => {
       ':scheme': 'http',
       ':authority': 'app.test',
       'x-two': '1, 2',
+      'if-none-match': '"a", "b"',
       cookie: 'a=1; b=2',
       te: 'trailers',
       'x-forwarded-proto': 'http',
