@@ -6,7 +6,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { codeOf, PosternError } from '../core/error.ts';
+import { codeOf } from '../core/error.ts';
 import type { ListeningHandle } from './listening-handle.ts';
 import { errorMessage, WorkerChannel, type CallResult } from './worker-channel.ts';
 import type { Ready, SupervisorMessage, WorkerMessage } from './worker-message.ts';
@@ -153,17 +153,4 @@ export class WorkerProcess {
     this.#isGone = true;
     events.onExit(how);
   }
-}
-
-/** The command that starts a worker of the program on disk, with these words behind its name. */
-export function ownWorkerCommand(words: readonly string[]): WorkerCommand {
-  const [, script] = process.argv;
-  if (script === undefined) {
-    throw new PosternError('CLI_FAILED', 'Cannot start a worker: the program has no file');
-  }
-  return {
-    file: process.execPath,
-    args: [...process.execArgv, script, ...words],
-    env: process.env,
-  };
 }

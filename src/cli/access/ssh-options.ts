@@ -4,8 +4,8 @@ import { hostCertificate } from '../../client/ssh/host-certificate.ts';
 import type { IssuedCertificate } from '../../client/ssh/certificate-request.ts';
 import { gatewayArgument } from './access-options.ts';
 import { isAttended, withClientSession } from './client-session.ts';
-import { ownCommand } from './own-command.ts';
 import { printNote } from '../output.ts';
+import { ownCommand } from '../own-program.ts';
 
 export interface GatewayArguments {
   readonly gateway?: string | undefined;

@@ -8,12 +8,12 @@ import { systemClock } from '../../core/clock.ts';
 import { SdNotify } from '../../supervisor/sd-notify.ts';
 import { Supervisor } from '../../supervisor/supervisor.ts';
 import { takeSystemdSockets } from '../../supervisor/systemd-sockets.ts';
-import { ownWorkerCommand } from '../../supervisor/worker-process.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import { createLog, type Log } from '../../telemetry/log.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import { HangUp } from '../hang-up.ts';
 import { installCrashGuard } from '../long-running.ts';
+import { childCommand } from '../own-program.ts';
 import { StopSignals } from '../stop-signals.ts';
 
 /** The longest delay of a timer, ms. */
@@ -28,8 +28,9 @@ export async function superviseGateway(workerWords: readonly string[]): Promise<
   // A supervisor between two workers waits for nothing that Node knows of.
   const alive = setInterval(() => undefined, LONG_MS);
   let log: Log = early;
+  const [file, ...args] = childCommand(workerWords);
   const supervisor = new Supervisor({
-    command: ownWorkerCommand(workerWords),
+    command: { file, args, env: process.env },
     clock: systemClock,
     inherited: takeSystemdSockets(),
     notify: new SdNotify({

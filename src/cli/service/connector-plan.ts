@@ -10,8 +10,8 @@ import { parseCredentials } from '../../config/connector/credentials-file.ts';
 import { readTextFile } from '../../config/read-text-file.ts';
 import { hasCode, messageOf, PosternError } from '../../core/error.ts';
 import { connectorConfigFile } from '../config-file.ts';
+import { OWN_PROGRAM } from '../own-program.ts';
 import { launchdPlan } from './launchd-service.ts';
-import { OWN_PROGRAM } from './own-program.ts';
 import {
   checkVisible,
   stopSeconds,

@@ -9,8 +9,8 @@ import { resolve } from 'node:path';
 import { loadGatewayConfig, type GatewayConfig } from '../../config/gateway-config.ts';
 import { addressesOf, type ListenAddress } from '../../config/listen-address.ts';
 import { gatewayConfigFile } from '../config-file.ts';
+import { OWN_PROGRAM } from '../own-program.ts';
 import { launchdPlan } from './launchd-service.ts';
-import { OWN_PROGRAM } from './own-program.ts';
 import {
   checkVisible,
   stopSeconds,

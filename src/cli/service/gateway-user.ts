@@ -3,7 +3,7 @@ import { chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode, messageOf, PosternError } from '../../core/error.ts';
 import { PACKAGE_ROOT } from '../../core/package-root.ts';
-import { OWN_PROGRAM } from './own-program.ts';
+import { OWN_PROGRAM } from '../own-program.ts';
 import { runTool, succeeds } from './run-tool.ts';
 import type { PlannedFile, ServicePlan } from './service-plan.ts';
 import { writeChanged, WRITTEN_BY_US } from './written-files.ts';

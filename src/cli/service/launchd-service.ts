@@ -4,7 +4,7 @@
  * launchd has no notices, no reload and no credentials: the programs run as root's daemons and hand over when
  * `gateway reload` or `tunnel reload` ask them to.
  */
-import { OWN_PROGRAM } from './own-program.ts';
+import { OWN_PROGRAM } from '../own-program.ts';
 import { propertyList } from './property-list.ts';
 import { runTool, succeeds } from './run-tool.ts';
 import {

@@ -13,6 +13,7 @@ import { withResolvers } from '../../../core/with-resolvers.ts';
 import { readError, writeError } from '../../../core/written-error.ts';
 import { sendHandle, type ListeningHandle } from '../../../supervisor/listening-handle.ts';
 import { EXIT } from '../../exit-code.ts';
+import { childCommand } from '../../own-program.ts';
 import {
   parseSuccessorMessage,
   type ConnectorRunInfo,
@@ -62,7 +63,7 @@ export class Successor {
 
   constructor(options: SuccessorOptions) {
     this.#options = options;
-    const [program, ...args] = options.command ?? ownCommand();
+    const [program, ...args] = options.command ?? childCommand(process.argv.slice(2));
     const exited = withResolvers<number>();
     const registered = withResolvers<ConnectorRunInfo>();
     this.exited = exited.promise;
@@ -207,11 +208,6 @@ export class Successor {
     // One that is gone says so by its end.
     if (this.#child.connected) this.#child.send(message, () => undefined);
   }
-}
-
-/** What this process was started with, as it is on disk now. */
-function ownCommand(): readonly [string, ...string[]] {
-  return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
 }
 
 function failure(why: string, cause?: unknown): PosternError {
