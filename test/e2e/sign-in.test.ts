@@ -270,4 +270,4 @@ it('C16 twenty tabs at once: one sign-in in each, and all of them show their pag
   const cookies = await context.cookies(urlOf('auth'));
   const bytes = cookies.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
   expect(bytes).toBeLessThan(4_096);
-});
+}, 240_000);

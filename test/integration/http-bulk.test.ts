@@ -84,7 +84,7 @@ beforeEach(async () => {
 function curl(hostname: string, args: readonly string[], filter = 'cat'): Promise<RunResult> {
   const all = [...gateway.curlOptions(hostname), '--fail', ...args];
   return mustRun('sh', ['-c', `"$@" | ${filter}`, 'sh', toolPath('curl'), ...all], {
-    deadlineMs: 120_000,
+    deadlineMs: 300_000,
   });
 }
 
@@ -101,14 +101,14 @@ it('a file comes down whole', async () => {
   const { stdout } = await curl(FILES, [`https://${FILES}/large`], 'sha256sum');
   expect(stdout.slice(0, 64)).toBe(expected);
   expectFlatMemory(LIMIT_MIB);
-}, 150_000);
+}, 350_000);
 
 it('a chunked body goes up whole', async () => {
   const chunked = ['--header', 'Transfer-Encoding: chunked', '--request', 'POST'];
   const { stdout } = await curl(UPLOADS, [...chunked, '-T', file, `https://${UPLOADS}/sha256`]);
   expect(JSON.parse(stdout)).toEqual({ bytes: GIB, sha256: expected });
   expectFlatMemory(LIMIT_MIB);
-}, 150_000);
+}, 350_000);
 
 it('a body with a length goes up while another comes down', async () => {
   const [up, down] = await Promise.all([
@@ -118,4 +118,4 @@ it('a body with a length goes up while another comes down', async () => {
   expect(JSON.parse(up.stdout)).toEqual({ bytes: GIB / 4, sha256: patternSha256(GIB / 4) });
   expect(down.stdout.slice(0, 64)).toBe(patternSha256(GIB / 4));
   expectFlatMemory(LIMIT_MIB + 30);
-}, 150_000);
+}, 350_000);

@@ -217,7 +217,7 @@ describe('a live ssh session', () => {
         expect.stringMatching(/^postern: the gateway is back after (5\ds|1m(\d+s)?)$/),
       ]),
     );
-  }, 120_000);
+  }, 240_000);
 
   it('ends like any other, with every number once and in order', async () => {
     terminal.type('\u0004'); // Ctrl-D
