@@ -111,6 +111,28 @@ describe('a request', () => {
     expect(valuesOf(rawHeaders, 'transfer-encoding')).toEqual([]);
   });
 
+  it('brings its trailers, and the next one is served as well', async () => {
+    serve = (request, response) => {
+      void bodyOf(request).then((body) => {
+        const { trailers, headers } = request;
+        const { trailer } = headers;
+        response.end(JSON.stringify({ body: body.toString(), trailer, trailers }));
+      });
+    };
+    const headers = { trailer: 'x-sum', 'transfer-encoding': 'chunked' };
+    for (const parts of [['big'.repeat(100_000), 'end'], ['b'], []]) {
+      const asked = ask(gateway, HOSTNAME, '/', { method: 'PUT', headers });
+      for (const part of parts) asked.write(part);
+      asked.addTrailers({ 'X-Sum': String(parts.length), 'X-Forwarded-For': '1.2.3.4' });
+      // oxlint-disable-next-line no-await-in-loop
+      expect(await answerIn(await answerTo(asked.end()))).toEqual({
+        body: parts.join(''),
+        trailer: 'x-sum',
+        trailers: { 'x-sum': String(parts.length) },
+      });
+    }
+  });
+
   it('that waits for 100 Continue is let go on', async () => {
     serve = sayWhatCame;
     const headers = { expect: '100-continue', 'content-length': '4' };

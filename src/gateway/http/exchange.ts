@@ -123,6 +123,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
         onLate: () => {
           if (this.#connection instanceof OriginConnection) this.#connection.sendHead();
         },
+        onTrailers: (trailers, end) => {
+          if (this.#connection instanceof OriginConnection) {
+            this.#connection.endWithTrailers(trailers, end);
+          } else end();
+        },
       });
     }
   }

@@ -159,6 +159,7 @@ export class RequestCourse {
       isTls,
       requestId,
       hasBody: guarded.hasBody,
+      takesTrailers: target.wholeBodies !== true,
       identity: pass.identityHeaders,
       ownsAuthorization: pass.ownsAuthorization,
       trace: record.trace?.fields,

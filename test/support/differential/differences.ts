@@ -25,7 +25,10 @@ const HOP = new Set(
 );
 const OWNED =
   /^(?:x-forwarded-.*|postern-.*|cf-access-.*|forwarded|proxy|x-request-id|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip|x-original-url|x-rewrite-url)$/;
-const HEAD_ONLY = new Set(['set-cookie', 'content-length']);
+const HEAD_ONLY = new Set(['set-cookie', 'content-length', 'authorization', 'host']);
+
+const isOwned = (lowerName: string): boolean =>
+  OWNED.test(lowerName.replaceAll(/[^a-z0-9-]/g, '-'));
 
 const without = (
   message: Message,
@@ -75,8 +78,7 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     id: 'owned',
     side: 'origin',
-    direct: (message) =>
-      without(message, (name) => OWNED.test(name.replaceAll(/[^a-z0-9-]/g, '-'))),
+    direct: (message) => without(message, isOwned),
   },
   {
     id: 'added',
@@ -130,7 +132,23 @@ export const DIFFERENCES: readonly Difference[] = [
     direct: lengthLast,
     through: lengthLast,
   },
-  { id: 'request-trailers', side: 'origin', direct: (message) => ({ ...message, trailers: [] }) },
+  {
+    id: 'request-trailers',
+    side: 'origin',
+    direct: (message) => {
+      const listed = listedIn(message.fields);
+      const trailers = message.trailers.filter(([name]) => {
+        const lowerName = name.toLowerCase();
+        return (
+          !HEAD_ONLY.has(lowerName) &&
+          !HOP.has(lowerName) &&
+          !isOwned(lowerName) &&
+          !listed.has(lowerName)
+        );
+      });
+      return { ...message, trailers };
+    },
+  },
   { id: 'response-hop-by-hop', side: 'user', direct: dropHops, through: dropHops },
   {
     id: 'date',

@@ -49,6 +49,14 @@ export const BODIES: readonly (readonly [name: string, body: Body])[] = [
   ['no chunk', chunked()],
   ['chunk extensions', { ...chunked('a', 'b'), extension: ';n=v;q="x"' }],
   ['trailers', { ...chunked('a'), trailers: fieldsOf('X-Sum: 1') }],
+  ['trailers behind no chunk', { ...chunked(), trailers: fieldsOf('X-Sum: 1\nx-sum: b: c') }],
+  [
+    'trailers that belong into a head',
+    {
+      ...chunked(BIG, 'a'),
+      trailers: fieldsOf('Authorization: x\nX_Forwarded_For: 1\nX-Sum: 1'),
+    },
+  ],
 ];
 
 export const TARGETS = [

@@ -9,6 +9,7 @@
 import { EventEmitter } from 'node:events';
 import { requestTrailers } from '../fields/trailers.ts';
 import type { BodyMeter } from '../limits/body-meter.ts';
+import type { Trailers } from '../origin/send-trailers.ts';
 import type { UserRequest } from '../user/user-message.ts';
 
 export interface RequestBodyOptions {
@@ -16,6 +17,8 @@ export interface RequestBodyOptions {
   readonly onStart?: ((begin: () => void) => void) | undefined;
   /** Called when there is no byte yet, a moment after the body began. */
   readonly onLate?: (() => void) | undefined;
+  /** Called in place of `end` where there are trailers that an origin may have; it calls that. Default at once. */
+  readonly onTrailers?: ((trailers: Trailers, end: () => void) => void) | undefined;
   /** Where bytes are counted. */
   readonly count: { bytesReceived: number };
   /** What limits it. Default nothing. */
@@ -61,7 +64,7 @@ export class RequestBody extends EventEmitter {
     return this.#isEnded;
   }
 
-  /** What the origin may have of the trailers, names and values in turn; once `end` has come. HTTP/1.1 clients drop them. */
+  /** What the origin may have of the trailers, names and values in turn; once `end` has come. */
   get trailers(): string[] {
     return requestTrailers(this.#request.rawTrailers, this.#request.rawHeaders);
   }
@@ -144,7 +147,15 @@ export class RequestBody extends EventEmitter {
   #readAgain(chunks: readonly Buffer[]): void {
     this.#again = undefined;
     for (const chunk of chunks) this.emit('data', chunk);
-    if (this.#isEnded) this.emit('end');
+    if (this.#isEnded) this.#end();
+  }
+
+  #end(): void {
+    const end = (): void => void this.emit('end');
+    const { onTrailers } = this.#options;
+    const fields = onTrailers === undefined ? [] : this.trailers;
+    if (onTrailers === undefined || fields.length === 0) end();
+    else onTrailers({ fields, isBodyEmpty: !this.#hasBytes }, end);
   }
 
   #keep(chunk: Buffer): void {
@@ -166,7 +177,7 @@ export class RequestBody extends EventEmitter {
     if (!this.#request.complete || this.#isDetached || this.#isEnded) return;
     this.#isEnded = true;
     this.#options.meter?.over();
-    this.emit('end');
+    this.#end();
   };
 
   readonly #onError = (error: Error): void => {

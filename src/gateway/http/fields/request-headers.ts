@@ -8,6 +8,7 @@
 import { HOP_BY_HOP } from '../../../core/hop-by-hop.ts';
 import { withoutOwnCookies } from '../../../access/app-sign-in/app-cookies.ts';
 import { connectionOptions, isGatewayOwned, isOrdinaryConnection } from './header-rules.ts';
+import { requestAnnouncement } from './trailers.ts';
 
 export interface RequestHeadersInput {
   /** Names and values in turn, as sent. Checked by checkRequest(). */
@@ -28,6 +29,8 @@ export interface RequestHeadersInput {
   readonly trace?: readonly string[] | undefined;
   /** Whether a body follows; without one, Content-Length does not either. */
   readonly hasBody: boolean;
+  /** Whether there may be trailers behind the body. Default true. */
+  readonly takesTrailers?: boolean | undefined;
 }
 
 /** Names and values in turn. Connection, Upgrade and the framing of the body are left to the HTTP client. */
@@ -36,10 +39,12 @@ export function requestHeaders(input: RequestHeadersInput): string[] {
   const listed = listedInConnection(rawHeaders);
   const headers = ['Host', input.hostHeader ?? input.host];
   let wantsThem = false;
+  let announces = false;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
     const lowerName = name.toLowerCase();
     if (lowerName === 'te' && wantsTrailers(rawHeaders[index + 1] ?? '')) wantsThem = true;
+    if (lowerName === 'trailer') announces = input.hasBody && input.takesTrailers !== false;
     if (isDropped(lowerName, input.hasBody) || listed?.has(lowerName) === true) continue;
     if (lowerName === 'authorization' && input.ownsAuthorization === true) continue;
     if (input.trace !== undefined && TRACE_FIELDS.has(lowerName)) continue;
@@ -48,6 +53,8 @@ export function requestHeaders(input: RequestHeadersInput): string[] {
     if (kept !== '' || value === '') headers.push(name, kept);
   }
   if (wantsThem) headers.push('TE', 'trailers');
+  const announced = announces ? requestAnnouncement(rawHeaders) : undefined;
+  if (announced !== undefined) headers.push('Trailer', announced);
   headers.push('X-Forwarded-For', input.forwardedFor);
   headers.push('X-Forwarded-Host', input.host);
   headers.push('X-Forwarded-Proto', input.isTls ? 'https' : 'http');

@@ -24,6 +24,18 @@ export function requestTrailers(raw: readonly string[], rawHeaders: readonly str
     .flat();
 }
 
+/**
+ * The Trailer field of a request as an origin may have it; undefined without any name that is left, and where the body has a
+ * length: it has no place for trailers in HTTP/1.1.
+ */
+export function requestAnnouncement(rawHeaders: readonly string[]): string | undefined {
+  const fields = pairsOf(rawHeaders).map(([name, value]) => [name.toLowerCase(), value] as const);
+  if (fields.some(([name]) => name === 'content-length')) return undefined;
+  const values = fields.filter(([name]) => name === 'trailer').map(([, value]) => value);
+  const listed = listedIn(rawHeaders);
+  return announcedTrailers(values.join(','), (name) => !listed.has(name.toLowerCase()));
+}
+
 /** The trailers of a response that a user may have. `raw` has names and values in turn. */
 export function responseTrailers(raw: readonly (Buffer | string)[] | null): [string, string][] {
   if (raw === null || raw.length === 0) return [];
@@ -31,10 +43,13 @@ export function responseTrailers(raw: readonly (Buffer | string)[] | null): [str
   return pairsOf(texts).filter(([name]) => isTrailer(name));
 }
 
-/** The names in a Trailer field that may be trailers; undefined without any. */
-export function announcedTrailers(value: string): string | undefined {
+/** The names in a Trailer field that may be trailers, and that `picks` picks; undefined without any. */
+export function announcedTrailers(
+  value: string,
+  picks: (name: string) => boolean = () => true,
+): string | undefined {
   const names = value.split(',').map((name) => name.trim());
-  const kept = names.filter((name) => name !== '' && isTrailer(name));
+  const kept = names.filter((name) => name !== '' && isTrailer(name) && picks(name));
   return kept.length === 0 ? undefined : kept.join(', ');
 }
 

@@ -91,6 +91,6 @@ function dropContinue(stream: Duplex, onContinue: () => void): void {
 }
 
 /** Whether a name in a list of names and values is the one that says how long the body is. */
-function isContentLength(text: string, index: number): boolean {
+export function isContentLength(text: string, index: number): boolean {
   return index % 2 === 0 && text.toLowerCase() === 'content-length';
 }

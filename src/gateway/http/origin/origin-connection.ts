@@ -7,9 +7,10 @@
 import type { Socket } from 'node:net';
 import { Client, type Dispatcher } from 'undici';
 import { LIMITS } from '../../../core/limits.ts';
-import { sendHeadFirst } from './head-first.ts';
+import { isContentLength, sendHeadFirst } from './head-first.ts';
 import { STALE_CONNECTION } from './origin-error.ts';
 import type { OriginStream } from './origin-opener.ts';
+import { sendTrailers, type Trailers } from './send-trailers.ts';
 
 /** Undici wants an origin; nothing is ever sent to this one, since the Host field is always given. */
 const NOWHERE = 'http://origin.invalid';
@@ -34,6 +35,8 @@ export class OriginConnection {
   #requests = 0;
   #request: Dispatcher.DispatchOptions | undefined;
   #isHeadSent = false;
+  /** It carries no request after this one. */
+  #isLast = false;
 
   /** Takes over `duplex`, which must be connected and unread. */
   constructor(duplex: OriginStream, options: OriginConnectionOptions) {
@@ -65,7 +68,8 @@ export class OriginConnection {
       if (this.#isGone || !this.#isBusy) return;
       this.#isBusy = false;
       duplex.carries?.(0);
-      options.onIdle(this);
+      if (this.#isLast) this.destroy();
+      else options.onIdle(this);
     });
     this.#onGone = options.onGone;
     // An upgrade disconnects the client and leaves the stream open; a stream may close before it has a client.
@@ -104,11 +108,29 @@ export class OriginConnection {
   sendHead(onContinue?: () => void): void {
     if (this.#request === undefined || this.#isHeadSent || this.isGone) return;
     this.#isHeadSent = true;
-    const { method, path, headers } = this.#request;
+    const { method, path } = this.#request;
+    sendHeadFirst(this.#duplex, { method, path, headers: this.#fields, onContinue });
+  }
+
+  /**
+   * Ends the body of the request, by `end`, with trailers where it comes in chunks. The connection carries no other request
+   * then: of an origin that knows no trailers nobody can say what it takes them for.
+   */
+  endWithTrailers(trailers: Trailers, end: () => void): void {
+    if (this.isGone || this.#fields.some(isContentLength)) {
+      end();
+      return;
+    }
+    this.#isLast = true;
+    if (trailers.isBodyEmpty) this.sendHead();
+    sendTrailers(this.#duplex, trailers, end);
+  }
+
+  /** Of the request, names and values in turn. */
+  get #fields(): string[] {
     // What exchange.ts gives.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    const fields = headers as string[];
-    sendHeadFirst(this.#duplex, { method, path, headers: fields, onContinue });
+    return (this.#request?.headers ?? []) as string[];
   }
 
   /** The request that was to go over it is not sent. Undici would keep what it refused to write, and never be idle. */

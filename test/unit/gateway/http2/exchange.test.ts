@@ -201,26 +201,6 @@ describe('trailers over HTTP/2', () => {
     await eventually(() => isOver(3));
     expect(client.frames.filter(({ streamId }) => streamId === 3)).toHaveLength(1);
   });
-
-  it('of a request are the body’s to ask for, and an origin of HTTP/1.1 gets none', async () => {
-    let received = '';
-    const origin = await rawOrigin((socket) => {
-      socket.on('data', (bytes) => {
-        received += bytes.toString();
-        if (received.endsWith('0\r\n\r\n')) socket.write('HTTP/1.1 204 No Content\r\n\r\n');
-      });
-    });
-    const { port } = await startHttp2Gateway({ origin });
-    const session = await openSession(port);
-    const stream = session.request(
-      { ':path': '/', ':authority': 'app.test', ':method': 'POST' },
-      { waitForTrailers: true },
-    );
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '1' }));
-    stream.end('ab');
-    expect(await answerOf(stream)).toMatchObject({ status: 204 });
-    expect(received).toContain('2\r\nab\r\n0\r\n\r\n');
-  });
 });
 
 describe('a response over HTTP/2', () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   announcedTrailers,
+  requestAnnouncement,
   requestTrailers,
   responseTrailers,
 } from '../../../../../src/gateway/http/fields/trailers.ts';
@@ -46,6 +47,14 @@ describe('P8 trailers', () => {
   it('are not passed on where Connection lists them', () => {
     const head = ['Connection', 'x-hop, close', 'connection', 'X-B'];
     expect(requestTrailers(['X-Hop', '1', 'X-B', '2', 'X-C', '3'], head)).toEqual(['X-C', '3']);
+  });
+
+  it('of a request are announced by the names that may be some', () => {
+    const head = ['Connection', 'x-hop', 'Trailer', 'X-A, Host,X-Hop', 'trailer', 'x-b'];
+    expect(requestAnnouncement(head)).toBe('X-A, x-b');
+    expect(requestAnnouncement([...head, 'content-length', '1'])).toBeUndefined();
+    expect(requestAnnouncement(['Trailer', 'Host'])).toBeUndefined();
+    expect(requestAnnouncement(['X-A', 'b'])).toBeUndefined();
   });
 
   it('are none where there are none', () => {
