@@ -40,7 +40,7 @@ export interface TcpListener {
   readonly deny: readonly IpRange[];
   /** Connections at one time, over all its ports; 0 for any number. */
   readonly maxConnections: number;
-  /** The same of one address. */
+  /** The same of one address, but of `trusted-proxies`. */
   readonly maxConnectionsPerAddress: number;
   /** How long a connection may carry nothing; 0 for ever. */
   readonly idleTimeoutMs: number;
@@ -76,6 +76,12 @@ export function networks() {
 
 const MOST_CONNECTIONS = 1_000_000;
 
+/**
+ * Of one address, where nothing is said: more than pools of connections and factories behind one address have, and few enough
+ * that one address leaves files to open for the others. In all there is no default: a count of devices is nobody's to guess.
+ */
+const CONNECTIONS_PER_ADDRESS = 10_000;
+
 /** One entry of `tcp` as it is written. */
 export const tcpListenerSchema = mapping({
   listen: listenRange(),
@@ -103,7 +109,7 @@ export const tcpListenerSchema = mapping({
   allow: networks().default([]),
   deny: networks().default([]),
   'max-connections': wholeNumber(0, MOST_CONNECTIONS).prefault(0),
-  'max-connections-per-address': wholeNumber(0, MOST_CONNECTIONS).prefault(0),
+  'max-connections-per-address': wholeNumber(0, MOST_CONNECTIONS).prefault(CONNECTIONS_PER_ADDRESS),
   'idle-timeout': duration().prefault('0s'),
   'proxy-protocol': proxyProtocol(),
 });

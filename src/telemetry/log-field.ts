@@ -50,7 +50,7 @@ export const FIELD = {
   gateway: 'gateway',
   /** A socket address we listen on or talk to. */
   address: 'address',
-  /** Which listener somebody came to: `https`, `http`, `tcp[0]`. */
+  /** Which listener somebody came to: `https`, `http`, `tcp[0]`; `links` for connectors and clients. */
   listener: 'listener',
   /** A file that was read or written. */
   file: 'file',

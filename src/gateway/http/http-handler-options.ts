@@ -7,6 +7,7 @@ import type { HttpLimits } from '../../config/http-limits.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { PosternError } from '../../core/error.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { RefusalLog } from '../../telemetry/refusal-log.ts';
 import type { RequestTrace } from '../../telemetry/tracing/tracer.ts';
 import type { HttpRouter } from './origin/origin-opener.ts';
 import type { OriginPoolsOptions, OriginPoolsStats } from './origin/origin-pool.ts';
@@ -42,6 +43,8 @@ export interface HttpHandlerOptions {
   readonly onRequestMoved?: (tunnelName: string, error: PosternError) => void;
   /** Finds the place of a request in a trace. Default: there are no traces. */
   readonly trace?: (request: UserRequest) => RequestTrace | undefined;
+  /** Where connections are told that were ended because their users went too far. Default the log. */
+  readonly refusals?: Pick<RefusalLog, 'add'>;
   /** Who counts connections. Default nobody. */
   readonly door?: Pick<FrontDoor, 'heard' | 'release'>;
   readonly pools?: OriginPoolsOptions;

@@ -8,10 +8,12 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { type HttpLimits, HTTP_LIMITS_DEFAULTS } from '../../config/http-limits.ts';
+import { systemClock } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError, codeOf } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
+import { RefusalLog } from '../../telemetry/refusal-log.ts';
 import type { Http2Request } from '../http2/http2-request.ts';
 import type { Http2Response } from '../http2/http2-response.ts';
 import { StreamUpgrade } from '../http2/stream-upgrade.ts';
@@ -65,12 +67,16 @@ export class HttpHandler {
     const pools = new OriginPools(options.pools);
     const limits = new RequestLimits(options.limits ?? HTTP_LIMITS_DEFAULTS);
     this.#limits = limits;
+    const { clock = systemClock } = options;
+    const refusals = options.refusals ?? new RefusalLog({ clock, log: options.log });
     this.#http2 = new UserSessions({
       clock: options.clock,
       limits: () => limits.limits,
       onRequest: (request, response) => this.#onHttp2Request(request, response),
-      onFlood: (err, socket) => {
-        options.log.warn({ err, [FIELD.client]: clientOf(socket).address }, 'connection ended');
+      onFlood: (error, socket) => {
+        const { address } = clientOf(socket);
+        const fields = (): Record<string, unknown> => ({ [FIELD.client]: address });
+        refusals.add({ message: 'connection ended', listener: 'https', error, fields });
       },
     });
     const watch = new StallWatch({

@@ -185,9 +185,10 @@ export class ConnectorLink implements LinkRole {
   }
 
   #refuse(error: PosternError): void {
-    const { metrics, log } = this.#options.door;
+    const { metrics, refusals } = this.#options.door;
     metrics.registration(error);
-    log.warn(this.#fields({ [FIELD.err]: error }), 'registration refused');
+    const fields = (): Record<string, unknown> => this.#fields();
+    refusals.add({ message: 'registration refused', listener: 'links', error, fields });
     const isPermanent = error.code === 'REGISTER_REFUSED';
     this.#replica = undefined;
     const { link } = this.#options;

@@ -23,6 +23,7 @@ import type { Tunnel } from '../../store/store.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { RefusalLog } from '../../telemetry/refusal-log.ts';
 import type { ConnectedReplica } from './connected-replica.ts';
 import { ConnectorLink } from './connector-link.ts';
 import { sayRefused, type LinkRole, type RoleHost } from './link-role.ts';
@@ -37,6 +38,8 @@ export interface LinkDoorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
+  /** Where those are told who are refused. */
+  readonly refusals: Pick<RefusalLog, 'add'>;
   readonly registry: TunnelRegistry;
   readonly routes: RouteTable;
   /** How long our ends of detached streams are kept, which connectors are told, ms. */

@@ -97,7 +97,8 @@ export class ClientLink implements LinkRole {
       ? error
       : new PosternError('REGISTER_LIMIT', messageOf(error), { cause: error });
     const isPermanent = refusal.code === 'ACCESS_SIGN_IN';
-    door.log.warn({ [FIELD.address]: address, [FIELD.err]: error }, 'client refused');
+    const fields = (): Record<string, unknown> => ({ [FIELD.address]: address });
+    door.refusals.add({ message: 'client refused', listener: 'links', error, fields });
     sayRefused(link, refusal, isPermanent);
     link.close(isPermanent ? CLOSE_CODE.refused : CLOSE_CODE.tooMany, refusal.code);
   }

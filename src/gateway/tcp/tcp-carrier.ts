@@ -73,16 +73,17 @@ export class TcpCarrier {
       const waiting = arrivals.wait(error, hostname, () => {
         if (!socket.destroyed) this.carry(connection);
       });
-      if (waiting === undefined) this.refuse(connection, error);
-      else socket.once('close', () => waiting.release());
+      if (waiting === undefined) {
+        this.tell(connection, error);
+        abortSocket(socket);
+      } else socket.once('close', () => waiting.release());
     }
   }
 
-  /** Resets a connection, and says why. */
-  refuse({ socket, fields }: Pick<OpenConnection, 'socket' | 'fields'>, error: unknown): void {
+  /** Says why a connection is refused. */
+  tell({ fields }: Pick<OpenConnection, 'fields'>, error: unknown): void {
     const { name: listener, onRefused } = this.#options;
     onRefused({ message: 'TCP connection refused', listener, error, fields: () => fields });
-    abortSocket(socket);
   }
 
   #open(connection: OpenConnection): void {

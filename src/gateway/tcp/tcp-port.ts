@@ -28,7 +28,7 @@ import { readAhead } from '../front/read-ahead.ts';
 import type { TrustedProxies } from '../front/trusted-proxies.ts';
 import type { SharedTickets } from '../tls/shared-tickets.ts';
 import { parseClientHello } from './client-hello.ts';
-import { ConnectionShares } from './connection-shares.ts';
+import { ConnectionShares, type ConnectionLimits } from './connection-shares.ts';
 import { checkAddress, hostnameFor } from './listener-rules.ts';
 import { PortDoors } from './port-doors.ts';
 import { tlsOptions, type PortTls } from './port-tls.ts';
@@ -61,8 +61,6 @@ interface Connection {
   socket: Socket;
   /** TLS has begun and has no result. */
   isShakingHands: boolean;
-  /** It is not known yet where it goes. */
-  isOpening: boolean;
   /** Where it goes, once that is known. */
   hostname: string | undefined;
   readonly since: number;
@@ -81,8 +79,8 @@ export class TcpPort {
   /** By the TCP connection, the oldest first. */
   readonly #connections = new Map<Socket, Connection>();
   #listener: TcpPortOptions['listener'];
-  /** Connections of which it is not known yet where they go. */
-  #opening = 0;
+  /** Connections of which it is not known yet where they go, the oldest first. */
+  readonly #opening = new Set<Connection>();
   #onIdle: () => void = () => undefined;
 
   constructor(options: TcpPortOptions) {
@@ -165,7 +163,6 @@ export class TcpPort {
       raw,
       socket: raw,
       isShakingHands: false,
-      isOpening: true,
       hostname: this.#onlyHostname,
       since: systemClock.now(),
       portOffset,
@@ -173,19 +170,17 @@ export class TcpPort {
     };
     raw.setKeepAlive(true, KEEP_ALIVE_MS);
     this.#connections.set(raw, connection);
-    this.#opening += 1;
+    this.#opening.add(connection);
     raw.once('close', () => {
-      this.#opened(connection);
+      this.#opening.delete(connection);
       this.#connections.delete(raw);
       if (this.#connections.size === 0) this.#onIdle();
     });
     // Between accept and the pump an error must not go unheard.
     this.#logErrors(connection, raw);
     const { proxies, mostOpening = LIMITS.tcpOpening } = this.#options;
-    if (this.#opening > mostOpening) {
-      const why = `${mostOpening} others have not said yet where they go`;
-      this.#refuse(connection, new PosternError('TCP_LIMIT', `Cannot take the connection: ${why}`));
-    } else if (this.#listener.proxyProtocol === 'off') {
+    if (this.#opening.size > mostOpening) this.#makeRoom(mostOpening);
+    if (this.#listener.proxyProtocol === 'off') {
       this.#admit(connection);
     } else {
       readProxyHeader(raw, proxies, {
@@ -195,17 +190,23 @@ export class TcpPort {
     }
   }
 
-  /** Its destination is known, or it is over. */
-  #opened(connection: Connection): void {
-    if (connection.isOpening) this.#opening -= 1;
-    connection.isOpening = false;
+  /** The one that has been here the longest leaves: whoever means to say where they go has done so by then. */
+  #makeRoom(mostOpening: number): void {
+    const [oldest] = this.#opening;
+    if (oldest === undefined) return;
+    this.#opening.delete(oldest);
+    const why = `it does not say where it goes, and ${mostOpening} others came after it`;
+    this.#refuse(oldest, new PosternError('TCP_LIMIT', `Cannot keep the connection: ${why}`));
   }
 
   #refuse(connection: Connection, error: unknown): void {
-    const { raw, socket } = connection;
+    const { raw, socket, isShakingHands } = connection;
     // Somebody who connects to see whether we are there, and leaves.
-    if (codeOf(error) === 'STREAM_CANCELLED') raw.destroy();
-    else this.#carrier.refuse({ socket, fields: this.#fieldsOf(connection) }, error);
+    if (codeOf(error) !== 'STREAM_CANCELLED')
+      this.#carrier.tell({ fields: this.#fieldsOf(connection) }, error);
+    // What resets a connection below TLS has to go through the TLS socket, and in a handshake there is none yet.
+    if (isShakingHands || codeOf(error) === 'STREAM_CANCELLED') raw.destroy();
+    else abortSocket(socket);
   }
 
   #admit(connection: Connection): void {
@@ -213,13 +214,20 @@ export class TcpPort {
     const { address } = clientOf(raw);
     try {
       checkAddress(this.#listener, address);
-      raw.once('close', this.#shares.take(address, this.#listener));
+      raw.once('close', this.#shares.take(address, this.#limitsOf(address)));
     } catch (error) {
       this.#refuse(connection, error);
       return;
     }
     if (connection.hostname === undefined) this.#readName(connection);
     else this.#shakeHands(connection);
+  }
+
+  /** A proxy that does not say for whom it comes has the connections of many. */
+  #limitsOf(address: string): ConnectionLimits {
+    const { maxConnections, maxConnectionsPerAddress } = this.#listener;
+    if (!this.#options.proxies.has(address)) return { maxConnections, maxConnectionsPerAddress };
+    return { maxConnections, maxConnectionsPerAddress: 0 };
   }
 
   #readName(connection: Connection): void {
@@ -283,7 +291,7 @@ export class TcpPort {
     const client = clientOf(raw);
     const fields = this.#fieldsOf(connection);
     const place = { socket, client, hostname, portOffset, certificate };
-    this.#opened(connection);
+    this.#opening.delete(connection);
     this.#carrier.carry({ ...place, idleTimeoutMs, requestId, fields });
   }
 

@@ -192,10 +192,9 @@ describe('an address at its limit, where links may come', () => {
     const link = await enter();
     door.release(inside[2] as Socket);
     expect(clock.pending).toBe(1);
-    const ended = once(trial, 'close');
     trial.resume();
     clock.run(LIMITS.linkTrialMs);
-    await ended;
+    await eventually(() => trial.closed);
     expect(refused).toEqual([expect.stringContaining('it is no link')]);
     expect(link.destroyed).toBe(false);
     await eventually(() => door.size.counted === 1);
@@ -223,9 +222,9 @@ describe('P32 connections that have not asked for anything', () => {
     const { door, refused, inside, enter } = await start({ most: 0, mostOpening: 2 });
     const oldest = await enter();
     await enter('127.0.0.2');
-    const ended = once(oldest.resume(), 'close');
+    oldest.resume();
     await enter('127.0.0.3');
-    await ended;
+    await eventually(() => oldest.closed);
     expect(refused).toEqual([expect.stringContaining('2 others came after it')]);
     // Who has asked is not looked at again.
     expect(door.heard(inside[1] as Socket)).toBeUndefined();
@@ -254,9 +253,13 @@ describe('P32 connections that have not asked for anything', () => {
     const behind = secured();
     await once(behind, 'secureConnect');
     const third = secured();
-    await Promise.all([once(shaking.resume(), 'close'), once(third, 'secureConnect')]);
+    await once(third, 'secureConnect');
+    shaking.resume();
+    await eventually(() => shaking.closed);
     const fourth = secured();
-    await Promise.all([once(behind.resume(), 'close'), once(fourth, 'secureConnect')]);
+    await once(fourth, 'secureConnect');
+    behind.resume();
+    await eventually(() => behind.closed);
     expect(refused).toHaveLength(2);
     third.destroy();
     fourth.destroy();

@@ -35,6 +35,7 @@ import type { StreamBudgets } from '../../../../src/protocol/stream-keeper.ts';
 import type { Tunnel } from '../../../../src/store/store.ts';
 import { GatewayMetrics } from '../../../../src/telemetry/gateway-metrics.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
+import { RefusalLog } from '../../../../src/telemetry/refusal-log.ts';
 import { registerLink } from '../../../../src/transport/dial/register-link.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { memoryChannels, type MemoryChannel } from '../../../support/memory-channel.ts';
@@ -162,10 +163,12 @@ export class RelayLab {
         onRefused: (_, { code }) => void this.events.push(`refused ${code}`),
       },
     });
+    const log = createLog({ component: 'gateway', level: 'silent' });
     this.door = new LinkDoor({
       gatewayId: 'the-gateway',
       clock,
-      log: createLog({ component: 'gateway', level: 'silent' }),
+      log,
+      refusals: new RefusalLog({ clock, log }),
       metrics,
       registry: this.registry,
       routes,

@@ -140,7 +140,7 @@ describe('a connection whose connector has not come yet', () => {
 });
 
 describe('connections of which it is not known yet where they go', () => {
-  it('are so many at most, and make room when they leave or say it', async () => {
+  it('are so many, the oldest makes room, and so do those that leave or say it', async () => {
     const log: string[] = [];
     const { port, number } = await openPort(
       undefined,
@@ -159,9 +159,11 @@ describe('connections of which it is not known yet where they go', () => {
     };
     const [first, second] = [dial(), dial()];
     await eventually(() => port.connectionCount === 2);
-    await whenReset(dial());
-    expect(log.join('')).toMatch(/tcp\[0\] .*2 others have not said yet where they go/);
-    first.destroy();
+    const oldest = whenReset(first);
+    const third = dial();
+    await oldest;
+    expect(log.join('')).toMatch(/tcp\[0\] .*2 others came after it/);
+    third.destroy();
     await eventually(() => port.connectionCount === 1);
     dial();
     await eventually(() => port.connectionCount === 2);
@@ -174,5 +176,29 @@ describe('connections of which it is not known yet where they go', () => {
     dial();
     await eventually(() => port.connectionCount === 2);
     expect(log).toHaveLength(reached);
+  });
+
+  it('may be in the middle of a TLS handshake', async () => {
+    const authority = await TestAuthority.create();
+    const { port, number } = await openPort(
+      await authority.issue({ dns: [HOSTNAME] }),
+      undefined,
+      {},
+      { mostOpening: 1 },
+    );
+    const dial = (): Socket => {
+      const client = connect(number, '127.0.0.1');
+      client.on('error', () => undefined);
+      cleanup(() => client.destroy());
+      return client;
+    };
+    const first = dial();
+    first.resume().write(Buffer.from('16030102000100', 'hex'));
+    await eventually(() => port.connectionCount === 1);
+    const second = dial();
+    await eventually(() => first.closed);
+    await eventually(() => port.connectionCount === 1);
+    second.resetAndDestroy();
+    await eventually(() => port.connectionCount === 0);
   });
 });
