@@ -21,7 +21,8 @@ export interface WatchFilesOptions {
   readonly clock: Clock;
   readonly log: Log;
   /**
-   * They are others than before. Resolves with whether it could use them; it is asked again after a while where it could not.
+   * They are others than before, or this is the first look: they may have changed since somebody read them. Resolves with whether it
+   * could use them; it is asked again after a while where it could not.
    * What it rejects with is logged, and the files are watched on.
    */
   readonly onChange: () => Promise<boolean>;
@@ -69,10 +70,9 @@ class Watch {
   async #look(): Promise<void> {
     const state = await this.#state();
     const isFirst = this.#seen === undefined;
-    const isStable = state === this.#seen;
+    const isStable = isFirst || state === this.#seen;
     this.#seen = state;
-    if (isFirst) this.#read = state;
-    else if (isStable && (state !== this.#read || this.#isRetryDue)) await this.#change(state);
+    if (isStable && (state !== this.#read || this.#isRetryDue)) await this.#change(state);
   }
 
   get #isRetryDue(): boolean {

@@ -14,6 +14,7 @@ import type { Application } from './access/application.ts';
 import { messageOf } from '../core/error.ts';
 import { ConfigSource } from './config-source.ts';
 import type { Overrides } from './config-source.ts';
+import type { ConfigWatchKind } from './config-watches.ts';
 import { GATEWAY_ENVIRONMENT, gatewaySchema } from './gateway-schema.ts';
 import type { WrittenGatewayConfig } from './gateway-schema.ts';
 import { resolveProviders } from './access/identity-files.ts';
@@ -85,6 +86,8 @@ export interface GatewayConfig {
   readonly applications: readonly Application[];
   /** Absent: nothing is traced. */
   readonly tracing?: TracingConfig | undefined;
+  /** What becomes of files that change. */
+  readonly configWatch: ConfigWatchKind;
   readonly log: LogConfig;
   /** What an operator should be told, each `<file>:<line>: <key>: <text>`. */
   readonly warnings: readonly string[];
@@ -137,6 +140,7 @@ export async function loadGatewayConfig(
       .toSorted(bySpecificity),
     warnings,
     tracing: tracing && { endpoint: tracing['otlp-endpoint'], sample: tracing.sample },
+    configWatch: written['config-watch'],
     log,
   });
 }

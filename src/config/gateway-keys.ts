@@ -1,5 +1,5 @@
 /**
- * Which keys of the gateway's file take effect while it runs, and which wait for a reload. docs/operations.md "Changed files".
+ * Which keys of the gateway's file take effect in a process that runs, and which need a new one. docs/operations.md "Changed files".
  *
  * Every key has its row: a new one does not compile without. Where a key is live, gateway.ts puts it in force in apply().
  */
@@ -39,6 +39,7 @@ export const GATEWAY_KEYS = {
   groups: live('groups'),
   applications: live('applications'),
   tracing: live('tracing'),
+  configWatch: live('config-watch'),
   log: { name: 'log', isLive: (running, next) => running.log.format === next.log.format },
 } as const satisfies Record<Exclude<keyof GatewayConfig, 'file' | 'warnings'>, Rule>;
 

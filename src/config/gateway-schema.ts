@@ -11,6 +11,7 @@ import { LIMITS } from '../core/limits.ts';
 import { accessGroupSchema } from './access/access-group.ts';
 import { applicationSchema } from './access/application.ts';
 import type { EnvironmentKeys } from './config-source.ts';
+import { CONFIG_WATCHES } from './config-watches.ts';
 import {
   duration,
   flag,
@@ -73,6 +74,7 @@ export const gatewaySchema = mapping({
     'otlp-endpoint': parsed('a URL such as http://127.0.0.1:4318', parseEndpoint),
     sample: share().default(1),
   }).optional(),
+  'config-watch': oneOf(CONFIG_WATCHES).default('all'),
   log: mapping({
     level: oneOf(LOG_LEVELS).default('info'),
     format: oneOf(LOG_FORMATS).default('auto'),
@@ -102,6 +104,7 @@ export const GATEWAY_ENVIRONMENT: EnvironmentKeys = {
   POSTERN_COUNTRY_DATABASE: 'country-database',
   POSTERN_CLIENT_CA: 'client-ca',
   POSTERN_OTLP_ENDPOINT: 'tracing.otlp-endpoint',
+  POSTERN_CONFIG_WATCH: 'config-watch',
   POSTERN_LOG_LEVEL: 'log.level',
   POSTERN_LOG_FORMAT: 'log.format',
 };

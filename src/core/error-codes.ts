@@ -132,7 +132,7 @@ export const ERROR_CODES = {
   STORE_BUSY: 'The database is busy',
   STORE_FAILED: 'The database cannot be read or written',
 
-  RELOAD_BUSY: 'Another hand-over is under way, or too many old workers still drain',
+  RELOAD_BUSY: 'Another hand-over is under way, or too many old processes still drain',
   RELOAD_FAILED: 'The new worker did not get ready; the one before it goes on',
   RELOAD_ROLL_BACK: 'There is no worker to go back to',
 

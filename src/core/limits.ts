@@ -406,6 +406,9 @@ export const LIMITS = {
   /** How long a port may be taken by the gateway that was killed before, ms. test/unit/supervisor/held-sockets.test.ts */
   rebindMs: 1_000,
 
+  /** The least time between two hand-overs that changed files make, ms, and before the first one of a process. test/unit/cli/paced-hand-over.test.ts */
+  handOverPauseMs: 3_000,
+
   /** How long systemd may take to read a notice, ms, before it is given up. test/unit/supervisor/sd-notify.test.ts */
   noticeMs: 5_000,
   /** Notices to systemd that wait for their turn; more are dropped. sd-notify.test.ts */

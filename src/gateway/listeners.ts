@@ -265,10 +265,10 @@ export class Listeners {
   }
 
   #createHttpServer(): HttpServer {
-    const { plaintext, listen } = this.#options.config;
+    const { plaintext, listen, externalPort } = this.#options.config;
     if (!plaintext) {
       const { log, config } = this.#options;
-      const httpsPort = listen.https?.port ?? 443;
+      const httpsPort = externalPort ?? listen.https?.port ?? 443;
       const limits = serverLimits(config.http);
       const redirecting = createRedirectServer({ httpsPort, log, server: limits });
       this.#newcomers.track(redirecting);

@@ -83,9 +83,13 @@ export class SupervisorLink {
     return handle;
   }
 
-  /** Asks for something on behalf of an administrator. Rejects with what the supervisor says. */
-  async call(call: SupervisorCall): Promise<unknown> {
-    return (await this.#channel.call((id) => ({ type: 'call', id, call }))).result;
+  /**
+   * Asks for something on behalf of an administrator, or of the worker itself, which then says why. Rejects with what the supervisor
+   * says.
+   */
+  async call(call: SupervisorCall, ownReason?: string): Promise<unknown> {
+    const own = ownReason === undefined ? {} : { ownReason };
+    return (await this.#channel.call((id) => ({ type: 'call', id, call, ...own }))).result;
   }
 
   ready(how: Omit<Ready, 'type'>): void {

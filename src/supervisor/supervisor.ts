@@ -52,6 +52,8 @@ export class Supervisor {
   #restart: Timer | undefined;
   /** A reload that was asked for while another hand-over was under way, by somebody who does not wait for it. */
   #wantedReload: string | undefined;
+  /** The hand-over under way that no administrator asked for. */
+  #ownReload: Promise<HandOver> | undefined;
   /** When the active worker became it, on the monotonic clock, ms. */
   #activeSince = 0;
   #cut = 0;
@@ -226,15 +228,37 @@ export class Supervisor {
       if (!this.#isStopping) this.#workers.end(worker);
       this.#endWhenDrained();
     } else if (message.type === 'call') {
-      worker.answer(message.id, this.#call(message.call));
+      worker.answer(message.id, this.#call(worker, message));
     }
   }
 
-  async #call(call: Extract<WorkerMessage, { type: 'call' }>['call']): Promise<unknown> {
-    if (call === 'reload') return this.reload('gateway reload');
+  async #call(
+    worker: WorkerProcess,
+    { call, ownReason }: Extract<WorkerMessage, { type: 'call' }>,
+  ): Promise<unknown> {
+    if (call === 'reload') {
+      if (ownReason !== undefined) return this.#reloadFor(worker, ownReason);
+      // Whoever edits and then reloads may find it under way.
+      return this.#ownReload ?? this.reload('gateway reload');
+    }
     if (call === 'roll-back') return this.rollBack();
     if (call === 'drain') return { cut: await this.drain('gateway drain') };
     return this.status();
+  }
+
+  /** A worker asks by itself: what it wants may have happened since. */
+  async #reloadFor(worker: WorkerProcess, reason: string): Promise<HandOver> {
+    if (worker.state !== 'active') {
+      throw new PosternError('RELOAD_BUSY', 'Cannot reload the gateway: another worker serves');
+    }
+    const isFirst = !this.#isBusy;
+    const reload = this.reload(reason);
+    if (isFirst) this.#ownReload = reload;
+    try {
+      return await reload;
+    } finally {
+      if (this.#ownReload === reload) this.#ownReload = undefined;
+    }
   }
 
   #exited(worker: WorkerProcess, how: string): void {

@@ -77,7 +77,13 @@ export type WorkerMessage =
   | { readonly type: 'resumed' }
   /** The drain is over; it waits for `end`. */
   | { readonly type: 'drained'; readonly cut: number }
-  | { readonly type: 'call'; readonly id: number; readonly call: SupervisorCall }
+  /** `ownReason`: no administrator asked; only the worker that serves may. */
+  | {
+      readonly type: 'call';
+      readonly id: number;
+      readonly call: SupervisorCall;
+      readonly ownReason?: string;
+    }
   | Answer;
 
 export type SupervisorMessage =

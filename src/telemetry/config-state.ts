@@ -20,7 +20,7 @@ export interface ConfigStatus {
   readonly since?: string;
   /** Why what is in the files now is not in force; absent where it is. */
   readonly refused?: { readonly at: string; readonly code: string; readonly message: string };
-  /** Keys of the file whose change waits for a reload. */
+  /** Keys of the file whose change waits for a hand-over. */
   readonly waiting: readonly string[];
 }
 
@@ -36,6 +36,11 @@ export class ConfigState {
   taken(at: number, waiting: readonly string[]): void {
     this.#outcomes.add(outcomeOf(undefined));
     this.#status = { since: new Date(at).toISOString(), waiting };
+  }
+
+  /** The files were read again, and a new process is to take over with them: nothing changes in this one. */
+  waits(waiting: readonly string[]): void {
+    this.#status = { ...this.#status, waiting };
   }
 
   /** The files were read again, and nothing changes. */
@@ -61,7 +66,7 @@ export class ConfigState {
     });
     addGauge(registry, {
       name: `${prefix}_config_waiting`,
-      help: 'Keys of the file whose change waits for a reload.',
+      help: 'Keys of the file whose change waits for a hand-over.',
       read: () => [[{}, this.#status.waiting.length]],
     });
   }

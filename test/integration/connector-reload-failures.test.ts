@@ -303,10 +303,12 @@ describe('a connector under systemd', () => {
     expect(late).toMatchObject({ code: 1 });
     expect(late.stderr).toContain(`process ${second} has taken over from this one`);
 
-    const { stdout } = await reloadByCommand(connector, '-o', 'json');
-    const third = Number(
-      Reflect.get(Object(Reflect.get(Object(JSON.parse(stdout)), 'started')), 'pid'),
-    );
+    // The next hand-over is that of a changed file.
+    connector.configure([{ hostname: webOf(name), service: 'http_status:201' }], {
+      'ha-connections': 2,
+    });
+    await eventually(() => successors(connector).length === 2, { deadlineMs: 60_000 });
+    const [, third = 0] = successors(connector);
     await eventually(() => !isRunning(second));
     expect(told(`MAINPID=${third}`)).toBe(true);
     // What systemd does to stop a service of KillMode=mixed.

@@ -5,18 +5,23 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { request, type IncomingMessage } from 'node:http';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 
 import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 
 import { cleanup } from '../support/cleanup.ts';
+import { startForward } from '../support/client.ts';
 import { startConnector, type Connector } from '../support/connector.ts';
 import { guardLinks } from '../support/disconnect-guard.ts';
 import { eventually } from '../support/eventually.ts';
 import { Gateway } from '../support/gateway.ts';
+import { startLinkProxy } from '../support/link-proxy.ts';
 import { startDownload, startLiveStream, startWebSocket } from '../support/live-traffic.ts';
 import { startHttpOrigin, type HttpOrigin } from '../support/real/http-origin.ts';
+import { freePort, portOf } from '../support/real/port.ts';
 import { startEcho, type TcpOrigin } from '../support/real/tcp-origin.ts';
 import { say } from '../support/say.ts';
 import { askEcho, askHttp, SteadyRequests } from '../support/steady-requests.ts';
@@ -34,6 +39,8 @@ const FLAG = 'flag.postern.test';
 /** Each changes something at the gateway and something at the connector: a hundred reloads. */
 const ROUNDS = 50;
 const IN_FORCE = { deadlineMs: 20_000, everyMs: 20 };
+/** The same where a process is started first. */
+const TAKEN_OVER = { deadlineMs: 60_000, everyMs: 50 };
 
 let gateway: Gateway;
 let connector: Connector;
@@ -51,13 +58,18 @@ beforeAll(async () => {
       tls: { cert: './cert.pem', key: './key.pem' },
       log: { level: 'warn' },
       'default-policy': 'public',
+      'grace-period': '60s',
     },
   });
   mkdirSync(join(gateway.dir, 'data'), { mode: 0o700 });
   writeFileSync(gateway.caFile, authority.pem);
   await issue();
   await gateway.start();
-  connector = await startConnector({ gateway, ingress: rules(200) });
+  connector = await startConnector({
+    gateway,
+    ingress: rules(200),
+    config: { 'grace-period': undefined },
+  });
   await connector.linksUp();
 });
 
@@ -211,19 +223,150 @@ describe('what is broken', () => {
     await eventually(async () => expect(await flag()).toBe(205), IN_FORCE);
     expect((await configOf(connector.metricsPort)).refused).toBeUndefined();
   });
+});
 
-  it('and what needs a new worker waits for a reload, by name', async () => {
-    gateway.configure({ 'external-port': 4443 });
+/** What may not end, with those who ask all the time. */
+interface Traffic {
+  /** Resolves with what was not answered, once all is seen to be alive. */
+  end(): Promise<unknown[]>;
+}
+
+async function startTraffic(): Promise<Traffic> {
+  const users = [
+    new SteadyRequests({ users: 2, ask: askHttp(gateway, WEB, '/slow?ms=5') }),
+    new SteadyRequests({ users: 1, ask: askEcho(gateway.tcpPort(ECHO)) }),
+  ];
+  const forward = await startForward({ gateway, hostname: RAW });
+  const streams = [
+    await startLiveStream(forward.port, raw),
+    await startLiveStream(gateway.tcpPort(RAW), raw),
+  ];
+  const webSocket = await startWebSocket(gateway, WEB);
+  const ended: string[] = [];
+  void webSocket.end.then(({ how }) => ended.push(`WebSocket ${how}`));
+  for (const stream of streams) {
+    void stream.clientEnd.then(({ how }) => ended.push(`client ${how}`));
+    void stream.serverEnd.then(({ how }) => ended.push(`origin ${how}`));
+  }
+  return {
+    end: async () => {
+      const moved = streams.map((stream) => stream.moved());
+      await eventually(
+        () => streams.every((stream, at) => stream.moved() > (moved[at] ?? 0) + 100),
+        IN_FORCE,
+      );
+      const asked = (await Promise.all(users.map((one) => one.stop()))).flat();
+      expect(asked.length).toBeGreaterThan(10);
+      const failures = asked.filter(({ failure }) => failure !== undefined);
+      const dropped = [...ended];
+      for (const { client, server } of streams) for (const socket of [client, server]) socket.end();
+      webSocket.socket.terminate();
+      return [...failures, ...dropped];
+    },
+  };
+}
+
+/** The number of the worker that serves. */
+async function generation(): Promise<number> {
+  return Number(Reflect.get(Object(await gateway.json('gateway', 'status')), 'generation'));
+}
+
+/** Where plain HTTP leads: it says which port users see. */
+async function redirect(): Promise<string> {
+  const asked = request({
+    port: gateway.ports.http,
+    host: '127.0.0.1',
+    headers: { host: WEB },
+    agent: false,
+  }).end();
+  const [answer]: IncomingMessage[] = await once(asked, 'response');
+  answer?.resume();
+  return answer?.headers.location ?? '';
+}
+
+describe('what needs a new process', () => {
+  it('waits by name where the file says so', async () => {
+    gateway.configure({ 'config-watch': 'in-place', 'external-port': 4443 });
     await eventually(
       async () => expect(await gateway.metric('postern_gateway_config_waiting')).toBe(1),
       IN_FORCE,
     );
     const { stdout } = await gateway.cli('gateway', 'status');
     expect(stdout).toMatch(/^waits for a reload +external-port$/m);
-    await gateway.reload();
-    cleanup(() => gateway.configure());
+  });
+
+  it('is taken over by one, the last of many edits, and nothing is dropped', async () => {
+    const traffic = await startTraffic();
+    const port = await freePort();
+    const last = {
+      'identity-providers': [
+        { id: 'house', type: 'local', name: 'The house' },
+        {
+          id: 'far',
+          type: 'oidc',
+          name: 'Far away',
+          issuer: 'https://127.0.0.1:9',
+          'client-id': 'x',
+        },
+      ],
+      tcp: [
+        ...[RAW, ECHO].map((hostname) => ({
+          hostname,
+          listen: `127.0.0.1:${gateway.tcpPort(hostname)}`,
+        })),
+        { hostname: ECHO, listen: `127.0.0.1:${port}` },
+      ],
+    };
+    for (let edit = 1; edit <= 10; edit += 1) {
+      gateway.configure({ ...(edit === 10 && last), 'external-port': 4450 + edit });
+      // A look at a time: some edits are seen, some are not.
+      await redirect();
+    }
+    await eventually(async () => expect(await redirect()).toContain(':4460/'), TAKEN_OVER);
+    await eventually(async () => expect(await askEcho(port)(0)).toBeUndefined(), IN_FORCE);
+    const chooser = await gateway.fetch('auth.postern.test', '/');
+    expect(chooser.body.toString()).toMatch(/The house[^]*Far away/);
+    expect(await traffic.end()).toEqual([]);
+
+    // Ports that cannot be had are found out by the process that tries, and the one before goes on.
+    const before = await generation();
+    expect(before).toBeLessThanOrEqual(4);
+    const taken = createServer().listen(0, '127.0.0.1');
+    cleanup(() => taken.close());
+    await once(taken, 'listening');
+    const listen = `127.0.0.1:${portOf(taken)}`;
+    gateway.configure({ ...last, 'default-policy': 'deny', tcp: [{ hostname: ECHO, listen }] });
+    await eventually(
+      async () => expect(await gateway.metric('postern_gateway_config_refused')).toBe(1),
+      TAKEN_OVER,
+    );
+    const status = await gateway.cli('gateway', 'status');
+    expect(status.stdout).toMatch(/^refused +since .*tcp.*\(CONFIG_PORT_IN_USE\)$/m);
+    expect(await askEcho(port)(0)).toBeUndefined();
+    expect((await gateway.fetch(FLAG)).status).not.toBe(403);
+    // What cannot even be read starts none.
+    gateway.configure({ 'identity-providers': [{ id: 'x', type: 'ldap' }] });
     await eventually(async () => {
-      expect((await configOf(gateway.ports.metrics)).waiting).toEqual([]);
+      expect((await configOf(gateway.ports.metrics)).refused?.code).toBe('CONFIG_INVALID');
     }, IN_FORCE);
+    gateway.configure({ ...last, 'external-port': 4460 });
+    await eventually(async () => {
+      expect(await configOf(gateway.ports.metrics)).toMatchObject({ waiting: [] });
+      expect(await gateway.metric('postern_gateway_config_refused')).toBe(0);
+    }, IN_FORCE);
+    expect(await generation()).toBe(before);
+  });
+
+  it('is taken over by another connector too, which its streams outlive', async () => {
+    const traffic = await startTraffic();
+    const proxy = await startLinkProxy({ target: { port: gateway.ports.https } });
+    connector.configure(rules(206), {
+      gateway: [gateway.url, `https://127.0.0.1:${proxy.port}`],
+      'ha-connections': 2,
+    });
+    await eventually(async () => expect(await flag()).toBe(206), TAKEN_OVER);
+    await connector.linksUp(2);
+    expect(proxy.connections()).toBe(1);
+    expect(await traffic.end()).toEqual([]);
   });
 });

@@ -96,8 +96,11 @@ export class Connector {
     return logRecords(this.process.output);
   }
 
-  /** Writes the configuration again, with other rules. */
-  configure(ingress: readonly IngressEntry[]): void {
+  /** Writes the configuration again, with other rules and further changes. */
+  configure(
+    ingress: readonly IngressEntry[],
+    changes: Readonly<Record<string, unknown>> = {},
+  ): void {
     const { gateway, via } = this.#options;
     const urls = via?.map(({ port }) => `https://127.0.0.1:${port}`) ?? [gateway.url];
     const last = ingress.at(-1);
@@ -109,6 +112,7 @@ export class Connector {
       'grace-period': '5s',
       ingress: catchesAll ? ingress : [...ingress, { service: 'http_status:404' }],
       ...this.#options.config,
+      ...changes,
     };
     writeFileSync(this.configFile, stringify(config, { keepUndefined: false }));
   }

@@ -13,7 +13,7 @@ import { PosternError } from '../../core/error.ts';
 import { CONFIG_OPTION, connectorConfigFile } from '../config-file.ts';
 import { flagsOf } from '../flags-of.ts';
 import { readTokenFile } from './connector-token.ts';
-import { LOG_OPTIONS } from '../gateway/gateway-options.ts';
+import { CONFIG_WATCH_OPTION, LOG_OPTIONS } from '../gateway/gateway-options.ts';
 
 const textOption = (describe: string) => ({ type: 'string', requiresArg: true, describe }) as const;
 
@@ -36,6 +36,7 @@ export const CONNECTOR_OPTIONS = {
   metrics: textOption('Address for /ready and /metrics'),
   'grace-period': textOption('How long a drain may take, such as 30s'),
   links: textOption('Links to keep to the gateways'),
+  'config-watch': CONFIG_WATCH_OPTION,
   ...LOG_OPTIONS,
 } as const satisfies Record<string, Options>;
 

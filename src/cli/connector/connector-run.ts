@@ -55,10 +55,12 @@ export class ConnectorRun implements LongRunning {
   readonly #earlier = new EarlierRuns();
   readonly #ended = new Deferred<number>();
   readonly ended = this.#ended.promise;
-  readonly #watch: Timer;
+  readonly #watch: Timer | undefined;
   readonly #since = systemClock.wall();
   #reloading: Promise<unknown> = Promise.resolve();
   #waitingReloads = 0;
+  /** The hand-over under way that nobody asked for but the files. */
+  #ownReload: Promise<ReloadOutcome> | undefined;
   /** Set once another process has taken over: settles when the last stream of this one has ended. */
   #finished: Promise<void> | undefined;
   #isFinished = false;
@@ -77,8 +79,15 @@ export class ConnectorRun implements LongRunning {
     });
     const { config, log, load } = options;
     const { replica, configState: state } = connector;
-    const watched = { config, clock: systemClock, log, state, load, connector: replica };
-    this.#watch = watchConnectorConfig(watched);
+    this.#watch = watchConnectorConfig({
+      config,
+      clock: systemClock,
+      log,
+      state,
+      load,
+      connector: replica,
+      handOver: async () => this.#reloadChanged(),
+    });
   }
 
   /** Starts the connector, which dials for as long as it takes. Throws CONFIG_*. */
@@ -117,12 +126,28 @@ export class ConnectorRun implements LongRunning {
 
   /**
    * Hands over to a new process. Resolves once that takes the new streams; rejects with its error, and this one goes on as before.
-   * One at a time; a few may wait.
+   * One at a time; a few may wait. Whoever edits and then reloads may find it under way, and is told what becomes of it.
    */
   async reload(): Promise<ReloadOutcome> {
+    return this.#ownReload ?? this.#nextReload();
+  }
+
+  /** The same because files have changed. */
+  async #reloadChanged(): Promise<void> {
+    const reload = this.#nextReload();
+    this.#ownReload = reload;
+    try {
+      await reload;
+    } finally {
+      this.#ownReload = undefined;
+    }
+  }
+
+  async #nextReload(): Promise<ReloadOutcome> {
     const { predecessor } = this.#options;
     if (predecessor?.isParent === true) return predecessor.reload();
-    if (this.#waitingReloads >= MAX_WAITING_RELOADS) throw refusal('others wait for their turn');
+    if (this.#waitingReloads >= MAX_WAITING_RELOADS)
+      throw refusal('others wait for their turn', 'RELOAD_BUSY');
     this.#waitingReloads += 1;
     const turn = this.#reloading.then(async () => {
       this.#waitingReloads -= 1;
@@ -154,7 +179,7 @@ export class ConnectorRun implements LongRunning {
 
   async release(): Promise<void> {
     const { notices, place, predecessor } = this.#options;
-    this.#watch.cancel();
+    this.#watch?.cancel();
     await this.#connector.release();
     await place?.close();
     notices.release();
@@ -257,7 +282,7 @@ export class ConnectorRun implements LongRunning {
   /** Another process takes the new streams: finishes its own, for as long as the operator lets it. */
   #replaced(): void {
     if (this.#finished !== undefined) return;
-    this.#watch.cancel();
+    this.#watch?.cancel();
     this.#options.log.info('finishing the streams that are open');
     this.#finished = this.#finish();
   }

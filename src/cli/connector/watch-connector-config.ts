@@ -6,11 +6,11 @@ import { readFile } from 'node:fs/promises';
 import { changedKeys, type KeyRule } from '../../config/changed-keys.ts';
 import type { ConnectorConfig } from '../../config/connector/connector-config.ts';
 import type { IngressRule } from '../../config/connector/ingress-rule.ts';
-import type { Clock, Timer } from '../../core/clock.ts';
+import type { Clock } from '../../core/clock.ts';
 import type { ConfigState } from '../../telemetry/config-state.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { watchConfig, type ConfigChange } from '../config-watch.ts';
+import { watchConfig, type ConfigChange, type WatchedConfig } from '../config-watch.ts';
 
 /** What a running connector can change. */
 interface ChangeableConnector {
@@ -28,6 +28,8 @@ export interface WatchConnectorConfigOptions {
   /** Reads the file again, with the same options and environment. */
   load(): Promise<ConnectorConfig>;
   readonly connector: ChangeableConnector;
+  /** Has another process take over with what is in the files. */
+  readonly handOver: () => Promise<void>;
 }
 
 const CONNECTOR_KEYS = {
@@ -38,17 +40,20 @@ const CONNECTOR_KEYS = {
   metrics: { name: 'metrics', isLive: false },
   gracePeriodMs: { name: 'grace-period', isLive: false },
   linkCount: { name: 'ha-connections', isLive: false },
+  configWatch: { name: 'config-watch', isLive: true },
   log: { name: 'loglevel', isLive: (old, next) => old.log.format === next.log.format },
 } as const satisfies Record<
   Exclude<keyof ConnectorConfig, 'file' | 'ingress' | 'reloadGraceMs'>,
   KeyRule<ConnectorConfig>
 >;
 
-/** Starts watching; the result ends it. Without a file there is nothing to watch. */
-export function watchConnectorConfig(options: WatchConnectorConfigOptions): Timer {
-  const { config, clock, log, state, connector } = options;
+/** Starts watching; undefined without a file, since there is nothing to watch. */
+export function watchConnectorConfig(
+  options: WatchConnectorConfigOptions,
+): WatchedConfig | undefined {
+  const { config, clock, log, state, connector, handOver } = options;
   const { file } = config;
-  if (file === undefined) return { cancel: () => undefined };
+  if (file === undefined) return undefined;
   return watchConfig({
     file,
     config,
@@ -58,7 +63,7 @@ export function watchConnectorConfig(options: WatchConnectorConfigOptions): Time
     state,
     load: async () => options.load(),
     prepare: async (before, next): Promise<ConfigChange<ConnectorConfig>> => {
-      const { running, waiting } = changedKeys(before, next, CONNECTOR_KEYS);
+      const { running, live, waiting } = changedKeys(before, next, CONNECTOR_KEYS);
       const ca = await caOf(running);
       const { ingress } = next;
       const hasNewRules = meaning(ingress) !== meaning(before.ingress);
@@ -72,8 +77,15 @@ export function watchConnectorConfig(options: WatchConnectorConfigOptions): Time
         const fields = { [FIELD.file]: file, [FIELD.count]: ingress.length };
         log.info(fields, 'the changed ingress rules are in force');
       };
-      return { running: { ...running, ingress }, waiting, apply };
+      return {
+        running: { ...running, ingress },
+        waiting,
+        mayHandOver: next.configWatch === 'all',
+        isSame: waiting.length === 0 && live.length === 0 && !hasNewRules,
+        apply,
+      };
     },
+    handOver,
     remedy: 'reload the connector to put the other changes in force',
   });
 }

@@ -9,6 +9,8 @@ export interface GatewayControl {
   /** Ends the gateway gently; resolves with how much was cut. */
   drain(): Promise<number>;
   reload(): Promise<HandOverSummary>;
+  /** The same because its files have changed. Absent where nobody can. */
+  readonly reloadChanged?: () => Promise<unknown>;
   rollBack(): Promise<HandOverSummary>;
   /** Undefined where there is but one process. */
   workers(): Promise<WorkersSummary | undefined>;
@@ -19,6 +21,7 @@ export function supervisedControl(link: SupervisorLink): GatewayControl {
   return {
     drain: async () => ((await link.call('drain')) as { cut: number }).cut,
     reload: async () => (await link.call('reload')) as HandOverSummary,
+    reloadChanged: async () => link.call('reload', 'changed files'),
     rollBack: async () => (await link.call('roll-back')) as HandOverSummary,
     workers: async () => (await link.call('status')) as WorkersSummary,
   };

@@ -3,6 +3,7 @@
  * like it. They win over the environment and the file. Apart from what reads a configuration, which a supervisor does not.
  */
 import type { Options } from 'yargs';
+import { CONFIG_WATCHES } from '../../config/config-watches.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../../config/log-config.ts';
 import { CONFIG_OPTION } from '../config-file.ts';
 
@@ -13,6 +14,13 @@ export const LOG_OPTIONS = {
   'log-level': { choices: LOG_LEVELS, requiresArg: true, describe: 'The least level to log' },
   'log-format': { choices: LOG_FORMATS, requiresArg: true, describe: 'Form of the log' },
 } as const satisfies Record<string, Options>;
+
+/** The option that says what becomes of files that change. */
+export const CONFIG_WATCH_OPTION = {
+  choices: CONFIG_WATCHES,
+  requiresArg: true,
+  describe: 'Which changes of its files come into force by themselves',
+} as const satisfies Options;
 
 /** Options that a gateway's configuration is made of. */
 export const GATEWAY_OPTIONS = {
@@ -34,5 +42,6 @@ export const GATEWAY_OPTIONS = {
   'signing-key-rotation': textOption('How often the keys of tokens are replaced'),
   'country-database': textOption('MaxMind database file with countries'),
   'client-ca': textOption('PEM file of the authorities of client certificates'),
+  'config-watch': CONFIG_WATCH_OPTION,
   ...LOG_OPTIONS,
 } as const satisfies Record<string, Options>;

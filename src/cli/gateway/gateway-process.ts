@@ -11,7 +11,7 @@ import { AdminOperations, type RunningGateway } from '../../admin/admin-operatio
 import { claimAdminSocket, startAdminServer, type AdminServer } from '../../admin/admin-server.ts';
 import { adminSocketPath } from '../../admin/admin-socket.ts';
 import type { GatewayConfig } from '../../config/gateway-config.ts';
-import { systemClock, type Timer } from '../../core/clock.ts';
+import { systemClock } from '../../core/clock.ts';
 import { VERSION } from '../../core/version.ts';
 import { Gateway, type PreparedConfig } from '../../gateway/gateway.ts';
 import type { GatewayStatus } from '../../gateway/gateway-status.ts';
@@ -21,6 +21,7 @@ import type { ConfigState } from '../../telemetry/config-state.ts';
 import { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ListeningSockets } from '../../transport/listen-on.ts';
+import type { WatchedConfig } from '../config-watch.ts';
 import { Deferred } from '../deferred.ts';
 import type { LongRunning } from '../long-running.ts';
 import { databaseFile } from '../open-admin.ts';
@@ -32,6 +33,8 @@ export interface GatewayProcessOptions {
   readonly log: Log;
   /** Reads the configuration again, for what changes while the gateway runs. Absent: nothing does. */
   readonly load?: (() => Promise<GatewayConfig>) | undefined;
+  /** What was read again last is in force. */
+  readonly onTaken?: (() => void) | undefined;
   /** Does what administrators ask of the process. */
   readonly control: GatewayControl;
   /** What a supervisor gives. Absent: the process stands alone. */
@@ -53,7 +56,7 @@ interface Parts {
   readonly store: Store;
   readonly gateway: Gateway;
   readonly running: RunningGateway;
-  readonly watch: Timer | undefined;
+  readonly watch: WatchedConfig | undefined;
 }
 
 export class GatewayProcess implements LongRunning {
@@ -111,14 +114,19 @@ export class GatewayProcess implements LongRunning {
 
   /** The same, while a successor answers what is new, administrators and probes too. Undefined when resume() took it back. */
   async handOver(graceMs: number): Promise<number | undefined> {
-    const drained = this.#open.gateway.drain(graceMs, { isHandOver: true });
+    const { gateway, watch } = this.#open;
+    const drained = gateway.drain(graceMs, { isHandOver: true });
+    watch?.follow();
     await this.#closeAdmin();
     return drained;
   }
 
   /** Takes a drain back; false when it is too late. Throws CONFIG_PORT_IN_USE, and the drain goes on. */
   async resume(): Promise<boolean> {
-    return this.#open.gateway.resume();
+    const { gateway, watch } = this.#open;
+    const isBack = await gateway.resume();
+    if (isBack) watch?.lead();
+    return isBack;
   }
 
   async stop(): Promise<void> {
@@ -182,11 +190,20 @@ function givenBy({ sockets, ticketKeys }: Supervised): Pick<Supervised, 'sockets
 function watchConfig(
   gateway: Gateway,
   state: ConfigState,
-  { config, log, load }: GatewayProcessOptions,
-): Timer | undefined {
+  { config, log, load, onTaken, control }: GatewayProcessOptions,
+): WatchedConfig | undefined {
   if (load === undefined) return undefined;
-  const prepare = async (next: GatewayConfig): Promise<PreparedConfig> => gateway.prepare(next);
-  return watchGatewayConfig({ config, clock: systemClock, log, state, load, prepare });
+  const { reloadChanged } = control;
+  return watchGatewayConfig({
+    config,
+    clock: systemClock,
+    log,
+    state,
+    load,
+    prepare: async (next): Promise<PreparedConfig> => gateway.prepare(next),
+    onTaken,
+    handOver: reloadChanged && (async () => void (await reloadChanged())),
+  });
 }
 
 function runningGateway(gateway: Gateway, { control }: GatewayProcessOptions): RunningGateway {

@@ -35,15 +35,15 @@ export async function runGatewayWorker(args: GatewayArgs): Promise<ExitCode> {
     const log = createLog({ ...config.log, component: 'gateway' });
     installCrashGuard(log);
     for (const warning of config.warnings) log.warn(warning);
+    let lastText = configText;
     const program = await GatewayProcess.start({
       config,
       log,
       load: async () => {
-        const text = await readConfigText(file);
-        const changed = await configOfGateway(args, text);
-        link.configChanged(text);
-        return changed;
+        lastText = await readConfigText(file);
+        return configOfGateway(args, lastText);
       },
+      onTaken: () => link.configChanged(lastText),
       control: supervisedControl(link),
       supervised: {
         openAdmin: async (path, server) => openAdmin(link, path, server),

@@ -2,12 +2,12 @@
 import { changedKeys } from '../../config/changed-keys.ts';
 import type { GatewayConfig } from '../../config/gateway-config.ts';
 import { filesOfGateway, GATEWAY_KEYS, POLICY_KEYS } from '../../config/gateway-keys.ts';
-import type { Clock, Timer } from '../../core/clock.ts';
+import type { Clock } from '../../core/clock.ts';
 import type { PreparedConfig } from '../../gateway/gateway.ts';
 import type { ConfigState } from '../../telemetry/config-state.ts';
 import { FIELD } from '../../telemetry/log-field.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { watchConfig, type ConfigChange } from '../config-watch.ts';
+import { watchConfig, type ConfigChange, type WatchedConfig } from '../config-watch.ts';
 
 export interface WatchGatewayConfigOptions {
   /** What runs now. */
@@ -19,11 +19,18 @@ export interface WatchGatewayConfigOptions {
   readonly load: () => Promise<GatewayConfig>;
   /** Reads what a configuration names, for the gateway to go on with it. */
   readonly prepare: (config: GatewayConfig) => Promise<PreparedConfig>;
+  /** What was loaded last is in force. */
+  readonly onTaken?: (() => void) | undefined;
+  /** Has another process take over with what is in the files. Absent where nothing can. */
+  readonly handOver?: (() => Promise<void>) | undefined;
 }
 
-/** Starts watching; the result ends it. */
-export function watchGatewayConfig(options: WatchGatewayConfigOptions): Timer {
-  const { config, clock, log, state, load, prepare } = options;
+/** Keys that nobody changes but by command: another folder is another gateway, with other tunnels and users. */
+const BY_COMMAND: ReadonlySet<string> = new Set([GATEWAY_KEYS.dataDir.name]);
+
+/** Starts watching. */
+export function watchGatewayConfig(options: WatchGatewayConfigOptions): WatchedConfig {
+  const { config, clock, log, state, load, prepare, onTaken, handOver } = options;
   const { file } = config;
   return watchConfig({
     file,
@@ -38,10 +45,18 @@ export function watchGatewayConfig(options: WatchGatewayConfigOptions): Timer {
       const prepared = await prepare(running);
       const apply = (): void => {
         prepared.apply();
+        onTaken?.();
         tell(log, { config: running, live, certificates: prepared.certificates });
       };
-      return { running, waiting, apply };
+      return {
+        running,
+        waiting,
+        mayHandOver: next.configWatch === 'all' && !waiting.some((key) => BY_COMMAND.has(key)),
+        isSame: waiting.length === 0 && live.length === 0 && prepared.certificates === 0,
+        apply,
+      };
     },
+    handOver,
     remedy: 'reload the gateway to put the other changes in force',
   });
 }

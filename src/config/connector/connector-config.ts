@@ -11,6 +11,7 @@ import { isId } from '../../core/id.ts';
 import { parseTunnelToken } from '../../core/tunnel-token.ts';
 import { ConfigSource } from '../config-source.ts';
 import type { Overrides } from '../config-source.ts';
+import type { ConfigWatchKind } from '../config-watches.ts';
 import { CONNECTOR_ENVIRONMENT, connectorSchema } from './connector-schema.ts';
 import type { WrittenConnectorConfig } from './connector-schema.ts';
 import { parseCredentials } from './credentials-file.ts';
@@ -45,6 +46,8 @@ export interface ConnectorConfig {
   readonly reloadGraceMs?: number;
   /** Links kept at the same time, spread over the gateways. */
   readonly linkCount: number;
+  /** What becomes of files that change. */
+  readonly configWatch: ConfigWatchKind;
   readonly log: LogConfig;
 }
 
@@ -70,6 +73,7 @@ export async function loadConnectorConfig(
     gracePeriodMs: written['grace-period'],
     ...(source.isSet('grace-period') && { reloadGraceMs: written['grace-period'] }),
     linkCount: written['ha-connections'],
+    configWatch: written['config-watch'],
     log: {
       level: written.loglevel,
       format: written.output === 'default' ? 'auto' : written.output,

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { LIMITS } from '../../core/limits.ts';
 import { cloudflaredOnlyFields } from './cloudflared-keys.ts';
 import type { EnvironmentKeys } from '../config-source.ts';
+import { CONFIG_WATCHES } from '../config-watches.ts';
 import {
   durationOrSeconds,
   expected,
@@ -69,6 +70,7 @@ export const connectorSchema = mapping({
   metrics: listenAddress().optional(),
   'grace-period': durationOrSeconds({ most: Number.MAX_SAFE_INTEGER }).prefault('30s'),
   'ha-connections': wholeNumber(1, LIMITS.linksPerReplica).prefault(4),
+  'config-watch': oneOf(CONFIG_WATCHES).default('all'),
   loglevel: oneOf(LOG_LEVELS).default('info'),
   output: oneOf(['default', ...LOG_FORMATS]).default('default'),
 });
@@ -86,6 +88,7 @@ export const CONNECTOR_ENVIRONMENT: EnvironmentKeys = {
   POSTERN_METRICS: 'metrics',
   POSTERN_GRACE_PERIOD: 'grace-period',
   POSTERN_LINKS: 'ha-connections',
+  POSTERN_CONFIG_WATCH: 'config-watch',
   POSTERN_LOG_LEVEL: 'loglevel',
   POSTERN_LOG_FORMAT: 'output',
 };

@@ -133,7 +133,8 @@ describe("the connector's file", () => {
   it('lists under the keys of cloudflared every key but those that Postern adds', () => {
     const kept = [...withFate('same'), ...withFate('different')].map(({ name = '' }) => name);
     const own = [...keys.keys()].filter(
-      (key) => !/^(gateway|ca|originRequest\.proxyProtocol|ingress\[\]\..*)$/.test(key),
+      (key) =>
+        !/^(gateway|ca|config-watch|originRequest\.proxyProtocol|ingress\[\]\..*)$/.test(key),
     );
     const refused = withFate('refused').map(({ name }) => name);
     expect(kept.toSorted()).toEqual(own.filter((key) => !refused.includes(key)).toSorted());

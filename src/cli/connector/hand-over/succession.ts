@@ -71,7 +71,10 @@ export class Succession {
     const limit = LIMITS.drainingConnectors;
     if (this.drainingCount + others >= limit) {
       const remedy = 'SIGTERM to one of them lets it end within the grace period';
-      throw refusal(`${limit} earlier processes still finish their streams; ${remedy}`);
+      throw refusal(
+        `${limit} earlier processes still finish their streams; ${remedy}`,
+        'RELOAD_BUSY',
+      );
     }
     const successor: Successor = new Successor({
       env: this.#options.env,
@@ -145,6 +148,9 @@ export class Succession {
 }
 
 /** The error of a reload that is not even tried. */
-export function refusal(why: unknown): PosternError {
-  return new PosternError('CLI_FAILED', `Cannot reload the connector: ${messageOf(why)}`);
+export function refusal(
+  why: unknown,
+  code: 'CLI_FAILED' | 'RELOAD_BUSY' = 'CLI_FAILED',
+): PosternError {
+  return new PosternError(code, `Cannot reload the connector: ${messageOf(why)}`);
 }

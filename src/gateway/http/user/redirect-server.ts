@@ -25,7 +25,7 @@ import { parserErrorCode, rawErrorResponse, unreadRecord } from './raw-error.ts'
 import { HTTP_SERVER_OPTIONS, HTTP_SERVER_PROPERTIES } from './server-options.ts';
 
 export interface RedirectOptions {
-  /** Where HTTPS listens; 443 is left out of the URL. */
+  /** Where users find HTTPS; 443 is left out of the URL. */
   readonly httpsPort: number;
   readonly log: Log;
   /** What is set up otherwise than HTTP_SERVER_OPTIONS. */

@@ -18,6 +18,7 @@ const CONFIG: ConnectorConfig = {
   gateways: ['https://gw'],
   ingress: [],
   gracePeriodMs: 0,
+  configWatch: 'all',
   linkCount: 4,
   log: { level: 'info', format: 'auto' },
 };

@@ -7,6 +7,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { watchConnectorConfig } from '../../../../src/cli/connector/watch-connector-config.ts';
 import type { IngressRule } from '../../../../src/config/connector/ingress-rule.ts';
 import { loadConnectorConfig } from '../../../../src/config/connector/connector-config.ts';
+import { PosternError } from '../../../../src/core/error.ts';
 import { ConfigState } from '../../../../src/telemetry/config-state.ts';
 import { createLog } from '../../../../src/telemetry/log.ts';
 import { cleanup } from '../../../support/cleanup.ts';
@@ -22,6 +23,8 @@ let applied: string[];
 let lines: string[];
 let state: ConfigState;
 let trusted: (string | undefined)[];
+let handOvers: number;
+let failure: Error | undefined;
 
 beforeEach(() => {
   dir = tempDir('watch');
@@ -31,6 +34,8 @@ beforeEach(() => {
   lines = [];
   state = new ConfigState();
   trusted = [];
+  handOvers = 0;
+  failure = undefined;
 });
 
 function text(status: number, more = ''): string {
@@ -53,9 +58,14 @@ async function start(): Promise<void> {
       return trusted.at(-2) !== ca;
     },
   };
-  const watch = watchConnectorConfig({ config, clock, log, load, state, connector });
-  cleanup(() => watch.cancel());
+  const handOver = async (): Promise<void> => {
+    handOvers += 1;
+    if (failure !== undefined) throw failure;
+  };
+  const watch = watchConnectorConfig({ config, clock, log, load, state, connector, handOver });
+  cleanup(() => watch?.cancel());
   await looked();
+  trusted = [];
 }
 
 /** Resolves when the look under way has ended: the next one is planned. */
@@ -67,6 +77,14 @@ async function looked(): Promise<void> {
 async function look(): Promise<void> {
   clock.run(500);
   await looked();
+}
+
+/** Lets time pass, and the watch look, until something is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  await eventually(() => {
+    clock.run(100);
+    return isSo();
+  });
 }
 
 const STATUS = (status: number): string => JSON.stringify({ kind: 'http-status', status });
@@ -149,10 +167,45 @@ describe('watchConnectorConfig()', () => {
     expect(lines).toEqual([]);
   });
 
-  it('names what needs a restart', async () => {
+  it('has a process take over for what this one cannot change, whole', async () => {
     writeFileSync(file, text(404));
     await start();
-    writeFileSync(file, text(410, 'ha-connections: 2\nmetrics: 127.0.0.1:1\n'));
+    writeFileSync(file, text(410, 'ha-connections: 2\n'));
+    await until(() => handOvers === 1);
+    expect(applied).toEqual([]);
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+      level: 'info',
+      reason: 'changed: ha-connections',
+      msg: 'a new process is to take over with the changed configuration',
+    });
+  });
+
+  it('goes on with nothing of a change that no process could take over', async () => {
+    writeFileSync(file, text(404));
+    await start();
+    failure = new PosternError('LINK_REFUSED', 'Cannot reach it');
+    writeFileSync(file, text(410, 'ha-connections: 2\n'));
+    await until(() => state.status.refused !== undefined);
+    for (let looks = 0; looks < 20; looks += 1) await look();
+    expect(handOvers).toBe(1);
+    expect(applied).toEqual([]);
+    expect(state.status).toMatchObject({
+      refused: { code: 'LINK_REFUSED', message: 'Cannot reach it' },
+      waiting: ['ha-connections'],
+    });
+    writeFileSync(file, text(410));
+    await look();
+    await look();
+    expect(applied).toEqual([STATUS(410)]);
+    expect(state.status).toMatchObject({ waiting: [] });
+    expect(state.status.refused).toBeUndefined();
+  });
+
+  it('names what needs a command where the file says so', async () => {
+    writeFileSync(file, text(404));
+    await start();
+    const more = 'config-watch: in-place\nha-connections: 2\nmetrics: 127.0.0.1:1\n';
+    writeFileSync(file, text(410, more));
     await look();
     await look();
     expect(applied).toEqual([STATUS(410)]);
@@ -210,9 +263,10 @@ describe('watchConnectorConfig()', () => {
     const log = createLog({ component: 'test', level: 'silent' });
     const connector = { setRules: () => undefined, setTrust: () => false };
     const load = async () => config;
-    const watch = watchConnectorConfig({ config, clock, log, load, state, connector });
+    const handOver = async (): Promise<void> => undefined;
+    const watch = watchConnectorConfig({ config, clock, log, load, state, connector, handOver });
     await looked();
-    watch.cancel();
+    watch?.cancel();
     expect(clock.pending).toBe(0);
   });
 });

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { stringify } from 'yaml';
+import type { WatchedConfig } from '../../../../src/cli/config-watch.ts';
 import { watchGatewayConfig } from '../../../../src/cli/gateway/watch-gateway-config.ts';
 import { loadGatewayConfig, type GatewayConfig } from '../../../../src/config/gateway-config.ts';
 import { PosternError } from '../../../../src/core/error.ts';
@@ -53,7 +54,10 @@ function write(changes: Readonly<Record<string, unknown>>): void {
   writeFileSync(file, stringify(config, { keepUndefined: false }));
 }
 
-async function start(): Promise<void> {
+async function start(
+  handOver?: () => Promise<void>,
+  running?: GatewayConfig,
+): Promise<WatchedConfig> {
   const load = async () => loadGatewayConfig(file, { env: {} });
   const log = createLog({
     component: 'test',
@@ -61,7 +65,7 @@ async function start(): Promise<void> {
     destination: { write: (line) => void lines.push(JSON.parse(line)) },
   });
   const watch = watchGatewayConfig({
-    config: await load(),
+    config: running ?? (await load()),
     clock,
     log,
     state,
@@ -70,9 +74,13 @@ async function start(): Promise<void> {
       if (failure !== undefined) throw failure;
       return { certificates, apply: () => void applied.push(config) };
     },
+    handOver,
   });
   cleanup(() => watch.cancel());
   await looked();
+  // What the first look found.
+  applied = [];
+  return watch;
 }
 
 async function looked(): Promise<void> {
@@ -85,6 +93,14 @@ async function look(): Promise<void> {
     clock.run(500);
     await looked();
   }
+}
+
+/** Lets time pass, and the watch look, until something is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  await eventually(() => {
+    clock.run(100);
+    return isSo();
+  });
 }
 
 describe('watchGatewayConfig()', () => {
@@ -158,5 +174,49 @@ describe('watchGatewayConfig()', () => {
     failure = undefined;
     for (let looks = 0; looks < 6; looks += 1) await look();
     expect(applied).toMatchObject([{ defaultPolicy: 'public' }]);
+  });
+
+  it('finds at the first look what has changed since it was read', async () => {
+    const config = await loadGatewayConfig(file, { env: {} });
+    write({ 'default-policy': 'public' });
+    await start(undefined, config);
+    expect(state.status.since).toBeDefined();
+    expect(lines).toMatchObject([{ msg: 'the changed policies are in force' }]);
+  });
+});
+
+describe('a change that needs a new process', () => {
+  it('is taken by one as a whole, and by what this one still does once that has taken over', async () => {
+    let handOvers = 0;
+    const watch = await start(async () => {
+      handOvers += 1;
+      watch.follow();
+    });
+    write({ 'default-policy': 'public', 'external-port': 443 });
+    await until(() => applied.length === 1);
+    expect(handOvers).toBe(1);
+    expect(applied[0]).toMatchObject({ defaultPolicy: 'public' });
+    expect(applied[0]?.externalPort).toBeUndefined();
+    expect(lines.filter(({ level }) => level !== 'info')).toEqual([]);
+    write({ 'default-policy': 'deny', 'external-port': 444 });
+    await until(() => applied.length === 2);
+    await looked();
+    // Taken back: nothing is handed over before the files change again.
+    watch.lead();
+    for (let looks = 0; looks < 20; looks += 1) await look();
+    expect(handOvers).toBe(1);
+    expect(state.status.waiting).toEqual(['external-port']);
+    write({ 'external-port': 445 });
+    await until(() => handOvers === 2);
+  });
+
+  it('waits for a command where the database would be another one', async () => {
+    let handOvers = 0;
+    await start(async () => void (handOvers += 1));
+    write({ 'default-policy': 'public', 'external-port': 443, 'data-dir': './other' });
+    for (let looks = 0; looks < 20; looks += 1) await look();
+    expect(handOvers).toBe(0);
+    expect(applied).toMatchObject([{ defaultPolicy: 'public' }]);
+    expect(state.status.waiting).toEqual(['data-dir', 'external-port']);
   });
 });

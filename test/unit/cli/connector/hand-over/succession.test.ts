@@ -72,7 +72,7 @@ describe('a succession', () => {
     await succession.startNext(others);
     expect(succession.drainingCount).toBe(1);
     await expect(succession.startNext(others)).rejects.toMatchObject({
-      code: 'CLI_FAILED',
+      code: 'RELOAD_BUSY',
       message: expect.stringContaining('16 earlier processes still finish their streams'),
     });
   });
