@@ -127,7 +127,7 @@ export function checkRequest(head: RequestHead): GuardedRequest | GuardRefusal {
   const target = originForm(head.url, host);
   if (target.problem !== undefined) return bad(target.problem);
   const hostname = normaliseHostname(host);
-  if (fields.host !== undefined && withoutPort(fields.host) !== withoutPort(host)) {
+  if (fields.host !== undefined && !isSameAuthority(fields.host, host)) {
     const names = `${quote(host)} with a Host field ${quote(fields.host)}`;
     return refuse(421, 'HTTP_MISDIRECTED', `Cannot serve ${names}: the hosts differ`);
   }
@@ -251,7 +251,7 @@ function originForm(url: string, host: string): Target {
     const absolute = ABSOLUTE.exec(url);
     if (absolute === null) return badTarget(`the target ${quote(url)} is not a path`);
     const [, authority = '', rest = ''] = absolute;
-    if (withoutPort(authority) !== withoutPort(host)) {
+    if (!isSameAuthority(authority, host)) {
       return badTarget(`the target names ${quote(authority)} and Host ${quote(host)}`);
     }
     form = rest;
@@ -268,6 +268,11 @@ function originForm(url: string, host: string): Target {
 
 function badTarget(problem: string): Target {
   return { form: '', path: '', problem };
+}
+
+/** Whether two authorities are one. Over HTTP/1 it is nearly always the same text. */
+function isSameAuthority(one: string, other: string): boolean {
+  return one === other || withoutPort(one) === withoutPort(other);
 }
 
 /** An authority in lower case, without the port where it is one that clients leave out. */
