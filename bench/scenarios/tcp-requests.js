@@ -9,6 +9,12 @@ import { runWrk } from '../harness/wrk.js';
 
 const CONNECTIONS = [1, 64];
 
+/**
+ * Node compiles as it goes: the code of a request is as fast as it gets after some ten thousand of them, which one connection needs
+ * a few seconds for. Until then a request takes two to three times as long.
+ */
+const WARM_UP_SECONDS = 4;
+
 export const tcpRequests = {
   name: 'tcp-requests',
   title: 'Small requests through a TCP port',
@@ -34,7 +40,7 @@ export async function measureRequests({ lab, seconds, rounds }, field, target) {
       title: `${connections} connection(s)`,
       rounds,
       measure: (peer, phase) => {
-        const length = phase === 'round' ? seconds : 1;
+        const length = phase === 'round' ? seconds : WARM_UP_SECONDS;
         return measureOnce(lab, peer, { ...target(peer), connections, seconds: length });
       },
     });
