@@ -416,8 +416,8 @@ describe('P32 more connections of one address than allowed', () => {
     // There are places for links, on which somebody else is told what is the matter.
     await eventually(async () => codeIn(await lab.exchange(ELSE)) === 'HTTP_CONNECTION_LIMIT');
     const waits = [await served('127.0.0.2')];
-    const tunnel = connector.tunnel;
-    const late = await startConnector({
+    const { tunnel } = connector;
+    await startConnector({
       gateway,
       tunnel,
       ingress: [{ hostname: APP, service: origin.service }],
@@ -441,7 +441,6 @@ describe('P32 more connections of one address than allowed', () => {
 
     for (const socket of sockets) socket.destroy();
     await eventually(async () => statusIn(await lab.exchange(ELSE)) === 200);
-    await late.stop();
   });
 });
 

@@ -51,6 +51,8 @@ export class FrontDoor {
   readonly #guests = new Map<Socket, Guest>();
   /** Of these, how many are on trial. */
   #trials = 0;
+  /** By the TCP connection: the TLS on it, once its handshake is done. */
+  readonly #secured = new WeakMap<Socket, Socket>();
 
   constructor(options: FrontDoorOptions) {
     this.#options = options;
@@ -77,6 +79,10 @@ export class FrontDoor {
       if (!this.#admits(socket, listener, takesLinks)) return;
       this.accepted(socket, listener);
       for (const hear of inside) Reflect.apply(hear, server, [socket]);
+    });
+    server.on('secureConnection', (socket: Socket) => {
+      const carrier = carrierOf(socket);
+      if (carrier !== undefined) this.#secured.set(carrier, socket);
     });
     // Whatever is asked there is answered with the end of the connection.
     if (!takesLinks) server.on('request', ({ socket }: IncomingMessage) => this.heard(socket));
@@ -169,12 +175,12 @@ export class FrontDoor {
     socket.resetAndDestroy();
   }
 
-  /** Ends a connection that is in. Not by a reset: TLS may have begun on it, and has no way to hear of that. */
+  /** Ends a connection that is in, by way of the TLS on it: that must not be used once there is nothing below. */
   #end(socket: Socket, listener: string, why: string): void {
     this.#opening.delete(socket);
     const message = `Cannot keep a connection that asks for nothing: ${why}`;
     this.#tell(socket, listener, new PosternError('HTTP_CONNECTION_LIMIT', message));
-    socket.destroy();
+    (this.#secured.get(socket) ?? socket).destroy();
   }
 
   #tell(socket: Socket, listener: string, error: PosternError): void {

@@ -1,6 +1,7 @@
 /** Who may stand in a listener, with real connections from several addresses. */
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
+import { createSecureServer as createHttp2Server } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -233,11 +234,12 @@ describe('P32 connections that have not asked for anything', () => {
     expect(door.size.opening).toBe(2);
   });
 
-  it('may be in the middle of a TLS handshake, or behind it', async () => {
+  it.each<[string, (pair: { cert: string; key: string }) => Server]>([
+    ['http/1.1', (pair) => createHttpsServer(pair)],
+    ['h2', (pair) => createHttp2Server(pair)],
+  ])('may be in the middle of a TLS handshake, or behind it: %s', async (protocol, serve) => {
     const authority = await TestAuthority.create();
-    const server = createHttpsServer(await authority.issue({ dns: ['app.test'] }), (_, response) =>
-      response.end('ok'),
-    );
+    const server = serve(await authority.issue({ dns: ['app.test'] }));
     const { door, refused, dial } = await start({ most: 0, mostOpening: 2, server });
     const shaking = dial();
     // A handshake record of 512 bytes, and only its first seven.
@@ -245,7 +247,12 @@ describe('P32 connections that have not asked for anything', () => {
     await eventually(() => door.size.opening === 1);
     const secured = (): Socket => {
       const port = portOf(server);
-      const socket = connectTls({ port, ca: authority.pem, servername: 'app.test' });
+      const socket = connectTls({
+        port,
+        ca: authority.pem,
+        servername: 'app.test',
+        ALPNProtocols: [protocol],
+      });
       socket.on('error', () => undefined);
       cleanup(() => socket.destroy());
       return socket;
