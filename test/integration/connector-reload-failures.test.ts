@@ -140,7 +140,7 @@ describe('a reload that comes to nothing', () => {
     });
     await finish(stream);
     expect(await connector.stop()).toEqual({ code: 0, signal: null });
-  });
+  }, 240_000);
 
   it('cannot be asked for what is not there, nor for what is not clear', async () => {
     const connector = await start();

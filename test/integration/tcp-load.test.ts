@@ -80,7 +80,7 @@ describe('a hundred fast streams and two slow ones', () => {
     });
     const moved = (): number => sunk + fast.reduce((sum, socket) => sum + socket.bytesRead, 0);
     await eventually(() => moved() > 400 * MiB, {
-      deadlineMs: 60_000,
+      deadlineMs: 180_000,
       what: 'all windows to have grown',
     });
     const before = { client: slowClient.bytes, origin: slow.bytes(), fast: moved() };
@@ -107,7 +107,7 @@ describe('a hundred fast streams and two slow ones', () => {
       // The collector takes its time; what was not bounded would have grown by the gigabytes that were moved meanwhile.
       expect(samples.growthMib).toBeLessThan(160);
     }
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('two thousand streams at once', () => {
@@ -132,7 +132,7 @@ describe('two thousand streams at once', () => {
       expect(await gateway.metric('postern_gateway_streams_open')).toBe(0);
       expect(await connector.metric('postern_connector_streams_open')).toBe(0);
     });
-  });
+  }, 240_000);
 });
 
 describe('a keystroke on a tunnel with one link', () => {
@@ -158,7 +158,7 @@ describe('a keystroke on a tunnel with one link', () => {
     const copied = (): Promise<number> => gateway.metric('postern_gateway_stream_bytes_total');
     const start = await copied();
     await eventually(async () => (await copied()) - start > 200 * MiB, {
-      deadlineMs: 30_000,
+      deadlineMs: 60_000,
       what: 'a running copy',
     });
     const socket = openTcp(portOf('keys'));
@@ -177,8 +177,8 @@ describe('a keystroke on a tunnel with one link', () => {
     const shown = [0.5, 0.9, 0.99].map((share) => at(share).toFixed(1)).join(' / ');
     say(`${shown} ms (p50/p90/p99) beside ${mibPerSecond.toFixed(0)} MiB/s`);
     expect(mibPerSecond).toBeGreaterThan(5);
-    // 50 ms are for a machine that does nothing else. Behind the copy it would be what windows of it take, many times that.
-    expect(at(0.5)).toBeLessThan(150);
+    // Behind the copy it would be what all its windows take; a busy machine is slow with both.
+    expect(at(0.5)).toBeLessThan(50 + (6 / mibPerSecond) * 1_000);
   });
 });
 
@@ -190,7 +190,7 @@ async function watch(ms: number, look: () => void): Promise<number> {
       look();
       return performance.now() - since > ms;
     },
-    { everyMs: 100, deadlineMs: 2 * ms },
+    { everyMs: 100, deadlineMs: 5 * ms },
   );
   return (performance.now() - since) / 1000;
 }
