@@ -3,7 +3,8 @@
  * that is named by its only argument, which a test writes again to have other code on disk.
  *
  * `sockets`: what it listens on. `failure`: what it says instead of getting ready. `isStuck`: it never gets ready.
- * `exit`: the status it ends with at once. A connection that sends something is held: a drain waits for its end.
+ * `exit`: the status it ends with at once. A connection that sends something is held: a drain waits for its end. SIGUSR2: it asks for
+ * a reload by itself and for an administrator, and by itself again, and says of itself what it was `told`.
  */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -16,6 +17,7 @@ const held = new Set();
 let servers = [];
 let welcome;
 let isDraining = false;
+let told = [];
 let lastId = 0;
 
 const send = (message) => process.connected && process.send(message);
@@ -87,7 +89,11 @@ const orders = {
       /^(NOTIFY|LISTEN|WATCHDOG)/.test(name),
     );
     const { ticketKeys, configText } = welcome;
-    send({ type: 'answer', id, result: { held: held.size, environment, ticketKeys, configText } });
+    send({
+      type: 'answer',
+      id,
+      result: { held: held.size, environment, ticketKeys, configText, told },
+    });
   },
   answer: (message, handle) => answers.get(message.id)?.({ ...message, handle }),
 };
@@ -95,5 +101,10 @@ const orders = {
 process.on('message', (message, handle) => void orders[message.type]?.(message, handle));
 process.on('disconnect', drain);
 process.on('SIGTERM', () => void ask({ type: 'call', call: 'reload' }));
+process.on('SIGUSR2', async () => {
+  const own = { type: 'call', call: 'reload', ownReason: 'changed files' };
+  const both = await Promise.all([ask(own), ask({ type: 'call', call: 'reload' })]);
+  told = [...both, await ask(own)].map(({ result, error }) => result?.generation ?? error.code);
+});
 setInterval(() => send({ type: 'beat' }), 2_000).unref();
 send({ type: 'hello' });

@@ -120,6 +120,19 @@ describe('a reload', () => {
     expect(await lab.workers()).toEqual(['1 active']);
   });
 
+  it('that the worker asked for by itself is the one of a command meanwhile, and only the one that serves may', async () => {
+    const lab = await SupervisorLab.start();
+    const visitor = await lab.hold();
+    process.kill(await lab.pid(), 'SIGUSR2');
+    await eventually(async () => {
+      const [first] = (await lab.supervisor.status()).workers;
+      expect(first?.work).toMatchObject({ told: [2, 2, 'RELOAD_BUSY'] });
+    });
+    expect(await lab.workers()).toEqual(['1 draining', '2 active']);
+    visitor.socket.end();
+    await lab.become('2 active');
+  });
+
   it('is one at a time; who does not wait gets another one afterwards', async () => {
     const lab = await SupervisorLab.start();
     const reload = lab.supervisor.reload('test');
