@@ -53,8 +53,9 @@ function endTurn(): void {
   shareBytes = Math.max(LEAST_BYTES, TURN_BYTES / readShares);
   readBytes = 0;
   readShares = 0;
-  for (const socket of waiting) {
+  const held = [...waiting];
+  waiting.clear();
+  for (const socket of held) {
     if (!socket.destroyed && !socket.isPaused()) socket.resume();
   }
-  waiting.clear();
 }
