@@ -55,8 +55,7 @@ export interface AcceptMessage {
 export function parseOpen(json: Uint8Array): OpenMessage {
   const fields = JsonFields.parse(json);
   const key = fields.text('key');
-  if (!STREAM_KEY.test(key))
-    throw badControl('"key" is not 22 to 64 characters of base64url');
+  if (!STREAM_KEY.test(key)) throw badControl('"key" is not 22 to 64 characters of base64url');
   return {
     key,
     epoch: fields.integer('epoch'),

@@ -11,9 +11,7 @@ describe('StreamIds', () => {
     for (const id of own) {
       expect(ids.next).toBe(id);
       ids.useNext();
-      expect(() => ids.check(id)).toThrow(
-        expect.objectContaining({ code: 'PROTO_BAD_STREAM_ID' }),
-      );
+      expect(() => ids.check(id)).toThrow(expect.objectContaining({ code: 'PROTO_BAD_STREAM_ID' }));
     }
     ids.check(ofPeer);
   });
