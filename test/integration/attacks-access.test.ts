@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 
 import { APP, startAttackLab, type AttackLab } from '../support/attack-lab.ts';
 import { addUser, CookieBrowser } from '../support/cookie-browser.ts';
-import { FRAME, headersFrame, FrameClient } from '../support/http2-frames.ts';
+import { FRAME } from '../support/http2-bytes.js';
+import { headersFrame, FrameClient } from '../support/http2-frames.ts';
 import { codeIn, fieldsIn, statusIn } from '../support/raw-client.ts';
 import type { RecordedRequest } from '../support/real/recording-origin.ts';
 

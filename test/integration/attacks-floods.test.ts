@@ -13,16 +13,8 @@ import { APP, startAttackLab, type AttackLab } from '../support/attack-lab.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { startConnector } from '../support/connector.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  CODE,
-  fields,
-  FLAG,
-  FRAME,
-  frame,
-  FrameClient,
-  headersFrame,
-  uint32,
-} from '../support/http2-frames.ts';
+import { FLAG, FRAME, frame, uint32 } from '../support/http2-bytes.js';
+import { CODE, fields, FrameClient, headersFrame } from '../support/http2-frames.ts';
 import { codeIn, fieldsIn, statusIn } from '../support/raw-client.ts';
 import { say } from '../support/say.ts';
 

@@ -7,20 +7,7 @@
 import { EventEmitter, once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { eventually } from './eventually.ts';
-
-export const FRAME = {
-  data: 0,
-  headers: 1,
-  priority: 2,
-  reset: 3,
-  settings: 4,
-  ping: 6,
-  goaway: 7,
-  windowUpdate: 8,
-  continuation: 9,
-} as const;
-
-export const FLAG = { ack: 1, endStream: 1, endHeaders: 4 } as const;
+import { FLAG, frame, FRAME, PREFACE } from './http2-bytes.js';
 
 /** Error codes of RST_STREAM and GOAWAY (§7). */
 export const CODE = {
@@ -38,31 +25,6 @@ export interface Frame {
   readonly flags: number;
   readonly streamId: number;
   readonly payload: Buffer;
-}
-
-/** What a client says first, before its SETTINGS. */
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-
-/** One frame: 3 bytes length, 1 type, 1 flags, 4 stream. */
-export function frame(
-  type: number,
-  flags: number,
-  streamId: number,
-  payload: Buffer = Buffer.alloc(0),
-): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** A 32-bit number, as RST_STREAM and WINDOW_UPDATE carry it. */
-export function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
 }
 
 /** The fields of a head, uncompressed. */

@@ -6,6 +6,7 @@
  * connections there were, how many the gateway ended, and what it answered.
  */
 import { connect } from 'node:tls';
+import { FLAG, frame, FRAME, PREFACE, uint32 } from '../http2-bytes.js';
 
 const { port, hostname, ca, addresses } = JSON.parse(process.env.HOSTILE_USERS ?? '{}');
 
@@ -13,22 +14,10 @@ const { port, hostname, ca, addresses } = JSON.parse(process.env.HOSTILE_USERS ?
 const PER_SECOND = 150;
 const TICK_MS = 50;
 
+/** Of a head that is the whole request. */
+const WHOLE = FLAG.endStream | FLAG.endHeaders;
 const HEAD = `Host: ${hostname}\r\n`;
 const UPLOAD = `POST /sha256 HTTP/1.1\r\n${HEAD}Content-Length: 1000000\r\n\r\n`;
-
-const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, continuation: 9 };
-const END_STREAM = 1;
-const END_HEADERS = 4;
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-
-function frame(type, flags, streamId, payload = Buffer.alloc(0)) {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, payload]);
-}
 
 /** A GET as HPACK: indexed fields for the method and the scheme, literals for the rest. */
 function get(path) {
@@ -40,19 +29,13 @@ function get(path) {
   ]);
 }
 
-function uint32(value) {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
 const settings = (bytes) => [Buffer.from(PREFACE), frame(FRAME.settings, 0, 0, bytes)];
 
 /** SETTINGS_INITIAL_WINDOW_SIZE of nothing. */
 const NO_WINDOW = Buffer.from('000400000000', 'hex');
 
 const resets = Array.from({ length: 800 }, (_, at) => [
-  frame(FRAME.headers, END_STREAM | END_HEADERS, 1 + at * 2, get('/slow?ms=2000')),
+  frame(FRAME.headers, WHOLE, 1 + at * 2, get('/slow?ms=2000')),
   frame(FRAME.reset, 0, 1 + at * 2, uint32(8)),
 ]).flat();
 
@@ -60,7 +43,7 @@ const resets = Array.from({ length: 800 }, (_, at) => [
 const bomb = [
   frame(
     FRAME.headers,
-    END_STREAM,
+    FLAG.endStream,
     1,
     Buffer.concat([
       get('/'),
@@ -68,7 +51,7 @@ const bomb = [
       Buffer.alloc(3_900, 'a'),
     ]),
   ),
-  frame(FRAME.continuation, END_HEADERS, 1, Buffer.alloc(16_000, 0xbe)),
+  frame(FRAME.continuation, FLAG.endHeaders, 1, Buffer.alloc(16_000, 0xbe)),
 ];
 
 /**
@@ -93,16 +76,14 @@ const KINDS = {
   'responses without a window': {
     many: 20,
     h2: NO_WINDOW,
-    first: [1, 3, 5, 7].map((id) =>
-      frame(FRAME.headers, END_STREAM | END_HEADERS, id, get('/bytes/5000000')),
-    ),
+    first: [1, 3, 5, 7].map((id) => frame(FRAME.headers, WHOLE, id, get('/bytes/5000000'))),
   },
   'rapid resets': { many: 3, h2: '', first: resets },
   'heads without end': {
     many: 3,
     h2: '',
     first: [
-      frame(FRAME.headers, END_STREAM, 1, get('/')),
+      frame(FRAME.headers, FLAG.endStream, 1, get('/')),
       ...Array.from({ length: 3_000 }, () => frame(FRAME.continuation, 0, 1, Buffer.from([0x80]))),
     ],
   },
@@ -115,7 +96,7 @@ const KINDS = {
     many: 5,
     h2: '',
     first: Array.from({ length: 100 }, (_, at) =>
-      frame(FRAME.headers, END_STREAM | END_HEADERS, 1 + at * 2, get('/slow?ms=1500')),
+      frame(FRAME.headers, WHOLE, 1 + at * 2, get('/slow?ms=1500')),
     ),
   },
 };

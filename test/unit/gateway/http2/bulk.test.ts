@@ -6,7 +6,8 @@ import { describe, expect, it } from '@jest/globals';
 import { HTTP_LIMITS_DEFAULTS } from '../../../../src/config/http-limits.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { eventually, untilStill } from '../../../support/eventually.ts';
-import { FRAME, FLAG, frame, headersFrame, uint32 } from '../../../support/http2-frames.ts';
+import { FRAME, FLAG, frame, uint32 } from '../../../support/http2-bytes.js';
+import { headersFrame } from '../../../support/http2-frames.ts';
 import { dial, httpOrigin, onHeads, rawOrigin, targetAt } from '../http/http-fixture.ts';
 import {
   GET,

@@ -4,7 +4,8 @@ import { expect, it } from '@jest/globals';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { CODE, FRAME, headersFrame } from '../../../support/http2-frames.ts';
+import { FRAME } from '../../../support/http2-bytes.js';
+import { CODE, headersFrame } from '../../../support/http2-frames.ts';
 import { httpOrigin } from '../http/http-fixture.ts';
 import {
   GET,

@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { clientCertificateOf } from '../../../../src/gateway/http/user/client-certificate.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { FRAME, headersFrame } from '../../../support/http2-frames.ts';
+import { FRAME } from '../../../support/http2-bytes.js';
+import { headersFrame } from '../../../support/http2-frames.ts';
 import { TestAuthority } from '../../../support/test-authority.ts';
 import { dialTls } from '../../../support/tls-client.ts';
 import {

@@ -4,16 +4,8 @@ import { HTTP_LIMITS_DEFAULTS } from '../../../../src/config/http-limits.ts';
 import { LIMITS } from '../../../../src/core/limits.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import {
-  CODE,
-  FLAG,
-  FRAME,
-  fields,
-  frame,
-  headersFrame,
-  uint32,
-  type Frame,
-} from '../../../support/http2-frames.ts';
+import { FLAG, FRAME, frame, uint32 } from '../../../support/http2-bytes.js';
+import { CODE, fields, headersFrame, type Frame } from '../../../support/http2-frames.ts';
 import { httpOrigin, type Gateway } from '../http/http-fixture.ts';
 import { GET, ask, begin, openFrames, openSession, startHttp2Gateway } from './http2-fixture.ts';
 
