@@ -65,6 +65,18 @@ export const plan = fc.record({
 });
 export type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never;
 
+/** Streams of `bytes` each way, no two alike in how they go about it, and none refused. */
+export function manyPlans(count: number, bytes: number): Plan[] {
+  return Array.from({ length: count }, (_, index) => ({
+    up: bytes,
+    down: bytes,
+    pieceBytes: 500 + index * 37,
+    readEvery: index % 3,
+    acceptAfter: index % 4,
+    isRefused: false,
+  }));
+}
+
 /** Both ends of one stream. */
 interface Pair {
   readonly plan: Plan;
@@ -280,6 +292,14 @@ export class World<E extends Ends = Ends> {
     await this.turns(10);
     // Links in a black hole end.
     await this.time(20_000);
+  }
+
+  /** Every stream ended in order, with all its bytes at either end. */
+  checkWhole(): void {
+    for (const { plan: own, left, right } of this.pairs) {
+      expect([left.closedWith, left.received]).toEqual(['cleanly', own.down]);
+      expect([right?.hasEnd, right?.received]).toEqual([true, own.up]);
+    }
   }
 
   check(): void {

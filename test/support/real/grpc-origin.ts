@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 import { startProcess, type TestProcess } from '../processes.ts';
-import { whenReady } from './ready.ts';
+import { listeningPort } from './ready.ts';
 
 export interface GrpcOriginOptions {
   /** The port to listen on. Default: a free one. */
@@ -28,12 +28,7 @@ export async function startGrpcOrigin(options: GrpcOriginOptions = {}): Promise<
     name: 'grpc-origin',
     env: { GRPC_ORIGIN: JSON.stringify(options), NODE_OPTIONS: undefined },
   });
-  let port = 0;
-  await whenReady(server, () => {
-    const line = /^listening (\d+)$/m.exec(server.stdout);
-    port = Number(line?.[1]);
-    return line !== null;
-  });
+  const port = await listeningPort(server);
   return {
     port,
     service: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,

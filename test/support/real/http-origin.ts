@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { startProcess, type TestProcess } from '../processes.ts';
 import { tempDir } from '../temp-dir.ts';
-import { whenReady } from './ready.ts';
+import { listeningPort } from './ready.ts';
 
 export interface HttpOriginOptions {
   /** The port to listen on. Default: a free one. */
@@ -51,12 +51,7 @@ export async function startHttpOrigin(options: HttpOriginOptions = {}): Promise<
     name: 'http-origin',
     env: { HTTP_ORIGIN: how, NODE_OPTIONS: undefined },
   });
-  let port = 0;
-  await whenReady(server, () => {
-    const line = /^listening (\d+)$/m.exec(server.stdout);
-    port = Number(line?.[1]);
-    return line !== null;
-  });
+  const port = await listeningPort(server);
   return {
     port,
     socketPath,

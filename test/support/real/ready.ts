@@ -7,7 +7,7 @@ import type { TestProcess } from '../processes.ts';
 
 /**
  * Resolves once `probe` neither throws nor returns false. Rejects with what the server printed at the deadline (default
- * 30_000 ms), or at once when it ended.
+ * 60_000 ms), or at once when it ended.
  */
 export async function whenReady(
   server: TestProcess,
@@ -30,6 +30,17 @@ export async function whenReady(
   throw new Error(
     `Cannot start ${server.name}: it ended with ${String(signal ?? code)}:\n${tail()}`,
   );
+}
+
+/** The port that one of our servers says once it listens. Rejects as whenReady(). */
+export async function listeningPort(server: TestProcess): Promise<number> {
+  let port = 0;
+  await whenReady(server, () => {
+    const line = /^listening (\d+)$/m.exec(server.stdout);
+    port = Number(line?.[1]);
+    return line !== null;
+  });
+  return port;
 }
 
 /** Connects and hangs up. Rejects when nothing listens on 127.0.0.1. */

@@ -4,6 +4,7 @@ import { expect, it } from '@jest/globals';
 import { PosternError } from '../../../../src/core/error.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { resetSocket } from '../../../support/real/peer-end.ts';
+import { sameNumbers } from '../../../support/same-numbers.ts';
 import { RawClient, dial, rawOrigin, startGateway, targetAt } from './http-fixture.ts';
 
 const H = 'Host: app.test\r\n';
@@ -46,17 +47,8 @@ const ANSWERS: ((socket: Socket) => void)[] = [
   () => undefined,
 ];
 
-/** The same numbers in every run (Lehmer's generator). */
-function seeded(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % below;
-  };
-}
-
 it('P35 whatever users and origins do, nothing crashes, hangs or is left behind', async () => {
-  const random = seeded(20_240_607);
+  const random = sameNumbers(20_240_607);
   const origin = await rawOrigin((socket) => {
     socket.on('data', () => ANSWERS[random(ANSWERS.length)]?.(socket));
   });
