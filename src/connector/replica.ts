@@ -5,6 +5,7 @@
  * register before the others are dialled: a wrong token or an unreachable gateway is asked once and not four times.
  */
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { IngressRule } from '../config/connector/ingress-rule.ts';
 import { systemClock, type Timer } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
@@ -12,9 +13,8 @@ import { newId } from '../core/id.ts';
 import { LIMITS } from '../core/limits.ts';
 import { withResolvers } from '../core/with-resolvers.ts';
 import { ByteBudget } from '../protocol/byte-budget.ts';
-import type { HostnameState } from '../protocol/message/control-message.ts';
-import type { ReplicaInfo } from '../protocol/message/register-message.ts';
 import type { Link } from '../protocol/link.ts';
+import type { ReplicaInfo } from '../protocol/message/register-message.ts';
 import { StreamAccepter } from '../protocol/stream-accepter.ts';
 import type { ConnectorMetrics } from '../telemetry/connector-metrics.ts';
 import { FIELD } from '../telemetry/log-field.ts';
@@ -30,16 +30,17 @@ import { watchNetwork } from '../transport/watch/network-watch.ts';
 import { watchSleep } from '../transport/watch/sleep-watch.ts';
 import { DrainedLinks } from './drained-links.ts';
 import { HealthChecks } from './health/health-checks.ts';
+import { HostnameNotes } from './hostname-notes.ts';
 import { announce } from './ingress/ingress.ts';
 import { StreamAccess } from './ingress/stream-access.ts';
 import { OriginStreams } from './origin-streams.ts';
 import { OriginDialer } from './origin/origin-dialer.ts';
 import { registerConnector } from './registration.ts';
+import { ReplicaDrain } from './replica-drain.ts';
+import { settleLink } from './settle-link.ts';
 
 const STOPS = 'the connector stops';
 
-/** How long a gateway may take to hear of something, ms. Longer than any path takes that still carries something. */
-const SETTLE_MS = 2_000;
 /** How often it is looked whether a wait is over, ms. */
 const POLL_MS = 50;
 
@@ -88,20 +89,21 @@ export class Replica {
   #sleepWatch: Timer | undefined;
   #networkWatch: Timer | undefined;
   #running: Promise<unknown> = Promise.resolve();
-  /** When the drain is over at the latest, as the clock counts, once there is one. */
-  #drainDeadline: number | undefined;
+  readonly #drain = new ReplicaDrain({
+    reason: STOPS,
+    drainedLinks: this.#drainedLinks,
+    streamCount: () => this.#accepter.streamCount,
+    isStopped: () => this.#isStopped,
+  });
   #drained: Promise<number> | undefined;
-  /** Links on which our own drain was told. */
-  readonly #toldLinks = new WeakSet<Link>();
-  /** Links whose gateway may not have heard of the drain yet. */
-  #unsettledLinks = 0;
   #isStopped = false;
-  #shownHostnames = '';
+  readonly #notes: HostnameNotes;
   #onFirstLink: () => void = () => undefined;
 
   constructor(options: ReplicaOptions) {
     const { log, metrics, tunnelName } = options;
     this.#options = options;
+    this.#notes = new HostnameNotes(log, tunnelName);
     this.id = options.id ?? newId();
     this.#rules = options.rules;
     this.#ca = options.ca;
@@ -191,7 +193,7 @@ export class Replica {
     this.#fadingRules = [...this.#fadingRules, ...old];
     const settled = [...this.#links].map(async ({ link }) => {
       link.sendControl({ type: 'rules', rules: announce(rules) });
-      await settle(link);
+      await settleLink(link);
     });
     const forget = (): void => {
       this.#fadingRules = this.#fadingRules.filter((rule) => !old.includes(rule));
@@ -214,7 +216,8 @@ export class Replica {
   async linksUp(waitMs: number): Promise<void> {
     const deadline = systemClock.now() + waitMs;
     const isShort = (): boolean => this.#links.size < this.#options.linkCount && !this.#isStopped;
-    while (isShort() && systemClock.now() < deadline) await wait(POLL_MS);
+    while (isShort() && systemClock.now() < deadline)
+      await delay(POLL_MS, undefined, { ref: false });
   }
 
   /**
@@ -222,9 +225,8 @@ export class Replica {
    * as long as they take. Asked again it may only take less. Returns how many streams were cut.
    */
   async drain(graceMs: number): Promise<number> {
-    const deadline = systemClock.now() + graceMs;
-    this.#drainDeadline = Math.min(deadline, this.#drainDeadline ?? deadline);
-    return (this.#drained ??= this.#drain());
+    this.#drain.begin(graceMs);
+    return (this.#drained ??= this.#drainAndStop());
   }
 
   /** Stops at once. Safe to call twice. */
@@ -290,7 +292,7 @@ export class Replica {
           end({ kind: 'drain', message });
         },
         onKeys: (keys) => this.#access.setKeys(index, keys),
-        onHostnames: ({ hostnames }) => this.#showHostnames(hostnames),
+        onHostnames: ({ hostnames }) => this.#notes.show(hostnames),
         onClose: (error) => {
           if (kept !== undefined) this.#forget(kept);
           end({ kind: 'closed', error });
@@ -310,7 +312,7 @@ export class Replica {
       },
       'link registered',
     );
-    this.#showHostnames(answer.hostnames);
+    this.#notes.show(answer.hostnames);
     return kept;
   }
 
@@ -332,7 +334,7 @@ export class Replica {
   #linkUp(kept: KeptLink): void {
     this.#options.metrics.linkOpened();
     if (this.#isStopped) sayGoodbye(kept.link, STOPS);
-    else if (this.isDraining) this.#drainLink(kept.link);
+    else if (this.isDraining) this.#drain.tell(kept.link);
     this.#onFirstLink();
   }
 
@@ -340,72 +342,19 @@ export class Replica {
     this.#options.metrics.linkClosed();
   }
 
-  /** Says once, and again when it changes, which hostnames of the rules reach nobody. */
-  #showHostnames(hostnames: Readonly<Record<string, HostnameState>>): void {
-    const shown = JSON.stringify(hostnames);
-    if (shown === this.#shownHostnames) return;
-    this.#shownHostnames = shown;
-    const { log, tunnelName } = this.#options;
-    for (const [name, state] of Object.entries(hostnames)) {
-      if (state === 'unrouted') {
-        const remedy = `postern tunnel route add ${tunnelName} ${name}`;
-        log.warn(
-          { [FIELD.hostname]: name },
-          `no route leads to this hostname; on the gateway: ${remedy}`,
-        );
-      }
-      if (state === 'refused') {
-        log.error(
-          { [FIELD.hostname]: name },
-          'the gateway refuses this hostname: another tunnel has it',
-        );
-      }
-    }
-  }
-
   /** Whether it takes no new streams any more. */
   get isDraining(): boolean {
-    return this.#isStopped || this.#drainDeadline !== undefined;
+    return this.#isStopped || this.#drain.hasBegun;
   }
 
-  async #drain(): Promise<number> {
+  async #drainAndStop(): Promise<number> {
     for (const kept of this.#links) {
       // A gateway that goes away itself knows no connector but those it has: it closes these links when it needs nobody any more.
-      if (!this.#drainedLinks.has(kept)) this.#drainLink(kept.link);
+      if (!this.#drainedLinks.has(kept)) this.#drain.tell(kept.link);
     }
-    await this.#streamsEnded();
+    await this.#drain.streamsEnded();
     const cut = this.#accepter.streamCount;
     await this.stop();
     return cut;
   }
-
-  /** Streams that the gateway opened before it heard of the drain are served: their users were promised a connector. */
-  #drainLink(link: Link): void {
-    const leftMs = Math.max(0, (this.#drainDeadline ?? 0) - systemClock.now());
-    const graceMs = Math.min(Math.round(leftMs), Number.MAX_SAFE_INTEGER);
-    this.#toldLinks.add(link);
-    link.sendControl({ type: 'drain', reason: STOPS, dialAgainMs: 0, graceMs });
-    this.#unsettledLinks += 1;
-    const settled = (): void => void (this.#unsettledLinks -= 1);
-    settle(link).then(settled, settled);
-  }
-
-  async #streamsEnded(): Promise<void> {
-    const isNeeded = (): boolean =>
-      [...this.#drainedLinks].some(({ link }) => !this.#toldLinks.has(link));
-    const isBusy = (): boolean =>
-      this.#accepter.streamCount > 0 || this.#unsettledLinks > 0 || isNeeded();
-    // Looked at each time: a second request may have brought it forward.
-    const isLate = (): boolean => systemClock.now() >= (this.#drainDeadline ?? 0);
-    while (isBusy() && !isLate() && !this.#isStopped) await wait(POLL_MS);
-  }
-}
-
-/** Resolves when the gateway has acted on what was said, and its streams from before have arrived. */
-async function settle(link: Link): Promise<void> {
-  await Promise.race([link.roundTrip(), wait(SETTLE_MS)]);
-}
-
-async function wait(ms: number): Promise<void> {
-  await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
 }
