@@ -101,10 +101,13 @@ const orders = {
 process.on('message', (message, handle) => void orders[message.type]?.(message, handle));
 process.on('disconnect', drain);
 process.on('SIGTERM', () => void ask({ type: 'call', call: 'reload' }));
-process.on('SIGUSR2', async () => {
+process.on('SIGUSR2', () => void askTwice());
+setInterval(() => send({ type: 'beat' }), 2_000).unref();
+send({ type: 'hello' });
+
+/** Asks for a reload of its own while an administrator's is under way, and once more behind it. */
+async function askTwice() {
   const own = { type: 'call', call: 'reload', ownReason: 'changed files' };
   const both = await Promise.all([ask(own), ask({ type: 'call', call: 'reload' })]);
   told = [...both, await ask(own)].map(({ result, error }) => result?.generation ?? error.code);
-});
-setInterval(() => send({ type: 'beat' }), 2_000).unref();
-send({ type: 'hello' });
+}
