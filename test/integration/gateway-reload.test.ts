@@ -26,7 +26,7 @@ beforeAll(async () => {
   });
   cleanup(() => origin.close());
   await once(origin.listen(0, '127.0.0.1'), 'listening');
-  gateway = await startGateway({ config: { 'grace-period': '20s' } });
+  gateway = await startGateway({ config: { 'grace-period': '120s' } });
   connector = await startConnector({
     gateway,
     ingress: [{ hostname: HOSTNAME, service: `http://127.0.0.1:${portOf(origin)}` }],

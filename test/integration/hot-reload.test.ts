@@ -58,7 +58,7 @@ beforeAll(async () => {
       tls: { cert: './cert.pem', key: './key.pem' },
       log: { level: 'warn' },
       'default-policy': 'public',
-      'grace-period': '60s',
+      'grace-period': '600s',
     },
   });
   mkdirSync(join(gateway.dir, 'data'), { mode: 0o700 });

@@ -41,6 +41,9 @@ const IMPATIENT: Change = [
   (text) => text.replace('workerReadyMs: 30_000', `workerReadyMs: ${READY_MS}`),
 ];
 
+/** How long the old processes may have streams: those of the test live to its end, and packing takes its time. */
+const GRACE = '600s';
+
 /** Time between two requests of a user, ms. */
 const PACE_MS = 40;
 
@@ -147,7 +150,7 @@ async function nothingDropped(): Promise<void> {
 beforeAll(async () => {
   symlinkSync(join(REPOSITORY, 'node_modules'), join(prefix, 'node_modules'));
   await install(await pack(FIRST, [IMPATIENT]));
-  gateway = await Gateway.create({ tcp: [RAW], config: { 'grace-period': '60s' } });
+  gateway = await Gateway.create({ tcp: [RAW], config: { 'grace-period': GRACE } });
   gatewayProcess = startProcess(postern, ['gateway', 'run', '--config', gateway.configFile], {
     name: 'gateway',
     env: posternEnv(),
@@ -161,7 +164,7 @@ beforeAll(async () => {
     { hostname: RAW, service: streams.origin.service },
   ];
   const tunnel = await gateway.createTunnel('web', [WEB, RAW]);
-  const config = { 'grace-period': '60s' };
+  const config = { 'grace-period': GRACE };
   const connector = new Connector({ gateway, ingress, config }, tunnel, await freePort());
   connectorProcess = startProcess(postern, ['tunnel', 'run', '--config', connector.configFile], {
     name: 'connector',
