@@ -148,11 +148,16 @@ describe('a WebSocket', () => {
     ['P27 of a page of another port', `Origin: https://${WIKI}:8443`],
     ['P27 of a page that begins with the name', `Origin: https://${WIKI}.evil.test`],
     ['P27 of a file', 'Origin: null'],
-    ['P27 of two pages', `Origin: https://${WIKI}\r\nOrigin: https://evil.test`],
     ['P28 of no page', 'X-Nothing: here'],
   ])('%s with a cookie: 403, and the origin hears nothing of it', async (_name, field) => {
     const { answer, reached } = await ask(upgrade(WIKI, '/socket', `Cookie: ${cookie}`, field));
     expect([statusIn(answer), codeIn(answer), reached]).toEqual([403, 'ACCESS_DENIED', []]);
+  });
+
+  it('P27 of two pages with a cookie: 400, and the origin hears nothing of it', async () => {
+    const fields = [`Cookie: ${cookie}`, `Origin: https://${WIKI}`, 'Origin: https://evil.test'];
+    const { answer, reached } = await ask(upgrade(WIKI, '/socket', ...fields));
+    expect([statusIn(answer), codeIn(answer), reached]).toEqual([400, 'HTTP_BAD_REQUEST', []]);
   });
 
   it.each([
