@@ -129,7 +129,7 @@ describe('a reload', () => {
       const { stdout } = await gateway.cli('gateway', 'status');
       expect(stdout).toMatch(
         new RegExp(
-          `\\ngeneration ${before}: draining for \\d+s, process \\d+, .*\\n  waits for 1 requests under way; cuts them in \\d+s\\n`,
+          `\\ngeneration ${before}: draining for \\d+s, process \\d+, .*\\n  waits for 1 requests under way; cuts them in (?:\\d+m)?\\d+s\\n`,
         ),
       );
       expect(stdout).toContain(`\ngeneration ${before + 1}: active for `);
