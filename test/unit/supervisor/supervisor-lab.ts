@@ -11,6 +11,7 @@ import { createLog } from '../../../src/telemetry/log.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/eventually.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { sendSignal } from '../../support/processes.ts';
 import { freePort } from '../../support/real/port.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -82,6 +83,14 @@ export class SupervisorLab {
     const active = (await this.#statuses()).find(({ state }) => state === 'active');
     if (active === undefined) throw new Error('Cannot name the worker: none serves');
     return active.pid;
+  }
+
+  /** Stops the process of the worker that serves, as if it hung. The clean-up lets it go on: it could not end, and nor could the supervisor. */
+  async hang(): Promise<number> {
+    const pid = await this.pid();
+    sendSignal(pid, 'SIGSTOP');
+    cleanup(() => sendSignal(pid, 'SIGCONT'));
+    return pid;
   }
 
   /** Waits until the workers are these. */
