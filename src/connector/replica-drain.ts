@@ -4,14 +4,11 @@
  * It ends nothing itself. Streams that a gateway opened before it heard of the drain are served, because their users were
  * promised a connector; and a gateway that goes away itself knows no connector but those it has, so its links stay.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../core/clock.ts';
 import type { Link } from '../protocol/link.ts';
 import type { DrainedLinks } from './drained-links.ts';
 import { settleLink } from './settle-link.ts';
-
-/** How often it is looked whether a wait is over, ms. */
-const POLL_MS = 50;
+import { waitWhile } from './wait-while.ts';
 
 export interface ReplicaDrainOptions {
   /** What gateways are told. */
@@ -65,6 +62,6 @@ export class ReplicaDrain {
     const isBusy = (): boolean => streamCount() > 0 || this.#unsettledLinks > 0 || isNeeded();
     // Looked at each time: a second request may have brought it forward.
     const isLate = (): boolean => systemClock.now() >= (this.#deadline ?? 0);
-    while (isBusy() && !isLate() && !isStopped()) await delay(POLL_MS, undefined, { ref: false });
+    await waitWhile(() => isBusy() && !isLate() && !isStopped());
   }
 }

@@ -5,7 +5,6 @@
  * register before the others are dialled: a wrong token or an unreachable gateway is asked once and not four times.
  */
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { IngressRule } from '../config/connector/ingress-rule.ts';
 import { systemClock, type Timer } from '../core/clock.ts';
 import { PosternError } from '../core/error.ts';
@@ -38,11 +37,9 @@ import { OriginDialer } from './origin/origin-dialer.ts';
 import { registerConnector } from './registration.ts';
 import { ReplicaDrain } from './replica-drain.ts';
 import { settleLink } from './settle-link.ts';
+import { waitWhile } from './wait-while.ts';
 
 const STOPS = 'the connector stops';
-
-/** How often it is looked whether a wait is over, ms. */
-const POLL_MS = 50;
 
 export interface ReplicaOptions {
   /** Default: a new one. */
@@ -216,8 +213,7 @@ export class Replica {
   async linksUp(waitMs: number): Promise<void> {
     const deadline = systemClock.now() + waitMs;
     const isShort = (): boolean => this.#links.size < this.#options.linkCount && !this.#isStopped;
-    while (isShort() && systemClock.now() < deadline)
-      await delay(POLL_MS, undefined, { ref: false });
+    await waitWhile(() => isShort() && systemClock.now() < deadline);
   }
 
   /**

@@ -10,7 +10,7 @@ export interface GatewayControl {
   drain(): Promise<number>;
   reload(): Promise<HandOverSummary>;
   /** The same because its files have changed. Absent where nobody can. */
-  readonly reloadChanged?: () => Promise<unknown>;
+  readonly reloadChanged?: () => Promise<void>;
   rollBack(): Promise<HandOverSummary>;
   /** Undefined where there is but one process. */
   workers(): Promise<WorkersSummary | undefined>;
@@ -21,7 +21,7 @@ export function supervisedControl(link: SupervisorLink): GatewayControl {
   return {
     drain: async () => ((await link.call('drain')) as { cut: number }).cut,
     reload: async () => (await link.call('reload')) as HandOverSummary,
-    reloadChanged: async () => link.call('reload', 'changed files'),
+    reloadChanged: async () => void (await link.call('reload', 'changed files')),
     rollBack: async () => (await link.call('roll-back')) as HandOverSummary,
     workers: async () => (await link.call('status')) as WorkersSummary,
   };

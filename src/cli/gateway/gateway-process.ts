@@ -193,7 +193,6 @@ function watchConfig(
   { config, log, load, onTaken, control }: GatewayProcessOptions,
 ): WatchedConfig | undefined {
   if (load === undefined) return undefined;
-  const { reloadChanged } = control;
   return watchGatewayConfig({
     config,
     clock: systemClock,
@@ -202,7 +201,7 @@ function watchConfig(
     load,
     prepare: async (next): Promise<PreparedConfig> => gateway.prepare(next),
     onTaken,
-    handOver: reloadChanged && (async () => void (await reloadChanged())),
+    handOver: control.reloadChanged,
   });
 }
 

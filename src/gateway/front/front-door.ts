@@ -13,11 +13,11 @@ import type { HttpLimits } from '../../config/http-limits.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import { FIELD } from '../../telemetry/log-field.ts';
 import type { Refusal } from '../../telemetry/refusal-log.ts';
 import { carrierOf } from '../../transport/socket-pump.ts';
 import { Places, type Place } from '../http/limits/places.ts';
 import { clientOf } from './client-address.ts';
+import { connectionRefusal } from './connection-refusal.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
 export interface FrontDoorOptions {
@@ -184,9 +184,7 @@ export class FrontDoor {
   }
 
   #tell(socket: Socket, listener: string, error: PosternError): void {
-    const { address } = clientOf(socket);
-    const fields = (): Record<string, unknown> => ({ [FIELD.client]: address });
-    this.#options.onRefused({ message: 'connection refused', listener, error, fields });
+    this.#options.onRefused(connectionRefusal(socket, { listener, error }));
   }
 }
 

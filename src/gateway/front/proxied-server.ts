@@ -9,10 +9,10 @@ import { createServer, type Server, type ServerOpts, type Socket } from 'node:ne
 import { systemClock } from '../../core/clock.ts';
 import { PosternError, codeOf } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
-import { FIELD } from '../../telemetry/log-field.ts';
 import type { Refusal } from '../../telemetry/refusal-log.ts';
 import { abortSocket } from '../../transport/socket-pump.ts';
 import { clientOf, nameClient } from './client-address.ts';
+import { connectionRefusal } from './connection-refusal.ts';
 import { parseProxyHeader } from './proxy-header.ts';
 import { readAhead } from './read-ahead.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
@@ -37,10 +37,8 @@ export function createProxiedServer(server: Server, options: ProxiedServerOption
     readProxyHeader(socket, proxies, {
       done: () => void server.emit('connection', socket),
       failed: (error) => {
-        const { address } = clientOf(socket);
-        const fields = (): Record<string, unknown> => ({ [FIELD.client]: address });
         if (codeOf(error) === 'TCP_PROXY')
-          onRefused({ message: 'connection refused', listener, error, fields });
+          onRefused(connectionRefusal(socket, { listener, error }));
         abortSocket(socket);
       },
     });

@@ -12,7 +12,6 @@ import { systemClock } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { PosternError, codeOf } from '../../core/error.ts';
 import { newRequestId } from '../../core/id.ts';
-import { FIELD } from '../../telemetry/log-field.ts';
 import { RefusalLog } from '../../telemetry/refusal-log.ts';
 import type { Http2Request } from '../http2/http2-request.ts';
 import type { Http2Response } from '../http2/http2-response.ts';
@@ -21,7 +20,7 @@ import { UserSessions } from '../http2/user-sessions.ts';
 import { logRequest } from './record/access-log.ts';
 import { answerError } from './answer/answer-error.ts';
 import { ClientConnections } from './user/client-connections.ts';
-import { clientOf } from '../front/client-address.ts';
+import { connectionRefusal } from '../front/connection-refusal.ts';
 import { TrustedProxies } from '../front/trusted-proxies.ts';
 import { responseOn } from './user/client-response.ts';
 import type { Arrival } from './exchange.ts';
@@ -74,9 +73,8 @@ export class HttpHandler {
       limits: () => limits.limits,
       onRequest: (request, response) => this.#onHttp2Request(request, response),
       onFlood: (error, socket) => {
-        const { address } = clientOf(socket);
-        const fields = (): Record<string, unknown> => ({ [FIELD.client]: address });
-        refusals.add({ message: 'connection ended', listener: 'https', error, fields });
+        const told = { message: 'connection ended', listener: 'https', error };
+        refusals.add(connectionRefusal(socket, told));
       },
     });
     const watch = new StallWatch({

@@ -33,14 +33,19 @@ async function quietOrigin(): Promise<{
   };
 }
 
+/** A user, a gateway and an origin that speak HTTP/1.1. */
+async function startChain() {
+  const origin = await quietOrigin();
+  const { port, handler } = await startGateway({ origin: origin.port });
+  return { origin, handler, client: await RawClient.connect(port) };
+}
+
 describe('trailers of a request to an origin of HTTP/1.1', () => {
   it.each([
     ['announced', 'Trailer: X-Sum, X-Other', ['X-Sum, X-Other']],
     ['not announced', 'X-A: 1', undefined],
   ])('arrive behind the last chunk, %s', async (_what, field, announced) => {
-    const origin = await quietOrigin();
-    const { port } = await startGateway({ origin: origin.port });
-    const client = await RawClient.connect(port);
+    const { origin, client } = await startChain();
     // What ends a body may stand in it.
     const body = '9\r\nab\r\n0\r\n\r\n\r\n7\r\n\r\n0\r\n\r\n\r\n';
     client.send(`${HEAD}${field}\r\n\r\n${body}0\r\nX-Sum: 1\r\nX-Other: a,  b: c\r\n\r\n`);
@@ -55,9 +60,7 @@ describe('trailers of a request to an origin of HTTP/1.1', () => {
     ['at once', ''],
     ['to an origin that is asked for it', 'Expect: 100-continue\r\n'],
   ])('arrive behind a body without a byte, %s', async (_what, expects) => {
-    const origin = await quietOrigin();
-    const { port } = await startGateway({ origin: origin.port });
-    const client = await RawClient.connect(port);
+    const { origin, client } = await startChain();
     client.send(`${HEAD}${expects}\r\n`);
     if (expects !== '') {
       await eventually(() => expect(origin.heads()[0]?.has('expect')).toBe(true));
@@ -73,9 +76,7 @@ describe('trailers of a request to an origin of HTTP/1.1', () => {
   });
 
   it('arrive behind a body that came after a while', async () => {
-    const origin = await quietOrigin();
-    const { port } = await startGateway({ origin: origin.port });
-    const client = await RawClient.connect(port);
+    const { origin, client } = await startChain();
     client.send(`${HEAD}\r\n`);
     await eventually(() => expect(origin.bodies()).toEqual(['']));
     client.send('2\r\nab\r\n');
@@ -87,9 +88,7 @@ describe('trailers of a request to an origin of HTTP/1.1', () => {
   });
 
   it('end the connection with its response, and the next request has another', async () => {
-    const origin = await quietOrigin();
-    const { port, handler } = await startGateway({ origin: origin.port });
-    const client = await RawClient.connect(port);
+    const { origin, client, handler } = await startChain();
     const body = '2\r\nab\r\n0\r\nX-Sum: 1\r\n\r\n';
     client.send(`${HEAD}\r\n${body}`);
     await eventually(() => expect(origin.bodies()).toEqual([body]));
@@ -106,9 +105,7 @@ describe('trailers of a request to an origin of HTTP/1.1', () => {
   });
 
   it('P8 say nothing that only a head may say, nor what Connection lists', async () => {
-    const origin = await quietOrigin();
-    const { port } = await startGateway({ origin: origin.port });
-    const client = await RawClient.connect(port);
+    const { origin, client } = await startChain();
     const evil = ['Host: evil', 'X_Forwarded_For: 1.2.3.4', 'Postern-Access-Email: eve', 'TE: a'];
     const more = ['Authorization: eve', 'Cookie: a=b', 'X-Hop: 1', 'Connection: close'];
     const names = [...evil, ...more].map((line) => line.split(':')[0]);
@@ -121,9 +118,7 @@ describe('trailers of a request to an origin of HTTP/1.1', () => {
   });
 
   it('P8 of which none is left change nothing', async () => {
-    const origin = await quietOrigin();
-    const { port, handler } = await startGateway({ origin: origin.port });
-    const client = await RawClient.connect(port);
+    const { origin, client, handler } = await startChain();
     client.send(`${HEAD}Trailer: Host\r\n\r\n2\r\nab\r\n0\r\nHost: evil\r\n\r\n`);
     await eventually(() => expect(origin.bodies()).toEqual(['2\r\nab\r\n0\r\n\r\n']));
     expect(origin.heads()[0]?.has('trailer')).toBe(false);
@@ -145,9 +140,7 @@ describe('trailers of a request to an origin of HTTP/1.1', () => {
   });
 
   it('harm nobody where the answer comes first', async () => {
-    const origin = await quietOrigin();
-    const { port, handler } = await startGateway({ origin: origin.port });
-    const client = await RawClient.connect(port);
+    const { origin, client, handler } = await startChain();
     client.send(`${HEAD}\r\n2\r\nab\r\n`);
     await eventually(() => expect(origin.bodies()).toEqual(['2\r\nab']));
     origin.say(OK);
@@ -158,9 +151,7 @@ describe('trailers of a request to an origin of HTTP/1.1', () => {
   });
 
   it('that are more than a head may be end the request', async () => {
-    const origin = await quietOrigin();
-    const { port } = await startGateway({ origin: origin.port });
-    const client = await RawClient.connect(port);
+    const { origin, client } = await startChain();
     client.send(`${HEAD}\r\n2\r\nab\r\n0\r\nX-Sum: ${'1'.repeat(200_000)}\r\n\r\n`);
     await client.closed();
     expect(client.text).not.toContain('200');
