@@ -238,6 +238,10 @@ class End implements StreamHolder {
     return this.slot && this.outgoing.nextFrame(this.slot.id, maxBytes);
   }
 
+  get hasFrame(): boolean {
+    return this.slot !== undefined && this.outgoing.hasFrame;
+  }
+
   onTick(): void {
     // Windows are the endpoints' affair.
   }

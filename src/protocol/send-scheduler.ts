@@ -3,7 +3,7 @@
  *
  * Three classes: control frames in order, then acknowledgements, then one DATA frame a turn over the streams that have
  * something. A stream that had nothing comes before those that are never done, once, so that a keystroke does not wait for
- * a frame of each of a hundred copies. It stops when `socketQueueBytes` wait in the socket and goes on when they have drained, and it collects
+ * a frame of each of a hundred copies; where both wait, neither gets more than half. It stops when `socketQueueBytes` wait in the socket and goes on when they have drained, and it collects
  * what one turn of the event loop produced into one batch, because a batch of small frames costs one write.
  */
 import { LIMITS } from '../core/limits.ts';
@@ -15,6 +15,8 @@ export interface Sender {
   nextAck(): Uint8Array | undefined;
   /** The next DATA or FIN frame, if any. */
   nextFrame(maxBytes: number): OutgoingFrame | undefined;
+  /** Whether nextFrame() has one. */
+  readonly hasFrame: boolean;
 }
 
 /** Control frames may wait up to here, bytes of memory; a peer that lets more pile up does not read. */
@@ -150,23 +152,27 @@ export class SendScheduler {
   #takeData(batch: OutgoingFrame[], room: number): void {
     const isAlone = this.#fresh.size + this.#ready.size === 1;
     const firstTurn = isAlone ? LIMITS.dataBytes : FIRST_TURN_BYTES;
-    const left = this.#takeTurns(batch, room, this.#fresh, firstTurn);
-    this.#takeTurns(batch, left, this.#ready, LIMITS.dataBytes);
+    // Many that ask for a little, again and again, could take all of a slow link.
+    const forFresh = this.#ready.size > 0 ? room / 2 : room;
+    const taken = this.#takeTurns(batch, forFresh, this.#fresh, firstTurn);
+    this.#takeTurns(batch, room - taken, this.#ready, LIMITS.dataBytes);
   }
 
-  /** Takes a frame of each of `senders`, for as long as there is room, and returns the room that is left. */
+  /** Takes a frame of each of `senders`, for as long as there is room, and returns their bytes. */
   #takeTurns(batch: OutgoingFrame[], room: number, senders: Set<Sender>, maxBytes: number): number {
-    let left = room;
+    let taken = 0;
     // A Set iterates in insertion order, also over what is added meanwhile: deleting and adding again is a round robin.
     for (const sender of senders) {
-      if (left <= 0) break;
+      if (taken >= room) break;
       senders.delete(sender);
       const frame = sender.nextFrame(maxBytes);
       if (frame === undefined) continue;
       batch.push(frame);
-      left -= frameBytes(frame);
-      this.#ready.add(sender);
+      const bytes = frameBytes(frame);
+      taken += bytes;
+      // Whoever fills a turn will have more. Others would be asked in a turn of the event loop of their own, for nothing.
+      if (bytes >= FIRST_TURN_BYTES || sender.hasFrame) this.#ready.add(sender);
     }
-    return left;
+    return taken;
   }
 }

@@ -22,6 +22,8 @@ export interface StreamHolder {
   nextAck(): Uint8Array | undefined;
   /** The next DATA or FIN frame, if any. */
   nextFrame(maxBytes: number): OutgoingFrame | undefined;
+  /** Whether nextFrame() has one. */
+  readonly hasFrame: boolean;
   /** Every few seconds, for what falls back when idle. */
   onTick(now: number): void;
 }
@@ -92,6 +94,10 @@ export class Slot implements Sender {
     return this.#isResetting ? undefined : this.holder?.nextFrame(maxBytes);
   }
 
+  get hasFrame(): boolean {
+    return !this.#isResetting && this.holder?.hasFrame === true;
+  }
+
   /** For the link: a frame of this id arrived. */
   onFrame(frame: StreamFrame): void {
     if (frame.type === 'RESET') {
@@ -112,5 +118,6 @@ export const NOBODY: StreamHolder = {
   onLinkClosed: () => undefined,
   nextAck: () => undefined,
   nextFrame: () => undefined,
+  hasFrame: false,
   onTick: () => undefined,
 };

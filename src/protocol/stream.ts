@@ -310,6 +310,10 @@ export class Stream implements StreamHolder {
     return this.#slot && this.#send.nextFrame(this.#slot.id, maxBytes);
   }
 
+  get hasFrame(): boolean {
+    return this.#slot !== undefined && this.#send.hasFrame;
+  }
+
   onTick(now: number): void {
     this.#receive.shrinkWhenIdle(now);
   }

@@ -85,6 +85,10 @@ export class HeldOpen implements StreamHolder {
     // Nobody has answered.
   }
 
+  get hasFrame(): false {
+    return false;
+  }
+
   onTick(): void {
     // Waiting is short.
   }
