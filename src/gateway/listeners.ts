@@ -346,6 +346,7 @@ export class Listeners {
       listen,
       open: async (server, address) => this.#options.sockets.listen('metrics', address, server),
       registry: this.#options.metrics.registry,
+      beforeMetrics: () => this.#options.http.tellEnded(),
       ready: this.#options.ready,
     });
     return this.#ops.address;

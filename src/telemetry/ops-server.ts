@@ -30,6 +30,8 @@ export interface OpsServerOptions {
   /** Has the server accept connections, and returns the real address. Default: binds `listen`. */
   readonly open?: (server: NetServer, listen: Address) => Promise<Address>;
   readonly registry: Registry;
+  /** Called before `/metrics` is answered: counts what waits to be counted. */
+  readonly beforeMetrics?: () => void;
   /** Asked at each `/ready`. Not ready where it throws. */
   readonly ready: () => Readiness;
 }
@@ -127,12 +129,13 @@ async function answer(options: OpsServerOptions, request: IncomingMessage): Prom
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   if (isRead && path === '/healthz') return text(200, 'ok\n');
   if (isRead && path === '/ready') return readiness(options.ready);
-  if (isRead && path === '/metrics') return metrics(options.registry);
+  if (isRead && path === '/metrics') return metrics(options);
   return text(404, 'Not found: /metrics, /ready and /healthz are here\n');
 }
 
-async function metrics(registry: Registry): Promise<Answer> {
+async function metrics({ registry, beforeMetrics }: OpsServerOptions): Promise<Answer> {
   try {
+    beforeMetrics?.();
     return { status: 200, type: registry.contentType, body: await registry.metrics() };
   } catch {
     return text(500, 'The metrics cannot be collected\n');

@@ -21,9 +21,11 @@ import { configOfGateway, type GatewayArgs } from './config-of-gateway.ts';
 import { supervisedControl } from './gateway-control.ts';
 import { GatewayProcess } from './gateway-process.ts';
 import { HandedSockets } from './handed-sockets.ts';
+import { inlineFurther } from './inline-further.ts';
 
 /** Works until it is told to end: 0 after a drain, 1 when it had to end at once. CLI_USAGE without a supervisor. */
 export async function runGatewayWorker(args: GatewayArgs): Promise<ExitCode> {
+  inlineFurther();
   // A terminal sends them to the whole group, and the supervisor says what becomes of it.
   for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => undefined);
   const { link, welcome } = await SupervisorLink.connect();

@@ -15,6 +15,7 @@ import { grpcKind } from './answer/grpc-answer.ts';
 import { askForBody } from './body/ask-for-body.ts';
 import { answerError } from './answer/answer-error.ts';
 import { closeAfter, cutResponse } from './user/client-response.ts';
+import { endTogether } from './user/end-together.ts';
 import { type Attempt, IDEMPOTENT, mayGoElsewhere } from './may-go-elsewhere.ts';
 import { OriginConnection } from './origin/origin-connection.ts';
 import type { PooledConnection } from './origin/http2-places.ts';
@@ -246,7 +247,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (record.bytesSent === this.#contentLength) {
       // The last of it: one write instead of two.
       this.#isOver = true;
-      response.end(chunk);
+      endTogether(response, chunk);
       return true;
     }
     if (writeChunk(response, chunk)) return true;
@@ -266,7 +267,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#isFlushed = true;
     const passed = responseTrailers(trailers);
     if (passed.length > 0) this.#response?.addTrailers(passed);
-    this.#response?.end();
+    if (this.#response !== undefined) endTogether(this.#response);
   }
 
   onUpgrade(_status: number, fields: Buffer[], origin: Duplex): void {
@@ -455,7 +456,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     response.on('close', () => this.#userGone());
   }
 
-  /** The user's connection is gone, or has had the whole response. */
   /**
    * A 304 may say how long a body would be (RFC 9110 §8.6), and none comes. Undici's parser waits for it, except after HEAD:
    * the response ends here, and so does the connection.
@@ -471,6 +471,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#response?.end();
   }
 
+  /** The user's connection is gone, or has had the whole response. */
   #userGone(): void {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -18,6 +18,7 @@ import type { Http2Response } from '../http2/http2-response.ts';
 import { StreamUpgrade } from '../http2/stream-upgrade.ts';
 import { UserSessions } from '../http2/user-sessions.ts';
 import { logRequest } from './record/access-log.ts';
+import { EndedRequests } from './record/ended-requests.ts';
 import { answerError } from './answer/answer-error.ts';
 import { ClientConnections } from './user/client-connections.ts';
 import { connectionRefusal } from '../front/connection-refusal.ts';
@@ -54,6 +55,10 @@ export class HttpHandler {
   readonly #connections = new ClientConnections();
   readonly #limits: RequestLimits;
   readonly #watch: StallWatch;
+  readonly #ended = new EndedRequests((summary) => {
+    logRequest(this.#options.log, summary, this.#options.accessLogLevel);
+    this.#options.onRequestEnd?.(summary);
+  });
   readonly #servers: (Server | HttpsServer)[] = [];
   readonly #http2: UserSessions;
   #requests = 0;
@@ -174,6 +179,7 @@ export class HttpHandler {
   async drain(): Promise<void> {
     this.#isDraining = true;
     this.#http2.drain();
+    this.#ended.tellAll();
     if (this.#isIdle()) return;
     await new Promise<void>((resolve) => {
       const before = this.#onDrained;
@@ -195,6 +201,11 @@ export class HttpHandler {
     this.#connections.closeIdle(idleMs);
   }
 
+  /** Logs and counts what has ended, for somebody who looks now. */
+  tellEnded(): void {
+    this.#ended.tellAll();
+  }
+
   /** Ends everything at once. */
   close(): void {
     this.upgrades.destroy();
@@ -202,6 +213,7 @@ export class HttpHandler {
     this.#connections.destroy();
     this.#http2.destroy();
     this.#pools.close();
+    this.#ended.tellAll();
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -376,10 +388,11 @@ export class HttpHandler {
   #finish(record: RequestRecord): void {
     this.running.remove(record);
     this.#limits.leave(record);
-    const summary = record.summary();
-    logRequest(this.#options.log, summary, this.#options.accessLogLevel);
-    this.#options.onRequestEnd?.(summary);
-    if (this.#isIdle()) this.#onDrained?.();
+    this.#ended.add(record.summary());
+    if (this.#onDrained !== undefined && this.#isIdle()) {
+      this.#ended.tellAll();
+      this.#onDrained();
+    }
   }
 
   #isIdle(): boolean {

@@ -53,9 +53,9 @@ export interface Gateway {
   readonly port: number;
   readonly handler: HttpHandler;
   readonly server: Server;
-  /** One for each request that has ended. */
+  /** One for each request that has ended by now. */
   readonly summaries: RequestSummary[];
-  /** What was logged, line by line. */
+  /** What was logged by now, line by line. */
   readonly logLines: string[];
 }
 
@@ -88,7 +88,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   handler.attach(server);
   cleanup(() => handler.close());
   const port = await listen(server);
-  return { port, handler, server, summaries, logLines };
+  const refresh = (): void => handler.tellEnded();
+  return {
+    port,
+    handler,
+    server,
+    summaries: upToDate(summaries, refresh),
+    logLines: upToDate(logLines, refresh),
+  };
+}
+
+/** A list that is brought up to date whenever it is looked at. */
+function upToDate<T>(list: T[], refresh: () => void): T[] {
+  return new Proxy(list, {
+    get(target, key, receiver) {
+      refresh();
+      return Reflect.get(target, key, receiver);
+    },
+  });
 }
 
 function notFound(hostname: string): RouteResult {
