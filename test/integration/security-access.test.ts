@@ -10,6 +10,7 @@ import { WebSocket } from 'ws';
 
 import { cleanup } from '../support/cleanup.ts';
 import { startConnector } from '../support/connector.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGateway, type Answer, type Gateway } from '../support/gateway.ts';
 import { exchangeBytes } from '../support/link-bytes.ts';
 import { startHttpOrigin, type HttpOrigin } from '../support/real/http-origin.ts';
@@ -112,12 +113,14 @@ describe('with the default policy', () => {
     // Nobody can find out what exists: a name that does not is refused in the same words.
     const like = status === 401 ? 'allow.postern.test' : 'does-not-exist.postern.test';
     expect(shape(refused)).toEqual(shape(await gateway.fetch(like, '/echo')));
-    const line = gateway.log.find((record) => record['requestId'] === requestId);
     const errCode = status === 401 ? 'ACCESS_SIGN_IN' : 'ACCESS_DENIED';
-    expect(line).toMatchObject({ status, errCode, hostname });
-    expect(JSON.stringify(line?.['err'])).toMatch(
-      /no-application|no-policy-matched|denied-by-policy|not-signed-in/,
-    );
+    await eventually(() => {
+      const line = gateway.log.find((record) => record['requestId'] === requestId);
+      expect(line).toMatchObject({ status, errCode, hostname });
+      expect(JSON.stringify(line?.['err'])).toMatch(
+        /no-application|no-policy-matched|denied-by-policy|not-signed-in/,
+      );
+    });
     expect((await web.stats()).requests).toBe(requests);
   });
 

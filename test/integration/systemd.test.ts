@@ -41,14 +41,30 @@ console.log('waiting');
 
 let machine: DebianMachine;
 
-function gatewayConfig(grace: string): string {
+function gatewayConfig(grace: string, sshPorts: readonly number[] = [2222]): string {
   return JSON.stringify({
     domain: 'postern.test',
     'data-dir': '/var/lib/postern',
     listen: { https: ':443', http: '127.0.0.1:80', metrics: '127.0.0.1:9180' },
-    tcp: [{ listen: '127.0.0.1:2222', hostname: SSH }],
+    tcp: sshPorts.map((port) => ({ listen: `127.0.0.1:${port}`, hostname: SSH })),
     'grace-period': grace,
     'default-policy': 'public',
+  });
+}
+
+function connectorConfig(links: number): string {
+  return JSON.stringify({
+    gateway: 'https://127.0.0.1',
+    ca: '/etc/postern/ca.pem',
+    metrics: '127.0.0.1:9181',
+    'ha-connections': links,
+    // Longer than the session stays with the process from before a reload.
+    'grace-period': '3m',
+    ingress: [
+      { hostname: WEB, service: 'http_status:204' },
+      { hostname: SSH, service: 'ssh://127.0.0.1:22' },
+      { service: 'http_status:404' },
+    ],
   });
 }
 
@@ -138,19 +154,7 @@ class LiveSession {
 beforeAll(async () => {
   machine = await startDebianMachine();
   await machine.write('/etc/postern/gateway.yaml', gatewayConfig('20s'));
-  const config = {
-    gateway: 'https://127.0.0.1',
-    ca: '/etc/postern/ca.pem',
-    metrics: '127.0.0.1:9181',
-    // Longer than the session stays with the process from before a reload.
-    'grace-period': '3m',
-    ingress: [
-      { hostname: WEB, service: 'http_status:204' },
-      { hostname: SSH, service: 'ssh://127.0.0.1:22' },
-      { service: 'http_status:404' },
-    ],
-  };
-  await machine.write('/etc/postern/shell.yml', JSON.stringify(config));
+  await machine.write('/etc/postern/shell.yml', connectorConfig(4));
   const key = 'mkdir -p /root/.ssh && ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519';
   await machine.must('sh', [
     '-c',
@@ -303,6 +307,35 @@ describe('a service under systemd', () => {
     await session.goesOn();
     await machine.must('kill', ['-0', String(pid)]);
     expect(await ask(3)).toEqual([204, 204, 204]);
+  }, 120_000);
+
+  it('has a new main process by itself when its file asks for fewer links, and the session goes on', async () => {
+    const pid = await mainPid(CONNECTOR);
+    await machine.write('/etc/postern/shell.yml', connectorConfig(2));
+    await eventually(async () => ![0, pid].includes(await mainPid(CONNECTOR)), {
+      deadlineMs: 60_000,
+      everyMs: 200,
+      what: 'another main process',
+    });
+    expect(await show(CONNECTOR, 'ActiveState')).toBe('active');
+    expect(await show(CONNECTOR, 'NRestarts')).toBe('0');
+    await session.goesOn();
+    expect(await ask(3)).toEqual([204, 204, 204]);
+  }, 120_000);
+
+  it('listens on another port by itself when its file names one, as the same gateway', async () => {
+    const [pid, { generation }] = [await mainPid(GATEWAY), await activeWorker()];
+    await machine.write('/etc/postern/gateway.yaml', gatewayConfig('25s', [2222, 2223]));
+    await eventually(async () => (await activeWorker()).generation === generation + 1, {
+      deadlineMs: 60_000,
+      everyMs: 200,
+      what: 'another worker',
+    });
+    expect(await mainPid(GATEWAY)).toBe(pid);
+    const there = ssh(2223, 'echo hello');
+    expect(await there.exited).toMatchObject({ code: 0 });
+    expect(there.stdout).toBe('hello\n');
+    await session.goesOn();
   }, 120_000);
 
   it('replaces a worker that hangs, and the session goes on', async () => {
