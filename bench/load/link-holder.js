@@ -21,11 +21,17 @@ function importBuilt(path) {
 }
 
 async function loadModules() {
-  const [dialling, linking, clocks, ids] = await Promise.all(
-    ['transport/dial/dial-channel', 'protocol/link', 'core/clock', 'core/id'].map(importBuilt),
-  );
+  const paths = [
+    'transport/dial/dial-channel',
+    'protocol/link',
+    'protocol/close-code',
+    'core/clock',
+    'core/id',
+  ];
+  const [dialling, linking, closing, clocks, ids] = await Promise.all(paths.map(importBuilt));
   const { dialChannel } = dialling;
-  const { Link, CLOSE_CODE } = linking;
+  const { Link } = linking;
+  const { CLOSE_CODE } = closing;
   return { dialChannel, Link, CLOSE_CODE, clock: clocks.systemClock, newId: ids.newId };
 }
 
