@@ -75,6 +75,8 @@ export function escapeControls(text: string): string {
 
 /** The same for a line of JSON: the value stays equal, but no terminal acts on the bytes. */
 export function escapeJsonControls(line: string): string {
+  // Nearly every line is ASCII, which is known sooner than that there is nothing to replace.
+  if (Buffer.byteLength(line) === line.length && !line.includes('\u007f')) return line;
   return line.replace(JSON_CONTROLS, unicodeEscape);
 }
 

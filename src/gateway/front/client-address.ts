@@ -28,5 +28,6 @@ export function clientOf(socket: Socket): ClientAddress {
   const named = NAMED.get(carrier);
   if (named !== undefined) return named;
   const { remoteAddress = '', remotePort = 0 } = socket;
-  return { address: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), port: remotePort };
+  const isMapped = remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.');
+  return { address: isMapped ? remoteAddress.slice(7) : remoteAddress, port: remotePort };
 }
