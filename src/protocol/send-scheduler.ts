@@ -3,8 +3,9 @@
  *
  * Three classes: control frames in order, then acknowledgements, then one DATA frame a turn over the streams that have
  * something. A stream that had nothing comes before those that are never done, once, so that a keystroke does not wait for
- * a frame of each of a hundred copies; where both wait, neither gets more than half. It stops when `socketQueueBytes` wait in the socket and goes on when they have drained, and it collects
- * what one turn of the event loop produced into one batch, because a batch of small frames costs one write.
+ * a frame of each of a hundred copies; together they leave half of the room to the others. It stops when `socketQueueBytes` wait
+ * in the socket and goes on when they have drained, and it collects what one turn of the event loop produced into one batch,
+ * because a batch of small frames costs one write.
  */
 import { LIMITS } from '../core/limits.ts';
 import { frameBytes, type FrameChannel, type OutgoingFrame } from './frame-channel.ts';

@@ -389,10 +389,11 @@ export class HttpHandler {
     this.running.remove(record);
     this.#limits.leave(record);
     this.#ended.add(record.summary());
-    if (this.#onDrained !== undefined && this.#isIdle()) {
-      this.#ended.tellAll();
-      this.#onDrained();
-    }
+    const onDrained = this.#onDrained;
+    if (onDrained === undefined || !this.#isIdle()) return;
+    this.#onDrained = undefined;
+    this.#ended.tellAll();
+    onDrained();
   }
 
   #isIdle(): boolean {
