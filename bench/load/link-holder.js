@@ -28,11 +28,9 @@ async function loadModules() {
     'core/clock',
     'core/id',
   ];
-  const [dialling, linking, closing, clocks, ids] = await Promise.all(paths.map(importBuilt));
-  const { dialChannel } = dialling;
-  const { Link } = linking;
-  const { CLOSE_CODE } = closing;
-  return { dialChannel, Link, CLOSE_CODE, clock: clocks.systemClock, newId: ids.newId };
+  const [{ dialChannel }, { Link }, { CLOSE_CODE }, { systemClock: clock }, { newId }] =
+    await Promise.all(paths.map(importBuilt));
+  return { dialChannel, Link, CLOSE_CODE, clock, newId };
 }
 
 /** Dials one link and resolves once the gateway has registered it. */

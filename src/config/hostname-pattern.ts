@@ -54,10 +54,11 @@ export function parseHostname(text: string): string {
 /** Whether `hostname`, in any form that a user may send, matches. `*.example.com` does not match `example.com`. */
 export function matchesHostname(pattern: HostnamePattern, hostname: string): boolean {
   if (pattern.kind === 'any') return true;
-  // Nearly always it is in the normal form already.
-  if (pattern.kind === 'exact' && hostname === pattern.hostname) return true;
+  if (pattern.kind === 'exact') {
+    // Nearly always it is in the normal form already.
+    return hostname === pattern.hostname || normaliseHostname(hostname) === pattern.hostname;
+  }
   const normal = normaliseHostname(hostname);
-  if (pattern.kind === 'exact') return normal === pattern.hostname;
   return normal.length > pattern.suffix.length && normal.endsWith(pattern.suffix);
 }
 

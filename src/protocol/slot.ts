@@ -11,19 +11,13 @@ import type { ResetCode } from './reset-code.ts';
 import type { Sender, SendScheduler } from './send-scheduler.ts';
 
 /** Who holds a stream id on a link: an endpoint or a relay. */
-export interface StreamHolder {
+export interface StreamHolder extends Sender {
   /** ACCEPT, DATA, ACK or FIN for the id. May throw a PROTO_* error, which ends the link. */
   onFrame(frame: StreamFrame): void;
   /** The peer sent RESET, or answered ours (`isAnswer`). The id is closed. */
   onReset(slot: Slot, code: ResetCode, reason: string, isAnswer: boolean): void;
   /** The link ended, and the id with it. */
   onLinkClosed(slot: Slot): void;
-  /** The acknowledgement due now, if any. */
-  nextAck(): Uint8Array | undefined;
-  /** The next DATA or FIN frame, if any. */
-  nextFrame(maxBytes: number): OutgoingFrame | undefined;
-  /** Whether nextFrame() has one. */
-  readonly hasFrame: boolean;
   /** Every few seconds, for what falls back when idle. */
   onTick(now: number): void;
 }

@@ -10,7 +10,7 @@ import { setFlagsFromString } from 'node:v8';
 const LARGEST_INLINED = 1_000;
 const LARGEST_SUM = 3_000;
 
-/** For a process that serves requests, before it loads what it serves them with. Does nothing on a V8 that knows no such limits. */
+/** For a process that serves requests, before it serves any. A V8 that knows no such limits says so on stderr and goes on. */
 export function inlineFurther(): void {
   setFlagsFromString(`--max-inlined-bytecode-size=${LARGEST_INLINED}`);
   setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${LARGEST_SUM}`);

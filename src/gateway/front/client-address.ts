@@ -5,6 +5,7 @@
  * address looks like one, also on a socket that takes both families.
  */
 import type { Socket } from 'node:net';
+import { unmappedAddress } from '../../core/unmapped-address.ts';
 import { carrierOf } from '../../transport/socket-pump.ts';
 
 /** Where a user is. */
@@ -28,6 +29,5 @@ export function clientOf(socket: Socket): ClientAddress {
   const named = NAMED.get(carrier);
   if (named !== undefined) return named;
   const { remoteAddress = '', remotePort = 0 } = socket;
-  const isMapped = remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.');
-  return { address: isMapped ? remoteAddress.slice(7) : remoteAddress, port: remotePort };
+  return { address: unmappedAddress(remoteAddress), port: remotePort };
 }

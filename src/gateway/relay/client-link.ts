@@ -3,6 +3,7 @@
  */
 import { isPosternError, messageOf, PosternError } from '../../core/error.ts';
 import { LIMITS } from '../../core/limits.ts';
+import { unmappedAddress } from '../../core/unmapped-address.ts';
 import type { ClientRegisterMessage } from '../../protocol/message/register-message.ts';
 import type { OpenMessage } from '../../protocol/message/stream-opening.ts';
 import { CLOSE_CODE } from '../../protocol/close-code.ts';
@@ -34,7 +35,7 @@ export class ClientLink implements LinkRole {
     this.#options = options;
     const { door, register, address } = options;
     const at = address.lastIndexOf(':');
-    const ip = address.slice(0, at).replace(/^::ffff:(?=\d+\.)/, '');
+    const ip = unmappedAddress(address.slice(0, at));
     const port = Number(address.slice(at + 1));
     door.gate.admit(register.credential, ip).then(
       (principal) => this.#admitted({ principal, address: ip, port }),

@@ -7,6 +7,7 @@
  */
 import { networkInterfaces } from 'node:os';
 import type { Clock, Timer } from '../../core/clock.ts';
+import { unmappedAddress } from '../../core/unmapped-address.ts';
 
 /** What became of this machine's addresses between two looks. */
 export interface NetworkChange {
@@ -51,7 +52,7 @@ export function watchNetwork(
 
 /** An address as sockets and interfaces both write it. */
 export function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*$/, '');
+  return unmappedAddress(address).replace(/%.*$/, '');
 }
 
 function tell(

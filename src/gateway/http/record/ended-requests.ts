@@ -30,7 +30,7 @@ export class EndedRequests {
     else this.#timer ??= this.#clock.after(TELL_WITHIN_MS, () => this.tellAll());
   }
 
-  /** Tells of all now: for the end of a drain, and of the process. */
+  /** Tells of all now: for somebody who looks, and for the end. */
   tellAll(): void {
     this.#timer?.cancel();
     this.#timer = undefined;

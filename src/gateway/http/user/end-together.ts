@@ -23,8 +23,5 @@ export function endTogether(response: UserResponse, chunk?: Buffer): void {
 function endAll(): void {
   const all = endings;
   endings = [];
-  for (const { response, chunk } of all) {
-    if (chunk === undefined) response.end();
-    else response.end(chunk);
-  }
+  for (const { response, chunk } of all) response.end(chunk);
 }
